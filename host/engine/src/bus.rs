@@ -1,0 +1,212 @@
+//! The command bus: from a request to a decision that is durable.
+//!
+//! A command passes, in this order: its name, its size, its schema, its idempotency key, its references. Only then is
+//! the guest asked. What fails on the way changes nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+use yado_model::manifest::{IdKind, Target};
+use yado_model::schema::Problem;
+use yado_model::{Command, CommandId, CommandMeta, Context, Digest, EntityId, StreamId, TenantId, Timestamp};
+use yado_store::{EventStore, Idempotency};
+
+use crate::catalogue::{Catalogue, CommandType};
+use crate::stream::{Job, StreamKey, Streams, stopping};
+use crate::{Dispatch, Error, Receipt, Result, Settings};
+
+/// The command bus.
+#[derive(Clone)]
+pub(crate) struct CommandBus {
+    streams: Streams,
+    store: Arc<dyn EventStore>,
+    settings: Arc<Settings>,
+}
+
+impl CommandBus {
+    pub(crate) const fn new(streams: Streams, store: Arc<dyn EventStore>, settings: Arc<Settings>) -> Self {
+        Self { streams, store, settings }
+    }
+
+    /// Runs a command, within the time that a command may take.
+    pub(crate) async fn dispatch(&self, catalogue: &Catalogue, dispatch: Dispatch) -> Result<Receipt> {
+        let limit_ms = self.settings.command_ms;
+        let what = format!("the command {}", dispatch.command);
+        match tokio::time::timeout(Duration::from_millis(limit_ms), self.run(catalogue, dispatch)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Timeout { what, limit_ms }),
+        }
+    }
+
+    async fn run(&self, catalogue: &Catalogue, dispatch: Dispatch) -> Result<Receipt> {
+        let Some(command) = catalogue.command(&dispatch.command) else {
+            return Err(Error::Unknown { kind: "command", name: dispatch.command.to_string() });
+        };
+        let payload = dispatch.payload.to_string();
+        self.check(command, &dispatch.payload, payload.len())?;
+        let idempotency =
+            dispatch.options.idempotency_key.clone().map(|key| Idempotency { key, request: request_digest(&dispatch) });
+        if let Some(idempotency) = &idempotency
+            && let Some(receipt) = self.earlier(&dispatch.tenant, idempotency).await?
+        {
+            return Ok(receipt);
+        }
+        self.references(catalogue, command, &dispatch).await?;
+        let (reply, answer) = oneshot::channel();
+        self.streams.decide(job(command, dispatch, payload, idempotency, reply)?)?;
+        answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    fn check(&self, command: &CommandType, payload: &Value, bytes: usize) -> Result<()> {
+        let bad = |problems| Err(Error::BadInput { what: command.manifest.name.to_string(), problems });
+        if bytes > self.settings.payload_bytes {
+            let most = self.settings.payload_bytes;
+            return bad(vec![Problem {
+                path: Vec::new(),
+                message: format!("the arguments have {bytes} bytes, and {most} is the most"),
+            }]);
+        }
+        match command.check(payload) {
+            problems if problems.is_empty() => Ok(()),
+            problems => bad(problems),
+        }
+    }
+
+    /// What was answered to this request before, if it is a repetition.
+    async fn earlier(&self, tenant: &TenantId, idempotency: &Idempotency) -> Result<Option<Receipt>> {
+        match self.store.answer(tenant, &idempotency.key).await? {
+            Some(answer) if answer.request != idempotency.request => {
+                Err(Error::IdempotencyKeyReused { key: idempotency.key.to_string() })
+            }
+            answer => Ok(answer.map(|answer| Receipt {
+                stream: answer.stream,
+                revision: answer.revision,
+                position: answer.position,
+                repeated: true,
+            })),
+        }
+    }
+
+    /// Checks that what the payload refers to is there. It is a check at a moment: what is there now may be gone when
+    /// the events are recorded. A domain that can't live with that asks for it in a saga.
+    async fn references(&self, catalogue: &Catalogue, command: &CommandType, dispatch: &Dispatch) -> Result<()> {
+        let references = command.references(&dispatch.payload);
+        if references.is_empty() {
+            return Ok(());
+        }
+        let what = command.manifest.name.to_string();
+        let most = self.settings.references;
+        if references.len() > most {
+            let message = format!("the arguments refer to {} things, and {most} is the most", references.len());
+            return Err(Error::BadInput { what, problems: vec![Problem { path: Vec::new(), message }] });
+        }
+        let mut known = HashSet::new();
+        let mut problems = Vec::new();
+        for reference in references {
+            let Some(aggregate) = catalogue.aggregate(&reference.aggregate) else { continue };
+            let stream = StreamId::new(&reference.aggregate, &reference.id);
+            if known.contains(&stream) {
+                continue;
+            }
+            let key = StreamKey { tenant: dispatch.tenant.clone(), stream: stream.clone() };
+            if self.streams.exists(key, aggregate.clone()).await? {
+                known.insert(stream);
+            } else {
+                let message = format!("there is no {} with id {:?}", reference.aggregate, reference.id.as_str());
+                problems.push(Problem { path: reference.path, message });
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::BadInput { what, problems }) }
+    }
+}
+
+fn job(
+    command: &Arc<CommandType>,
+    dispatch: Dispatch,
+    payload: String,
+    idempotency: Option<Idempotency>,
+    reply: oneshot::Sender<Result<Receipt>>,
+) -> Result<Job> {
+    let aggregate = &command.aggregate;
+    let id = match &command.manifest.target {
+        Target::Create => new_id(aggregate.manifest.id),
+        Target::Existing(field) | Target::Any(field) => {
+            let text = dispatch.payload.get(field.as_str()).and_then(Value::as_str).unwrap_or_default();
+            EntityId::parse(text).map_err(|invalid| Error::BadInput {
+                what: command.manifest.name.to_string(),
+                problems: vec![Problem { path: vec![field.to_string()], message: invalid.to_string() }],
+            })?
+        }
+    };
+    let command_id = CommandId::generate();
+    let meta = CommandMeta {
+        command_id,
+        correlation_id: dispatch.options.correlation_id.unwrap_or(command_id.0),
+        causation_id: dispatch.options.causation_id,
+        actor: dispatch.options.actor.clone(),
+    };
+    let context = Context {
+        tenant: dispatch.tenant.clone(),
+        id: id.clone(),
+        now: Timestamp::now(),
+        actor: dispatch.options.actor,
+        command_id,
+        correlation_id: meta.correlation_id,
+        seed: uuid::Uuid::new_v4().as_u64_pair(),
+    };
+    Ok(Job {
+        key: StreamKey { tenant: dispatch.tenant, stream: StreamId::new(&aggregate.manifest.name, &id) },
+        aggregate: aggregate.clone(),
+        command: Command { name: command.manifest.name.to_string(), payload, context },
+        meta,
+        fresh: command.manifest.target == Target::Create,
+        must_exist: matches!(command.manifest.target, Target::Existing(_)),
+        expected: dispatch.options.expected_revision,
+        idempotency,
+        reply,
+        conflicts: 0,
+    })
+}
+
+fn new_id(kind: IdKind) -> EntityId {
+    let uuid = uuid::Uuid::now_v7();
+    let text = match kind {
+        IdKind::Uuid => uuid.to_string(),
+        IdKind::Ulid => ulid(uuid.as_u128()),
+    };
+    // Both kinds are 26 or 36 plain characters, which every id may be.
+    #[allow(clippy::expect_used)]
+    EntityId::parse(&text).expect("an id that the host makes is an id")
+}
+
+/// 128 bits in Crockford's base 32. A UUIDv7 begins with the milliseconds just as a ULID does, so both sort by time.
+fn ulid(bits: u128) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    (0..26).rev().map(|at| char::from(DIGITS[(bits >> (at * 5) & 31) as usize])).collect()
+}
+
+/// A digest of everything that makes a request what it is. The order of fields makes no difference.
+fn request_digest(dispatch: &Dispatch) -> Digest {
+    let mut payload = dispatch.payload.clone();
+    payload.sort_all_objects();
+    let expected = dispatch.options.expected_revision.map_or_else(String::new, |revision| revision.to_string());
+    Digest::of_parts([dispatch.command.as_str().as_bytes(), payload.to_string().as_bytes(), expected.as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_both_kinds_sort_by_time() {
+        for kind in [IdKind::Uuid, IdKind::Ulid] {
+            let ids: Vec<EntityId> = (0..100).map(|_| new_id(kind)).collect();
+            assert!(ids.is_sorted(), "{ids:?}");
+        }
+        assert_eq!(ulid(0).len(), 26);
+        assert_eq!(ulid(u128::MAX), "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
+    }
+}

@@ -1,0 +1,204 @@
+//! The engine as a whole: what the surfaces and the server hold.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use yado_model::{Position, TenantId};
+use yado_runtime::Runtime;
+use yado_store::{EventStore, Filter, ReadStore, Row, Select};
+
+use crate::bus::CommandBus;
+use crate::catalogue::Model;
+use crate::lane::Lane;
+use crate::lifecycle::Lifecycle;
+use crate::projection::Surroundings;
+use crate::reads::QueryBus;
+use crate::stream::{Streams, stopping};
+use crate::{Catalogue, Check, Deployment, Dispatch, Health, Receipt, Refusal, Result, Settings, Surface};
+
+/// How long a database may take to say that it is there.
+const PING_MS: u64 = 2_000;
+
+/// What an engine is made of.
+pub struct Parts {
+    /// Where events are kept.
+    pub events: Arc<dyn EventStore>,
+    /// Where read models are kept.
+    pub reads: Arc<dyn ReadStore>,
+    /// What runs guests.
+    pub runtime: Runtime,
+}
+
+/// A handle to the engine. All of its loops end with [`Engine::shutdown`].
+#[derive(Clone)]
+pub struct Engine {
+    lifecycle: Lifecycle,
+    queries: QueryBus,
+    events: Arc<dyn EventStore>,
+    reads: Arc<dyn ReadStore>,
+    shared: Arc<Shared>,
+}
+
+/// What ends with the engine.
+struct Shared {
+    /// The way for commands. It is closed first.
+    commands: Mutex<Option<CommandBus>>,
+    loops: Mutex<Vec<JoinHandle<()>>>,
+    stopped: watch::Sender<bool>,
+}
+
+impl Engine {
+    /// Starts the loops, with nothing deployed.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub async fn start(parts: Parts, settings: Settings) -> Result<Self> {
+        let Parts { events, reads, runtime } = parts;
+        let settings = Arc::new(settings);
+        let (head, known_head) = watch::channel(events.head().await?);
+        let (lane, writer) = Lane::start(events.clone(), &settings, head);
+        let (streams, mut loops) = Streams::start(&events, &lane, &settings);
+        loops.push(writer);
+        let queries = QueryBus::new(reads.clone(), settings.clone());
+        let surroundings =
+            Surroundings { events: events.clone(), reads: reads.clone(), settings: settings.clone(), head: known_head };
+        let lifecycle = Lifecycle::start(runtime, surroundings, queries.clone());
+        let shared = Shared {
+            commands: Mutex::new(Some(CommandBus::new(streams, events.clone(), settings))),
+            loops: Mutex::new(loops),
+            stopped: watch::Sender::new(false),
+        };
+        Ok(Self { lifecycle, queries, events, reads, shared: Arc::new(shared) })
+    }
+
+    /// What is live.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.lifecycle.catalogue()
+    }
+
+    /// Runs a command of a catalogue: a request keeps the one that its schema was made from, and finishes on its code.
+    ///
+    /// # Errors
+    /// Says why nothing was recorded; or, if it is not known whether something was, that it is not.
+    pub async fn dispatch(&self, catalogue: &Arc<Catalogue>, dispatch: Dispatch) -> Result<Receipt> {
+        let commands = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match commands {
+            Some(commands) => commands.dispatch(catalogue, dispatch).await,
+            None => Err(stopping()),
+        }
+    }
+
+    /// Waits until a read model shows everything up to a position.
+    ///
+    /// # Errors
+    /// `LAGGING` when it takes too long.
+    pub async fn caught_up(&self, model: &Model, position: Position) -> Result<()> {
+        self.queries.caught_up(model, position).await
+    }
+
+    /// Rows by their keys, in any order, by one statement; keys without a row are left out.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn rows(&self, model: &Model, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
+        self.queries.rows(model, tenant, keys).await
+    }
+
+    /// Rows that meet a selection, in its order, by one statement.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn select(&self, model: &Model, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
+        self.queries.select(model, tenant, select).await
+    }
+
+    /// How many rows meet a filter, by one statement.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn count(&self, model: &Model, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
+        self.queries.count(model, tenant, filter).await
+    }
+
+    /// Deploys a plugin, in place of another version of it.
+    ///
+    /// # Errors
+    /// Says why it was refused; whatever was live before still is.
+    pub async fn deploy(&self, component: Vec<u8>) -> Result<Deployment, Refusal> {
+        let answer = self.lifecycle.deploy(vec![component]).await.pop();
+        answer.unwrap_or_else(|| Err(Refusal::Unavailable("the deployment came to nothing".into())))
+    }
+
+    /// Deploys plugins that may need one another. Each is answered for itself, in their order.
+    pub async fn deploy_all(&self, components: Vec<Vec<u8>>) -> Vec<Result<Deployment, Refusal>> {
+        self.lifecycle.deploy(components).await
+    }
+
+    /// Makes a surface part of every deployment from now on, and of what is live.
+    ///
+    /// # Errors
+    /// Says what the surface can't serve.
+    pub async fn add_surface(&self, surface: Arc<dyn Surface>) -> Result<(), String> {
+        self.lifecycle.add_surface(surface).await
+    }
+
+    /// How the engine stands.
+    pub async fn health(&self) -> Health {
+        let mut checks =
+            vec![database("event log", self.events.ping()).await, database("read models", self.reads.ping()).await];
+        let ready = checks.iter().all(|check| check.ok);
+        let plugins: Vec<String> = self
+            .catalogue()
+            .plugins()
+            .map(|deployed| format!("{} {}", deployed.manifest().name, deployed.manifest().version))
+            .collect();
+        checks.push(Check { name: "plugins".into(), ok: true, detail: plugins.join(", ") });
+        for status in self.lifecycle.projections() {
+            checks.push(Check {
+                name: format!("projection {}", status.name),
+                ok: status.trouble.is_none(),
+                detail: match status.trouble {
+                    Some(trouble) => trouble.to_string(),
+                    None => format!("at position {}", status.position),
+                },
+            });
+        }
+        Health { ready, checks }
+    }
+
+    /// Resolves once the engine has been told to stop.
+    pub async fn stopped(&self) {
+        let mut stopped = self.shared.stopped.subscribe();
+        // An error means that the sender is gone, and the engine with it.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+
+    /// Takes no more commands, finishes those that are under way, stops every loop, and closes the databases.
+    pub async fn shutdown(&self) {
+        self.shared.stopped.send_replace(true);
+        // The shards end when the last handle to them is gone, and the lane when the last shard is.
+        drop(self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let loops = std::mem::take(&mut *self.shared.loops.lock().unwrap_or_else(PoisonError::into_inner));
+        for running in loops {
+            if let Err(error) = running.await {
+                tracing::error!(%error, "a loop broke");
+            }
+        }
+        self.lifecycle.stop().await;
+        self.events.close().await;
+        self.reads.close().await;
+    }
+}
+
+async fn database(name: &str, ping: impl Future<Output = yado_store::Result<()>>) -> Check {
+    let answer = tokio::time::timeout(Duration::from_millis(PING_MS), ping).await;
+    let trouble = match answer {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("no answer within {PING_MS} ms")),
+    };
+    Check { name: name.to_owned(), ok: trouble.is_none(), detail: trouble.unwrap_or_else(|| "reachable".into()) }
+}

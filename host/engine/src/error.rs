@@ -1,0 +1,185 @@
+//! Why the engine did not do what it was asked.
+//!
+//! What a caller sees is the text and the [`Code`]; what only the operator may see is written to the log where it
+//! happens, and never becomes part of these values.
+
+use serde_json::Value;
+use yado_model::schema::Problem;
+use yado_model::{Code, Position, Rejection, Revision, StreamId};
+
+/// Short for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why the engine did not do what it was asked. The text says what happened, to what, and what to do.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The arguments break the command's schema, or name something that is not there.
+    #[error("{}", bad_input(what, problems))]
+    BadInput {
+        /// The command or query.
+        what: String,
+        /// Each argument at fault.
+        problems: Vec<Problem>,
+    },
+    /// The domain said no.
+    #[error("{}", .0.message)]
+    Rejected(Box<Rejection>),
+    /// The stream is not at the revision that the caller expected, or others were faster again and again.
+    #[error("{stream} is at revision {actual}, not {expected}: read it again and decide anew")]
+    Conflict {
+        /// Which stream.
+        stream: StreamId,
+        /// What was expected.
+        expected: Revision,
+        /// What is.
+        actual: Revision,
+    },
+    /// There is nothing with this id.
+    #[error("there is no {kind} with id {id:?}")]
+    NotFound {
+        /// The aggregate or read model.
+        kind: String,
+        /// The id.
+        id: String,
+    },
+    /// No plugin that is running knows this name.
+    #[error("there is no {kind} {name:?} here: no plugin that is running brings one")]
+    Unknown {
+        /// "command", "aggregate", "read model".
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The plugin broke or overran a limit.
+    #[error("the plugin {plugin} failed in {function}; nothing was recorded, and the server's log says why")]
+    PluginFault {
+        /// Which plugin.
+        plugin: String,
+        /// In which function.
+        function: String,
+    },
+    /// It took longer than allowed.
+    #[error(
+        "{what} took longer than {limit_ms} ms; it may still be recorded: repeat it with the same idempotency key to find out"
+    )]
+    Timeout {
+        /// What took so long.
+        what: String,
+        /// What was allowed.
+        limit_ms: u64,
+    },
+    /// The engine can't take the request at present.
+    #[error("{reason}; try again in {retry_after_ms} ms")]
+    Unavailable {
+        /// Why.
+        reason: String,
+        /// When it is worth another attempt.
+        retry_after_ms: u64,
+    },
+    /// What was asked to be seen is recorded, and the read model does not show it yet.
+    #[error(
+        "{model} has not caught up within {limit_ms} ms (it is at position {reached}, the change is at {wanted}); \
+         the change is recorded: read it again later, and don't repeat the command"
+    )]
+    Lagging {
+        /// Which read model.
+        model: String,
+        /// The position that was waited for.
+        wanted: Position,
+        /// The position that it had come to.
+        reached: Position,
+        /// How long it was waited for.
+        limit_ms: u64,
+    },
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key {key:?} was used for another request: use a new key for each request")]
+    IdempotencyKeyReused {
+        /// The key.
+        key: String,
+    },
+}
+
+fn bad_input(what: &str, problems: &[Problem]) -> String {
+    let listed = problems.iter().map(|problem| match problem.path.as_slice() {
+        [] => problem.message.clone(),
+        path => format!("{} {}", path.join("."), problem.message),
+    });
+    format!("{what}: {}", listed.collect::<Vec<_>>().join("; "))
+}
+
+impl Error {
+    /// The stable code of this failure.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::BadInput { .. } | Self::Unknown { .. } => Code::BadUserInput,
+            Self::Rejected(_) => Code::Rejected,
+            Self::Conflict { .. } => Code::Conflict,
+            Self::NotFound { .. } => Code::NotFound,
+            Self::PluginFault { .. } => Code::PluginFault,
+            Self::Timeout { .. } => Code::Timeout,
+            Self::Unavailable { .. } => Code::Unavailable,
+            Self::Lagging { .. } => Code::Lagging,
+            Self::IdempotencyKeyReused { .. } => Code::IdempotencyKeyReused,
+        }
+    }
+
+    /// What a program may want to know beside the code, by name: `fields`, `reason`, `expected`, `retryAfterMs`…
+    #[must_use]
+    pub fn details(&self) -> Vec<(&'static str, Value)> {
+        match self {
+            Self::BadInput { problems, .. } => {
+                let fields = problems
+                    .iter()
+                    .map(|problem| serde_json::json!({ "path": problem.path.join("."), "message": problem.message }));
+                vec![("fields", fields.collect())]
+            }
+            Self::Rejected(rejection) => {
+                let mut details = vec![("reason", Value::from(rejection.code.clone()))];
+                details.extend(rejection.field.clone().map(|field| ("field", Value::from(field))));
+                details.extend(rejection.details.clone().map(|value| ("details", value)));
+                details
+            }
+            Self::Conflict { expected, actual, .. } => {
+                vec![("expectedRevision", expected.get().into()), ("actualRevision", actual.get().into())]
+            }
+            Self::Unavailable { retry_after_ms, .. } => vec![("retryAfterMs", (*retry_after_ms).into())],
+            Self::Lagging { wanted, reached, .. } => {
+                vec![("position", wanted.get().into()), ("reachedPosition", reached.get().into())]
+            }
+            Self::NotFound { .. }
+            | Self::Unknown { .. }
+            | Self::PluginFault { .. }
+            | Self::Timeout { .. }
+            | Self::IdempotencyKeyReused { .. } => Vec::new(),
+        }
+    }
+}
+
+/// A store's failure as a caller may see it; the whole of it goes to the log.
+impl From<yado_store::Error> for Error {
+    fn from(error: yado_store::Error) -> Self {
+        tracing::error!(%error, "the database failed");
+        let reason = match error {
+            yado_store::Error::Full(_) => "the server's disk is full, and nothing was recorded",
+            _ => "the database can't be used at present",
+        };
+        Self::Unavailable { reason: reason.to_owned(), retry_after_ms: 1_000 }
+    }
+}
+
+/// A guest's failure as a caller may see it; the whole of it goes to the log.
+pub(crate) fn fault(fault: &yado_runtime::Fault) -> Error {
+    tracing::error!(
+        plugin = fault.plugin, digest = %fault.digest.short(), function = fault.function, error = %fault,
+        "a plugin failed"
+    );
+    Error::PluginFault { plugin: fault.plugin.clone(), function: fault.function.to_owned() }
+}
+
+/// A guest that returned what its manifest does not allow.
+pub(crate) fn misbehaved(deployed: &crate::catalogue::Deployed, function: &str, reason: &str) -> Error {
+    let plugin = deployed.manifest().name.clone();
+    tracing::error!(plugin, digest = %deployed.digest().short(), function, reason, "a plugin broke its own manifest");
+    Error::PluginFault { plugin, function: function.to_owned() }
+}

@@ -1,0 +1,188 @@
+//! The plugin folder: what is in it runs.
+//!
+//! The folder is the one place that says which plugins there are. It is read when the server starts, and watched from
+//! then on: a new file, or another file in place of an old one, is deployed. A file that goes away changes nothing,
+//! because a slip of the hand must not take an API down; the plugin is gone after the next start.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use notify::Watcher;
+use tokio::sync::mpsc;
+use yado_model::Digest;
+
+use crate::{Deployment, Engine, Refusal};
+
+/// How long the folder must be quiet before it is read: whoever copies a file writes it in pieces.
+const QUIET_MS: u64 = 100;
+
+/// Files that are read from the folder. One more is refused.
+const MOST_FILES: usize = 256;
+
+/// The plugin folder.
+#[derive(Clone)]
+pub struct Folder {
+    engine: Engine,
+    path: Arc<Path>,
+    /// What each file held when it was last looked at, so that a refused file is refused once.
+    seen: Arc<Mutex<HashMap<PathBuf, Digest>>>,
+}
+
+/// The folder can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the plugin folder {} can't be {what}: {source}", path.display())]
+pub struct FolderError {
+    /// Which folder or file.
+    pub path: PathBuf,
+    /// "read", "watched", "written".
+    pub what: &'static str,
+    /// Why.
+    #[source]
+    pub source: std::io::Error,
+}
+
+impl Folder {
+    /// Deploys all that is in the folder. What is refused is logged, and does not keep the rest from running.
+    ///
+    /// # Errors
+    /// When the folder can't be read.
+    pub async fn open(engine: Engine, path: PathBuf) -> Result<Self, FolderError> {
+        let folder = Self { engine, path: path.into(), seen: Arc::default() };
+        folder.look().await?;
+        Ok(folder)
+    }
+
+    /// Watches the folder until the engine stops.
+    ///
+    /// # Errors
+    /// When the operating system can't watch it.
+    pub fn watch(&self) -> Result<tokio::task::JoinHandle<()>, FolderError> {
+        let (news, mut received) = mpsc::channel(1);
+        let failed = |error: notify::Error| self.failed("watched", std::io::Error::other(error));
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading a file is news to nobody, and the loop below reads files.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                // When the channel is full the folder is going to be read anyway.
+                let _ = news.try_send(());
+            }
+        })
+        .map_err(failed)?;
+        watcher.watch(&self.path, notify::RecursiveMode::NonRecursive).map_err(failed)?;
+        let folder = self.clone();
+        Ok(tokio::spawn(async move {
+            // The watcher lives as long as the loop.
+            let _watcher = watcher;
+            let stopped = folder.engine.stopped();
+            tokio::pin!(stopped);
+            loop {
+                tokio::select! {
+                    () = &mut stopped => return,
+                    news = received.recv() => if news.is_none() { return },
+                }
+                let quiet = Duration::from_millis(QUIET_MS);
+                while tokio::time::timeout(quiet, received.recv()).await.is_ok_and(|news| news.is_some()) {}
+                if let Err(error) = folder.look().await {
+                    tracing::error!(%error, "the plugin folder could not be read");
+                }
+            }
+        }))
+    }
+
+    /// Deploys a plugin, and puts it into the folder, so that it runs after a restart too.
+    ///
+    /// # Errors
+    /// When the plugin is refused; nothing has changed then. Also when it can't be written: then it runs, and the text
+    /// says that it will not after a restart.
+    pub async fn install(&self, component: Vec<u8>) -> Result<Deployment, Refusal> {
+        let digest = Digest::of(&component);
+        let deployment = self.engine.deploy(component.clone()).await?;
+        let target = self.path.join(format!("{}.wasm", deployment.plugin));
+        self.note(&target, digest);
+        let (folder, to) = (self.path.clone(), target.clone());
+        let written = tokio::task::spawn_blocking(move || put(&folder, &to, &component)).await;
+        written.map_err(std::io::Error::other).flatten().map_err(|error| {
+            let error = FolderError { path: target, what: "written", source: error };
+            Refusal::Unavailable(format!("the plugin runs now, and will not after a restart: {error}"))
+        })?;
+        Ok(deployment)
+    }
+
+    /// Reads the folder, and deploys what has changed.
+    async fn look(&self) -> Result<(), FolderError> {
+        let path = self.path.clone();
+        let files = tokio::task::spawn_blocking(move || read(&path))
+            .await
+            .map_err(std::io::Error::other)
+            .flatten()
+            .map_err(|error| self.failed("read", error))?;
+        let mut names = Vec::new();
+        let mut components = Vec::new();
+        for (file, bytes) in files {
+            if self.note(&file, Digest::of(&bytes)) {
+                names.push(file);
+                components.push(bytes);
+            }
+        }
+        if components.is_empty() {
+            return Ok(());
+        }
+        for (file, answer) in names.iter().zip(self.engine.deploy_all(components).await) {
+            if let Err(refusal) = answer {
+                tracing::error!(file = %file.display(), reason = %refusal, "a plugin was refused; what ran before goes on");
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers what a file holds. Returns whether that is news.
+    fn note(&self, file: &Path, digest: Digest) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(file.to_owned(), digest) != Some(digest)
+    }
+
+    fn failed(&self, what: &'static str, source: std::io::Error) -> FolderError {
+        FolderError { path: self.path.to_path_buf(), what, source }
+    }
+}
+
+fn read(folder: &Path) -> std::io::Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "wasm") && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if files.len() > MOST_FILES {
+        tracing::error!(folder = %folder.display(), files = files.len(), MOST_FILES, "too many plugins; the last ones are left out");
+        files.truncate(MOST_FILES);
+    }
+    let mut read = Vec::with_capacity(files.len());
+    for path in files {
+        match std::fs::read(&path) {
+            Ok(bytes) => read.push((path, bytes)),
+            // It may have gone since the folder was listed; and one that can't be read must not keep the rest from
+            // running.
+            Err(error) => tracing::error!(file = %path.display(), %error, "a plugin could not be read"),
+        }
+    }
+    Ok(read)
+}
+
+/// Writes a file so that nobody ever sees half of it.
+fn put(folder: &Path, target: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let draft = folder.join(format!(".{}.draft", Digest::of(bytes).short()));
+    let written = std::fs::File::create(&draft).and_then(|mut file| {
+        std::io::Write::write_all(&mut file, bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&draft, target)?;
+        std::fs::File::open(folder)?.sync_all()
+    });
+    if written.is_err() {
+        let _ = std::fs::remove_file(&draft);
+    }
+    written
+}

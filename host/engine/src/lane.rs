@@ -1,0 +1,189 @@
+//! The lane: the one way into the log.
+//!
+//! Groups of appends gather while the previous transaction is under way, and go down together in the next one. There is
+//! no timer: when the log is idle a group goes down alone and at once, and when it is busy the groups are as large as
+//! the load makes them.
+//!
+//! Invariants: a group is never split over two transactions; nobody hears of an append before it is durable.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use yado_model::Position;
+use yado_store::{Append, Appended, EventStore, Result as Stored};
+
+use crate::Settings;
+
+/// Appends that depend on each other: all of them belong to one stream, and each expects what the one before it leaves.
+struct Group {
+    appends: Vec<Append>,
+    reply: oneshot::Sender<Stored<Vec<Appended>>>,
+}
+
+/// A handle to the lane.
+#[derive(Clone)]
+pub(crate) struct Lane {
+    groups: mpsc::Sender<Group>,
+}
+
+impl Lane {
+    /// Starts the loop. It ends when all handles are gone and all groups are down. `head` is told of each commit.
+    pub(crate) fn start(
+        store: Arc<dyn EventStore>,
+        settings: &Settings,
+        head: watch::Sender<Position>,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
+        let (groups, received) = mpsc::channel(settings.lane_queue);
+        let writer = Writer {
+            store,
+            head,
+            events: settings.lane_events,
+            bytes: settings.lane_bytes,
+            attempts: settings.lane_attempts.max(1),
+        };
+        (Self { groups }, tokio::spawn(writer.run(received)))
+    }
+
+    /// Records a group. Waits for room in the lane, and then until the group is durable or has lost.
+    ///
+    /// # Errors
+    /// When the database failed again and again. Whether the group is recorded may then be unknown.
+    pub(crate) async fn append(&self, appends: Vec<Append>) -> Stored<Vec<Appended>> {
+        let gone = || yado_store::Error::Unavailable("the server is shutting down".into());
+        let (reply, outcome) = oneshot::channel();
+        self.groups.send(Group { appends, reply }).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
+    }
+}
+
+struct Writer {
+    store: Arc<dyn EventStore>,
+    head: watch::Sender<Position>,
+    events: usize,
+    bytes: usize,
+    attempts: u32,
+}
+
+impl Writer {
+    async fn run(self, mut groups: mpsc::Receiver<Group>) {
+        // A group that did not fit into the last transaction begins the next one.
+        let mut next = groups.recv().await;
+        while let Some(first) = next.take() {
+            let (mut events, mut bytes) = size(&first);
+            let mut batch = vec![first];
+            while let Ok(group) = groups.try_recv() {
+                let (more_events, more_bytes) = size(&group);
+                if events + more_events > self.events || bytes + more_bytes > self.bytes {
+                    next = Some(group);
+                    break;
+                }
+                events += more_events;
+                bytes += more_bytes;
+                batch.push(group);
+            }
+            self.flush(batch).await;
+            if next.is_none() {
+                next = groups.recv().await;
+            }
+        }
+    }
+
+    /// Takes a batch down. One that the store refuses goes down group by group, so that what is wrong with one group
+    /// is told to that one alone.
+    async fn flush(&self, batch: Vec<Group>) {
+        let alone = batch.len() == 1;
+        let sizes: Vec<usize> = batch.iter().map(|group| group.appends.len()).collect();
+        let (appends, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|group| (group.appends, group.reply)).unzip();
+        let appends: Vec<Append> = appends.into_iter().flatten().collect();
+        match self.record(&appends).await {
+            Ok(outcomes) => {
+                self.tell(&outcomes);
+                let mut outcomes = outcomes.into_iter();
+                for (size, reply) in sizes.into_iter().zip(replies) {
+                    // Whoever does not listen any more has given up waiting; the events are recorded all the same.
+                    let _ = reply.send(Ok(outcomes.by_ref().take(size).collect()));
+                }
+            }
+            Err(error) if alone || error.is_transient() => {
+                tracing::error!(%error, appends = appends.len(), "a transaction failed for good");
+                replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+            }
+            Err(error) => {
+                tracing::warn!(%error, groups = sizes.len(), "a transaction was refused; its groups go down one by one");
+                let mut appends = appends.into_iter();
+                for (size, reply) in sizes.into_iter().zip(replies) {
+                    let group: Vec<Append> = appends.by_ref().take(size).collect();
+                    let outcomes = self.record(&group).await;
+                    if let Ok(outcomes) = &outcomes {
+                        self.tell(outcomes);
+                    }
+                    let _ = reply.send(outcomes);
+                }
+            }
+        }
+    }
+
+    /// Tells how far the log reaches now.
+    fn tell(&self, outcomes: &[Appended]) {
+        let recorded = outcomes.iter().filter_map(|outcome| match outcome {
+            Appended::Recorded { position, .. } => Some(*position),
+            _ => None,
+        });
+        if let Some(last) = recorded.max() {
+            self.head.send_if_modified(|head| std::mem::replace(head, last.max(*head)) < last);
+        }
+    }
+
+    /// Records a batch, and repeats the attempt when the database fails in passing. A connection that breaks during a
+    /// commit leaves open whether the events are recorded; the repetition finds out, because an append that was
+    /// recorded then meets its own events.
+    async fn record(&self, appends: &[Append]) -> Stored<Vec<Appended>> {
+        let mut pause = Duration::from_millis(50);
+        for attempt in 1.. {
+            match self.store.append(appends).await {
+                Ok(mut outcomes) => {
+                    if attempt > 1 {
+                        for (append, outcome) in appends.iter().zip(&mut outcomes) {
+                            self.recognise(append, outcome).await?;
+                        }
+                    }
+                    return Ok(outcomes);
+                }
+                Err(error) if error.is_transient() && attempt < self.attempts => {
+                    tracing::warn!(%error, attempt, "a transaction failed; it is tried again");
+                    tokio::time::sleep(pause).await;
+                    pause *= 4;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        unreachable!("the loop only ends by returning")
+    }
+
+    /// Turns the conflict of an append with itself into what it is: a success whose news got lost.
+    async fn recognise(&self, append: &Append, outcome: &mut Appended) -> Stored<()> {
+        let Appended::Conflict { actual } = *outcome else { return Ok(()) };
+        let count = append.events.len() as u64;
+        if actual < append.expected.plus(count) {
+            return Ok(());
+        }
+        let limit = u32::try_from(count).unwrap_or(u32::MAX);
+        let found = self.store.read_stream(&append.tenant, &append.stream, append.expected, limit).await?;
+        if let Some(last) = found.last()
+            && found.iter().all(|event| event.command.command_id == append.command.command_id)
+            && found.len() as u64 == count
+        {
+            *outcome = Appended::Recorded { revision: last.revision, position: last.position };
+        }
+        Ok(())
+    }
+}
+
+fn size(group: &Group) -> (usize, usize) {
+    group
+        .appends
+        .iter()
+        .flat_map(|append| &append.events)
+        .fold((0, 0), |(events, bytes), event| (events + 1, bytes + event.payload.len() + event.name.len()))
+}

@@ -1,0 +1,184 @@
+//! The lifecycle of plugins: from a file to code that serves.
+//!
+//! A loop owns what is deployed, and takes one deployment after the other. New code goes live when it has been loaded,
+//! fits with everything else that runs, has an API that can be served, and has brought its read models up to date. Then
+//! aggregates, read models and API change in one step. Until that step, and if any of it fails, the old code serves.
+
+mod compatible;
+mod deploy;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+use yado_model::Digest;
+use yado_runtime::Runtime;
+
+use crate::catalogue::ProjectionType;
+use crate::projection::{Running, Status, Surroundings};
+use crate::reads::QueryBus;
+use crate::{Catalogue, Surface};
+
+/// Deployments that may wait for their turn.
+const QUEUE: usize = 64;
+
+/// A plugin has gone live, or was live already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// Its name.
+    pub plugin: String,
+    /// Its version, for people.
+    pub version: String,
+    /// What it is recognised by.
+    pub digest: Digest,
+    /// What it took the place of.
+    pub previous: Option<Digest>,
+}
+
+impl Deployment {
+    /// Whether the very same code was live already.
+    #[must_use]
+    pub fn unchanged(&self) -> bool {
+        self.previous == Some(self.digest)
+    }
+}
+
+/// Why a plugin did not go live. Whatever was live before still is.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It is no plugin, or not one for this host.
+    #[error(transparent)]
+    Unfit(#[from] yado_runtime::Refused),
+    /// It does not fit with what else runs, or with what has been recorded.
+    #[error("{0}")]
+    Incompatible(String),
+    /// Its read models could not be brought up to date.
+    #[error("the plugin can't show what has happened so far: {0}")]
+    History(String),
+    /// The host could not do its part.
+    #[error("the host could not deploy it at present: {0}")]
+    Unavailable(String),
+}
+
+/// What the loop is asked.
+enum Order {
+    Deploy(Vec<Vec<u8>>, oneshot::Sender<Vec<Result<Deployment, Refusal>>>),
+    Surface(Arc<dyn Surface>, oneshot::Sender<Result<(), String>>),
+    Retire(Arc<ProjectionType>, Running),
+    Stop(oneshot::Sender<()>),
+}
+
+/// A handle to the loop.
+#[derive(Clone)]
+pub(crate) struct Lifecycle {
+    orders: mpsc::Sender<Order>,
+    live: Arc<ArcSwap<Catalogue>>,
+    running: Projections,
+}
+
+/// The projections that run, by the name under which their progress is kept.
+type Projections = Arc<Mutex<HashMap<Arc<str>, Running>>>;
+
+/// What the loop owns.
+struct Owner {
+    /// For orders that come due later.
+    orders: mpsc::WeakSender<Order>,
+    runtime: Runtime,
+    surroundings: Surroundings,
+    queries: QueryBus,
+    live: Arc<ArcSwap<Catalogue>>,
+    running: Projections,
+    surfaces: Vec<Arc<dyn Surface>>,
+}
+
+impl Lifecycle {
+    /// Starts the loop, with nothing deployed.
+    pub(crate) fn start(runtime: Runtime, surroundings: Surroundings, queries: QueryBus) -> Self {
+        let (orders, received) = mpsc::channel(QUEUE);
+        let live = Arc::new(ArcSwap::from_pointee(Catalogue::default()));
+        let running = Projections::default();
+        let owner = Owner {
+            orders: orders.downgrade(),
+            runtime,
+            surroundings,
+            queries,
+            live: live.clone(),
+            running: running.clone(),
+            surfaces: Vec::new(),
+        };
+        tokio::spawn(owner.run(received));
+        Self { orders, live, running }
+    }
+
+    /// What is live.
+    pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
+        self.live.load_full()
+    }
+
+    /// Deploys plugins that may need one another. Each is answered for itself, in their order.
+    pub(crate) async fn deploy(&self, components: Vec<Vec<u8>>) -> Vec<Result<Deployment, Refusal>> {
+        let count = components.len();
+        let (reply, answer) = oneshot::channel();
+        let sent = self.orders.send(Order::Deploy(components, reply)).await;
+        let answers = if sent.is_ok() { answer.await.ok() } else { None };
+        answers.unwrap_or_else(|| {
+            (0..count).map(|_| Err(Refusal::Unavailable("the server is shutting down".into()))).collect()
+        })
+    }
+
+    /// Makes a surface part of every deployment, and of what is live now.
+    pub(crate) async fn add_surface(&self, surface: Arc<dyn Surface>) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        let stopping = || "the server is shutting down".to_owned();
+        self.orders.send(Order::Surface(surface, reply)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// How the projections stand.
+    pub(crate) fn projections(&self) -> Vec<Status> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.values().map(|running| running.status().borrow().clone()).collect()
+    }
+
+    /// Ends the loop and the projections.
+    pub(crate) async fn stop(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.orders.send(Order::Stop(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+}
+
+impl Owner {
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        while let Some(order) = orders.recv().await {
+            match order {
+                Order::Deploy(components, reply) => {
+                    let _ = reply.send(self.deploy(components).await);
+                }
+                Order::Surface(surface, reply) => {
+                    let prepared = surface.prepare(&self.live.load_full());
+                    let _ = reply.send(prepared.map(|install| {
+                        install();
+                        self.surfaces.push(surface);
+                    }));
+                }
+                Order::Retire(projection, running) => self.retired(&projection, running).await,
+                Order::Stop(reply) => {
+                    self.stop_projections().await;
+                    let _ = reply.send(());
+                    return;
+                }
+            }
+        }
+        self.stop_projections().await;
+    }
+
+    async fn stop_projections(&self) {
+        let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
+        for running in running.into_values() {
+            running.stop().await;
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! One deployment, step by step.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use yado_model::{Digest, Position, Timestamp};
+use yado_runtime::Plugin;
+use yado_store::PluginRecord;
+
+use super::compatible::can_follow;
+use super::{Deployment, Order, Owner, Refusal};
+use crate::catalogue::{Catalogue, Deployed, ProjectionType};
+use crate::projection::{Definition, Running};
+
+/// Projections that have been started for a catalogue that is not live yet.
+type Started = HashMap<Arc<str>, Running>;
+
+impl Owner {
+    /// Deploys plugins. They go live one by one where they can, and together where they need one another.
+    pub(super) async fn deploy(&mut self, components: Vec<Vec<u8>>) -> Vec<Result<Deployment, Refusal>> {
+        let mut answers: Vec<Option<Result<Deployment, Refusal>>> = Vec::new();
+        let mut waiting = Vec::new();
+        for (at, component) in components.into_iter().enumerate() {
+            match self.load(component).await {
+                Ok(deployed) => {
+                    waiting.push((at, deployed));
+                    answers.push(None);
+                }
+                Err(refusal) => answers.push(Some(Err(refusal))),
+            }
+        }
+        // A plugin that needs another one waits until that one is there. When none gets on alone, they are tried
+        // together; when that fails too, each is told what it lacks.
+        loop {
+            let before = waiting.len();
+            for (at, deployed) in std::mem::take(&mut waiting) {
+                match self.go_live(vec![deployed.clone()]).await {
+                    Ok(mut deployments) => answers[at] = deployments.pop().map(Ok),
+                    Err(refusal) => {
+                        answers[at] = Some(Err(refusal));
+                        waiting.push((at, deployed));
+                    }
+                }
+            }
+            if waiting.is_empty() || waiting.len() == before {
+                break;
+            }
+        }
+        if waiting.len() > 1
+            && let Ok(deployments) = self.go_live(waiting.iter().map(|(_, deployed)| deployed.clone()).collect()).await
+        {
+            for ((at, _), deployment) in waiting.into_iter().zip(deployments) {
+                answers[at] = Some(Ok(deployment));
+            }
+        }
+        let unanswered = || Err(Refusal::Unavailable("the deployment came to nothing".into()));
+        answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
+    }
+
+    /// Loads and registers the code.
+    async fn load(&self, component: Vec<u8>) -> Result<Arc<Deployed>, Refusal> {
+        let digest = Digest::of(&component);
+        let live = self.live.load();
+        if let Some(same) = live.plugins().find(|deployed| deployed.digest() == digest) {
+            return Ok(same.clone());
+        }
+        let runtime = self.runtime.clone();
+        // Compiling takes as long as it takes.
+        let plugin: Plugin = tokio::task::spawn_blocking(move || runtime.load(&component))
+            .await
+            .map_err(|error| Refusal::Unavailable(error.to_string()))??;
+        let record = PluginRecord {
+            name: plugin.manifest().name.clone(),
+            version: plugin.manifest().version.clone(),
+            digest: plugin.digest(),
+            registered_at: Timestamp::now(),
+        };
+        let version = self.surroundings.events.register_plugin(&record).await.map_err(unavailable)?;
+        Ok(Arc::new(Deployed { plugin, version }))
+    }
+
+    /// Checks plugins against what runs, prepares all that they need, and puts them in place.
+    async fn go_live(&self, plugins: Vec<Arc<Deployed>>) -> Result<Vec<Deployment>, Refusal> {
+        let live = self.live.load_full();
+        let mut deployments = Vec::new();
+        for deployed in &plugins {
+            let manifest = deployed.manifest();
+            let previous = live.plugin(&manifest.name);
+            if let Some(previous) = previous {
+                can_follow(previous.manifest(), manifest).map_err(Refusal::Incompatible)?;
+            }
+            deployments.push(Deployment {
+                plugin: manifest.name.clone(),
+                version: manifest.version.clone(),
+                digest: deployed.digest(),
+                previous: previous.map(|previous| previous.digest()),
+            });
+        }
+        if deployments.iter().all(Deployment::unchanged) {
+            return Ok(deployments);
+        }
+        let next = live.with(plugins).map_err(|clash| Refusal::Incompatible(clash.to_string()))?;
+        let next = Arc::new(next);
+        let installs = self
+            .surfaces
+            .iter()
+            .map(|surface| surface.prepare(&next))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(Refusal::Incompatible)?;
+        let begun = Instant::now();
+        let started = self.bring_up_to_date(&next).await?;
+        self.swap(&live, next, started);
+        for install in installs {
+            install();
+        }
+        for deployment in &deployments {
+            tracing::info!(
+                plugin = deployment.plugin, version = deployment.version, digest = %deployment.digest.short(),
+                previous = deployment.previous.map(|digest| digest.short()), ms = begun.elapsed().as_millis() as u64,
+                "a plugin has gone live"
+            );
+        }
+        Ok(deployments)
+    }
+
+    /// Starts the projections that are new, and waits until they show what has happened so far. Those of the old code
+    /// go on meanwhile.
+    async fn bring_up_to_date(&self, next: &Arc<Catalogue>) -> Result<Started, Refusal> {
+        let mut started = Started::new();
+        for projection in next.projections() {
+            let known = self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&projection.key);
+            if known {
+                continue;
+            }
+            if let Err(refusal) = self.begin(next, projection, &mut started).await {
+                for running in started.into_values() {
+                    running.stop().await;
+                }
+                return Err(refusal);
+            }
+        }
+        Ok(started)
+    }
+
+    async fn begin(
+        &self,
+        next: &Arc<Catalogue>,
+        projection: &Arc<ProjectionType>,
+        started: &mut Started,
+    ) -> Result<(), Refusal> {
+        for model in &projection.models {
+            self.surroundings.reads.ensure_table(&model.table).await.map_err(unavailable)?;
+        }
+        let definition = Definition { projection: projection.clone(), catalogue: next.clone() };
+        let running = Running::start(definition, self.surroundings.clone());
+        let mut status = running.status();
+        started.insert(projection.key.clone(), running);
+        // The log may grow for as long as the projection reads, and what comes after this moment is like any other news.
+        let head: Position = self.surroundings.events.head().await.map_err(unavailable)?;
+        let known = status.wait_for(|status| status.position >= head || status.trouble.is_some()).await;
+        let trouble = known.map_err(|error| Refusal::Unavailable(error.to_string()))?.trouble.clone();
+        match trouble {
+            // Where no older code can serve in its place, a plugin whose read models lag is better than none. Health
+            // tells of the trouble, and the loop goes on trying.
+            Some(_) if self.live.load().plugin(&projection.deployed.manifest().name).is_none() => Ok(()),
+            Some(trouble) => Err(Refusal::History(format!("projection {}: {trouble}", projection.manifest.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// The step itself. Nothing in it can fail.
+    fn swap(&self, live: &Arc<Catalogue>, next: Arc<Catalogue>, started: Started) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, started) in started {
+            self.queries.follow(&key, started.status());
+            running.insert(key, started);
+        }
+        for projection in next.projections() {
+            if let Some(running) = running.get(&projection.key) {
+                running.replace(Definition { projection: projection.clone(), catalogue: next.clone() });
+            }
+        }
+        self.live.store(next.clone());
+        let still = |key: &str| next.projections().any(|projection| *projection.key == *key);
+        for projection in live.projections().filter(|projection| !still(&projection.key)) {
+            if let Some(running) = running.remove(&projection.key) {
+                self.retire(projection.clone(), running);
+            }
+        }
+    }
+
+    /// Lets a projection that has been replaced go on for as long as requests may still read what it shows.
+    fn retire(&self, projection: Arc<ProjectionType>, running: Running) {
+        let (orders, retire_ms) = (self.orders.clone(), self.surroundings.settings.retire_ms);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(retire_ms)).await;
+            match orders.upgrade() {
+                Some(orders) => drop(orders.send(Order::Retire(projection, running)).await),
+                None => running.stop().await,
+            }
+        });
+    }
+
+    /// Ends a projection that has been replaced, and removes its tables, unless it has come back meanwhile: then the
+    /// tables are in use again, and the loop that came back owns them.
+    pub(super) async fn retired(&self, projection: &ProjectionType, running: Running) {
+        running.stop().await;
+        if self.live.load().projections().any(|known| known.key == projection.key) {
+            return;
+        }
+        self.queries.forget(&projection.key);
+        let reads = &self.surroundings.reads;
+        let mut outcome = reads.forget_checkpoint(&projection.key).await;
+        for model in &projection.models {
+            outcome = outcome.and(reads.drop_table(&model.table.name).await);
+        }
+        if let Err(error) = outcome {
+            tracing::warn!(projection = %projection.key, %error, "what a replaced projection has left could not be removed");
+        }
+    }
+}
+
+fn unavailable(error: yado_store::Error) -> Refusal {
+    Refusal::Unavailable(error.to_string())
+}

@@ -1,0 +1,149 @@
+//! The query bus: reads of the tables. It never enters a guest.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+use tokio::sync::watch;
+use yado_model::{Position, TenantId};
+use yado_runtime::{Comparison, Condition, Selection};
+use yado_store::{Filter, Op, Order, ReadStore, Row, Select, Table};
+
+use crate::catalogue::Model;
+use crate::projection::Status;
+use crate::{Error, Result, Settings};
+
+/// At most so many rows for one question. The surfaces have smaller limits of their own.
+const MOST_ROWS: u32 = 10_000;
+
+/// The query bus.
+#[derive(Clone)]
+pub(crate) struct QueryBus {
+    store: Arc<dyn ReadStore>,
+    settings: Arc<Settings>,
+    /// How the projections stand, by the name under which their progress is kept.
+    progress: Arc<Mutex<HashMap<Arc<str>, watch::Receiver<Status>>>>,
+}
+
+impl QueryBus {
+    pub(crate) fn new(store: Arc<dyn ReadStore>, settings: Arc<Settings>) -> Self {
+        Self { store, settings, progress: Arc::default() }
+    }
+
+    /// Lets readers wait for a projection.
+    pub(crate) fn follow(&self, projection: &Arc<str>, status: watch::Receiver<Status>) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).insert(projection.clone(), status);
+    }
+
+    /// Forgets a projection that has ended.
+    pub(crate) fn forget(&self, projection: &str) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).remove(projection);
+    }
+
+    /// Waits until a read model shows everything up to a position.
+    pub(crate) async fn caught_up(&self, model: &Model, position: Position) -> Result<()> {
+        let status = self.progress.lock().unwrap_or_else(PoisonError::into_inner).get(&model.projection).cloned();
+        let limit_ms = self.settings.caught_up_ms;
+        let lagging =
+            |reached| Error::Lagging { model: model.manifest.name.to_string(), wanted: position, reached, limit_ms };
+        let Some(mut status) = status else { return Err(lagging(Position::ZERO)) };
+        let reached = status.wait_for(|status| status.position >= position);
+        let waited =
+            tokio::time::timeout(Duration::from_millis(limit_ms), reached).await.is_ok_and(|known| known.is_ok());
+        let reached = status.borrow().position;
+        if waited || reached >= position { Ok(()) } else { Err(lagging(reached)) }
+    }
+
+    pub(crate) async fn rows(&self, model: &Model, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
+        Ok(self.store.rows(&model.table, tenant, keys).await?)
+    }
+
+    pub(crate) async fn select(&self, model: &Model, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
+        Ok(self.store.select(&model.table, tenant, select).await?)
+    }
+
+    pub(crate) async fn count(&self, model: &Model, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
+        Ok(self.store.count(&model.table, tenant, filter).await?)
+    }
+}
+
+/// A guest's selection as the store understands it; or what is wrong with it.
+pub(crate) fn select(table: &Table, selection: Selection) -> Result<Select, String> {
+    let known = |field: &str| match table.column(field) {
+        Some(_) => Ok(()),
+        None => Err(format!("there is no field {field:?}")),
+    };
+    let conditions = selection.conditions.into_iter().map(|condition| {
+        known(&condition.field)?;
+        filter(condition)
+    });
+    let conditions = conditions.collect::<Result<Vec<_>, String>>()?;
+    let order = selection.ordering.into_iter().map(|ordering| {
+        known(&ordering.field)?;
+        Ok(Order { field: ordering.field, descending: ordering.descending })
+    });
+    Ok(Select {
+        filter: (!conditions.is_empty()).then_some(Filter::All(conditions)),
+        order: order.collect::<Result<_, String>>()?,
+        limit: selection.limit.min(MOST_ROWS),
+        offset: selection.offset,
+    })
+}
+
+fn filter(condition: Condition) -> Result<Filter, String> {
+    let Condition { field, comparison, value } = condition;
+    let value: Value =
+        serde_json::from_str(&value).map_err(|error| format!("the value for {field} is not JSON: {error}"))?;
+    let op = match (comparison, &value) {
+        (Comparison::Equal, Value::Null) => return Ok(Filter::Null { field }),
+        (Comparison::NotEqual, Value::Null) => return Ok(Filter::Not(Box::new(Filter::Null { field }))),
+        (Comparison::Equal, _) => Op::Equal,
+        (Comparison::NotEqual, _) => Op::NotEqual,
+        (Comparison::Less, _) => Op::Less,
+        (Comparison::LessOrEqual, _) => Op::LessOrEqual,
+        (Comparison::Greater, _) => Op::Greater,
+        (Comparison::GreaterOrEqual, _) => Op::GreaterOrEqual,
+        (Comparison::Contains, _) => Op::Contains,
+    };
+    Ok(Filter::Compare { field, op, value })
+}
+
+/// Whether a text is a decimal number that can be kept exactly.
+pub(crate) fn is_decimal(text: &str) -> bool {
+    Decimal::from_str_exact(text).is_ok()
+}
+
+/// A number plus another, in the form that the first one has: decimals stay texts. Nothing counts as zero.
+pub(crate) fn sum(value: Option<&Value>, amount: &str) -> Option<Value> {
+    match value {
+        Some(Value::Number(number)) if number.is_i64() => {
+            let sum = number.as_i64()?.checked_add(i64::from_str(amount).ok()?)?;
+            Some(sum.into())
+        }
+        Some(Value::Number(number)) => Some((number.as_f64()? + f64::from_str(amount).ok()?).into()),
+        Some(Value::String(text)) => {
+            let sum = Decimal::from_str_exact(text).ok()?.checked_add(Decimal::from_str_exact(amount).ok()?)?;
+            Some(sum.to_string().into())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sums_keep_the_form_of_the_number() {
+        assert_eq!(sum(Some(&json!(40)), "2"), Some(json!(42)));
+        assert_eq!(sum(Some(&json!("0.10")), "0.20"), Some(json!("0.30")));
+        assert_eq!(sum(Some(&json!(i64::MAX)), "1"), None);
+        assert_eq!(sum(Some(&json!("ten")), "1"), None);
+        assert_eq!(sum(Some(&json!(true)), "1"), None);
+    }
+}

@@ -1,0 +1,67 @@
+//! The engine's limits and times.
+
+/// The engine's limits and times. Each has a default that suits a small machine.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Loops that decide. Streams are spread over them, and each stream belongs to one.
+    pub shards: usize,
+    /// Commands that may wait for a shard. One more is refused at once.
+    pub shard_queue: usize,
+    /// Commands of one stream that may be decided ahead of a commit.
+    pub ahead: usize,
+    /// Bytes of state that stay in memory, over all shards.
+    pub resident_bytes: usize,
+    /// Groups of appends that may wait for the log. One more waits in its shard.
+    pub lane_queue: usize,
+    /// Events that go down in one transaction, unless one group alone has more.
+    pub lane_events: usize,
+    /// Bytes of payload that go down in one transaction, unless one group alone has more.
+    pub lane_bytes: usize,
+    /// Attempts at a transaction when the database fails in passing.
+    pub lane_attempts: u32,
+    /// Events that one decision may have.
+    pub decision_events: usize,
+    /// Bytes of payload that one command may have.
+    pub payload_bytes: usize,
+    /// References that one command may have.
+    pub references: usize,
+    /// How often a command is decided anew because another process was faster.
+    pub conflict_retries: u32,
+    /// How long a command may take.
+    pub command_ms: u64,
+    /// How long a reader waits for a read model to show a change.
+    pub caught_up_ms: u64,
+    /// Events that are read, folded or projected in one go.
+    pub batch: u32,
+    /// How often the log is looked at when nobody says that it has grown: other processes write to it too.
+    pub poll_ms: u64,
+    /// The longest pause between two attempts of a projection that fails.
+    pub projection_retry_ms: u64,
+    /// How long a read model's table outlives the version that filled it, for requests that are under way.
+    pub retire_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            shards: 8,
+            shard_queue: 1_024,
+            ahead: 256,
+            resident_bytes: 128 * 1024 * 1024,
+            lane_queue: 1_024,
+            lane_events: 2_000,
+            lane_bytes: 8 * 1024 * 1024,
+            lane_attempts: 4,
+            decision_events: 1_000,
+            payload_bytes: 1024 * 1024,
+            references: 200,
+            conflict_retries: 5,
+            command_ms: 10_000,
+            caught_up_ms: 5_000,
+            batch: 1_000,
+            poll_ms: 500,
+            projection_retry_ms: 30_000,
+            retire_ms: 60_000,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The streams: where commands are decided.
+//!
+//! Streams are spread over shards. A shard is a loop that owns the state of its streams, so a stream is decided in
+//! order without a lock, and different streams are decided in parallel.
+//!
+//! A stream need not wait for the disk between two commands. While a group of its appends is on its way, further
+//! commands are decided on the state that the group will leave, and go down together as the next group. Nobody hears of
+//! a decision, not even of a refusal, before everything that it was built on is durable; and if a group loses, all that
+//! was built on it is decided again.
+
+mod active;
+mod decide;
+mod load;
+mod resident;
+mod shard;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use yado_model::{Command, CommandMeta, Revision, StreamId, TenantId};
+use yado_store::{EventStore, Idempotency};
+
+use crate::catalogue::AggregateType;
+use crate::lane::Lane;
+use crate::{Error, Receipt, Result, Settings};
+
+pub(crate) use load::upcast;
+
+/// A stream of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct StreamKey {
+    pub(crate) tenant: TenantId,
+    pub(crate) stream: StreamId,
+}
+
+/// A command on its way to a decision.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) key: StreamKey,
+    /// The code that decides.
+    pub(crate) aggregate: Arc<AggregateType>,
+    pub(crate) command: Command,
+    pub(crate) meta: CommandMeta,
+    /// Whether the host has just made the stream's id, so that it can't have events.
+    pub(crate) fresh: bool,
+    /// Whether the thing must be there.
+    pub(crate) must_exist: bool,
+    pub(crate) expected: Option<Revision>,
+    pub(crate) idempotency: Option<Idempotency>,
+    pub(crate) reply: oneshot::Sender<Result<Receipt>>,
+    /// How often another process was faster.
+    pub(crate) conflicts: u32,
+}
+
+/// What a shard is asked.
+enum Message {
+    Decide(Box<Job>),
+    Exists { key: StreamKey, aggregate: Arc<AggregateType>, reply: oneshot::Sender<Result<bool>> },
+}
+
+/// A handle to all shards.
+#[derive(Clone)]
+pub(crate) struct Streams {
+    shards: Arc<[mpsc::Sender<Message>]>,
+}
+
+impl Streams {
+    /// Starts the shards. They end when all handles are gone and all commands are answered.
+    pub(crate) fn start(
+        store: &Arc<dyn EventStore>,
+        lane: &Lane,
+        settings: &Arc<Settings>,
+    ) -> (Self, Vec<JoinHandle<()>>) {
+        let (shards, loops) = (0..settings.shards.max(1))
+            .map(|_| {
+                let (messages, received) = mpsc::channel(settings.shard_queue);
+                let shard = shard::Shard::new(store.clone(), lane.clone(), settings.clone());
+                (messages, tokio::spawn(shard.run(received)))
+            })
+            .unzip::<_, _, Vec<_>, Vec<_>>();
+        (Self { shards: shards.into() }, loops)
+    }
+
+    /// Hands a command to its shard. A shard whose queue is full refuses it at once.
+    pub(crate) fn decide(&self, job: Job) -> Result<()> {
+        self.send(&job.key.clone(), Message::Decide(Box::new(job)))
+    }
+
+    /// Whether there is such a thing, as far as is durable.
+    pub(crate) async fn exists(&self, key: StreamKey, aggregate: Arc<AggregateType>) -> Result<bool> {
+        let (reply, answer) = oneshot::channel();
+        self.send(&key.clone(), Message::Exists { key, aggregate, reply })?;
+        answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    fn send(&self, key: &StreamKey, message: Message) -> Result<()> {
+        let mut hash = DefaultHasher::new();
+        key.hash(&mut hash);
+        let at = usize::try_from(hash.finish() % self.shards.len() as u64).unwrap_or(0);
+        self.shards[at].try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::Unavailable {
+                reason: "more commands are waiting than the server can hold".into(),
+                retry_after_ms: 100,
+            },
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })
+    }
+}
+
+/// What is answered while the server goes down.
+pub(crate) fn stopping() -> Error {
+    Error::Unavailable { reason: "the server is shutting down".into(), retry_after_ms: 1_000 }
+}

@@ -1,0 +1,90 @@
+//! One decision: from a state and a command to events, an answer, or a refusal.
+
+use yado_model::{Decision, Timestamp};
+use yado_store::Append;
+
+use super::Job;
+use super::load::Tip;
+use crate::error::{fault, misbehaved};
+use crate::{Error, Result, Settings};
+
+/// What a command comes to, on a given state.
+pub(super) enum Decided {
+    /// Events to record, and where the stream will stand then.
+    Append(Box<Append>, Tip),
+    /// Nothing is to be recorded: the command changes nothing, or it is refused.
+    Answer(Result<()>),
+}
+
+pub(super) fn decide(job: &Job, tip: &Tip, settings: &Settings) -> Decided {
+    match attempt(job, tip, settings) {
+        Ok(Some((append, after))) => Decided::Append(Box::new(append), after),
+        Ok(None) => Decided::Answer(Ok(())),
+        Err(error) => Decided::Answer(Err(error)),
+    }
+}
+
+fn attempt(job: &Job, tip: &Tip, settings: &Settings) -> Result<Option<(Append, Tip)>> {
+    if job.must_exist && tip.state.is_none() {
+        let (kind, id) = (job.key.stream.aggregate().to_owned(), job.key.stream.id().to_owned());
+        return Err(Error::NotFound { kind, id });
+    }
+    if let Some(expected) = job.expected
+        && expected != tip.revision
+    {
+        return Err(Error::Conflict { stream: job.key.stream.clone(), expected, actual: tip.revision });
+    }
+    let (aggregate, plugin) = (job.aggregate.manifest.name.as_str(), &job.aggregate.deployed.plugin);
+    let decision = plugin
+        .decide(&job.key.tenant, aggregate, tip.state.as_deref(), &job.command)
+        .map_err(|error| fault(&error))?
+        .map_err(|rejection| Error::Rejected(Box::new(rejection)))?;
+    if decision.events.is_empty() && decision.claims.is_empty() {
+        return Ok(None);
+    }
+    check(job, &decision, settings)?;
+    // The fold runs before anything is recorded: an event that its own code can't fold never reaches the log.
+    let state = plugin
+        .evolve(&job.key.tenant, aggregate, tip.state.as_deref(), &decision.events)
+        .map_err(|error| fault(&error))?;
+    let after = Tip {
+        state: state.map(Into::into),
+        revision: tip.revision.plus(decision.events.len() as u64),
+        position: tip.position,
+    };
+    let append = Append {
+        tenant: job.key.tenant.clone(),
+        stream: job.key.stream.clone(),
+        expected: tip.revision,
+        events: decision.events,
+        claims: decision.claims,
+        recorded_at: Timestamp::now(),
+        command: job.meta.clone(),
+        plugin: job.aggregate.deployed.version,
+        idempotency: job.idempotency.clone(),
+    };
+    Ok(Some((append, after)))
+}
+
+/// Holds a decision against what the manifest promises.
+fn check(job: &Job, decision: &Decision, settings: &Settings) -> Result<()> {
+    let deployed = &job.aggregate.deployed;
+    let refuse = |reason: String| misbehaved(deployed, "decide", &reason);
+    if decision.events.is_empty() {
+        return Err(refuse("the decision has claims and no event: a claim must be told by an event".into()));
+    }
+    if decision.events.len() > settings.decision_events {
+        let (count, most) = (decision.events.len(), settings.decision_events);
+        return Err(refuse(format!("the decision has {count} events, and {most} is the most")));
+    }
+    for event in &decision.events {
+        job.aggregate.check_event(event).map_err(refuse)?;
+    }
+    for claim in &decision.claims {
+        let (yado_model::Claim::Take(value) | yado_model::Claim::Release(value)) = claim;
+        if !job.aggregate.manifest.constraints.iter().any(|known| known.name.as_str() == value.constraint) {
+            return Err(refuse(format!("the manifest declares no constraint {:?}", value.constraint)));
+        }
+    }
+    Ok(())
+}

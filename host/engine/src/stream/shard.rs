@@ -1,0 +1,158 @@
+//! A shard: the loop that owns the state of its streams.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc;
+use yado_store::{Appended, EventStore};
+
+use super::active::{Active, Next};
+use super::load::{Tip, load};
+use super::resident::Resident;
+use super::{Job, Message, StreamKey};
+use crate::catalogue::AggregateType;
+use crate::lane::Lane;
+use crate::{Result, Settings};
+
+/// Something that a shard has waited for.
+enum Done {
+    Loaded(StreamKey, Result<Tip>),
+    Flown(StreamKey, yado_store::Result<Vec<Appended>>),
+}
+
+pub(super) struct Shard {
+    store: Arc<dyn EventStore>,
+    lane: Lane,
+    settings: Arc<Settings>,
+    resident: Resident,
+    active: HashMap<StreamKey, Active>,
+    /// What is under way outside: reads and appends.
+    under_way: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// Commands taken in and not answered yet. When there are too many the shard takes in no more, its queue fills, and
+    /// whoever comes then is refused at once.
+    unanswered: usize,
+}
+
+impl Shard {
+    pub(super) fn new(store: Arc<dyn EventStore>, lane: Lane, settings: Arc<Settings>) -> Self {
+        let resident = Resident::new(settings.resident_bytes / settings.shards.max(1));
+        let (active, under_way) = (HashMap::new(), FuturesUnordered::new());
+        Self { store, lane, settings, resident, active, under_way, unanswered: 0 }
+    }
+
+    pub(super) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        let mut open = true;
+        while open || !self.under_way.is_empty() {
+            tokio::select! {
+                biased;
+                Some(done) = self.under_way.next() => self.finish(done),
+                message = messages.recv(), if open && self.unanswered < self.settings.shard_queue => match message {
+                    Some(message) => self.take(message),
+                    None => open = false,
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Decide(job) => self.decide(job),
+            Message::Exists { key, aggregate, reply } => {
+                if let Some(active) = self.active.get_mut(&key) {
+                    active.probe(reply);
+                } else if let Some(tip) = self.resident.peek(&key, aggregate.deployed.digest()) {
+                    let _ = reply.send(Ok(tip.state.is_some()));
+                } else {
+                    let mut active = Active::new(aggregate);
+                    active.probe(reply);
+                    self.load(key.clone(), active.aggregate.clone(), Tip::default());
+                    self.active.insert(key, active);
+                }
+            }
+        }
+    }
+
+    fn decide(&mut self, job: Box<Job>) {
+        self.unanswered += 1;
+        let key = job.key.clone();
+        if let Some(active) = self.active.get_mut(&key) {
+            active.push(job);
+        } else {
+            let mut active = Active::new(job.aggregate.clone());
+            match self.resident.take(&key, active.digest()) {
+                Some(tip) => active.loaded(tip),
+                // A stream that the host has just made an id for has no events, and need not be looked for.
+                None if job.fresh => active.loaded(Tip::default()),
+                None => self.load(key.clone(), active.aggregate.clone(), Tip::default()),
+            }
+            active.push(job);
+            self.active.insert(key.clone(), active);
+        }
+        self.advance(key);
+    }
+
+    fn finish(&mut self, done: Done) {
+        match done {
+            Done::Loaded(key, Ok(tip)) => {
+                if let Some(active) = self.active.get_mut(&key) {
+                    active.loaded(tip);
+                }
+                self.advance(key);
+            }
+            Done::Loaded(key, Err(error)) => {
+                if let Some(active) = self.active.remove(&key) {
+                    self.unanswered -= active.failed(&error);
+                }
+            }
+            Done::Flown(key, outcome) => {
+                let Some(active) = self.active.get_mut(&key) else { return };
+                let mut answered = 0;
+                let reload = active.flown(outcome, &self.settings, &mut answered);
+                self.unanswered -= answered;
+                match reload {
+                    Some(from) => {
+                        let aggregate = active.aggregate.clone();
+                        self.load(key, aggregate, from);
+                    }
+                    None => self.advance(key),
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, key: StreamKey) {
+        let Some(active) = self.active.get_mut(&key) else { return };
+        let mut answered = 0;
+        let next = active.advance(&self.settings, &mut answered);
+        self.unanswered -= answered;
+        match next {
+            Next::Wait => {}
+            Next::Load(from) => {
+                let aggregate = active.aggregate.clone();
+                self.load(key, aggregate, from);
+            }
+            Next::Fly(appends) => {
+                let lane = self.lane.clone();
+                self.under_way.push(Box::pin(async move { Done::Flown(key, lane.append(appends).await) }));
+            }
+            Next::Rest => {
+                if let Some(active) = self.active.remove(&key) {
+                    let digest = active.digest();
+                    if let Some(tip) = active.into_base() {
+                        self.resident.put(key, digest, tip);
+                    }
+                }
+            }
+        }
+    }
+
+    fn load(&mut self, key: StreamKey, aggregate: Arc<AggregateType>, from: Tip) {
+        let (store, page) = (self.store.clone(), self.settings.batch);
+        self.under_way.push(Box::pin(async move {
+            let loaded = load(store, aggregate, key.clone(), from, page).await;
+            Done::Loaded(key, loaded)
+        }));
+    }
+}

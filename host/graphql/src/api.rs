@@ -1,0 +1,215 @@
+//! The API as plain data, derived from what plugins say of themselves.
+//!
+//! It is made once for a catalogue, and everything else reads it: [`crate::registry`] makes the schema of it that
+//! documents are validated against, [`crate::cost`] weighs documents by it, and [`crate::execute`] runs them by it. What
+//! it holds is sorted, so the same plugins give the same schema to the letter.
+
+mod build;
+mod commands;
+mod host;
+mod inputs;
+mod models;
+mod shapes;
+
+pub(crate) use build::{Source, build};
+
+use std::collections::BTreeMap;
+
+use async_graphql::dynamic::TypeRef;
+use serde_json::Value;
+use yado_model::Name;
+
+/// The name of the type in which all queries begin.
+pub(crate) const QUERY: &str = "Query";
+/// The name of the type in which all mutations begin. There is none without commands.
+pub(crate) const MUTATION: &str = "Mutation";
+
+/// Everything that can be asked.
+#[derive(Debug, Default)]
+pub(crate) struct Api {
+    /// The types, by name; `Query` and `Mutation` are among them.
+    pub(crate) types: BTreeMap<String, Type>,
+}
+
+/// A type with a name.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Type {
+    /// A value without parts.
+    Scalar(Scalar),
+    /// One of a few names.
+    Enum(Enum),
+    /// What can be selected.
+    Object(Object),
+    /// What can be given.
+    Input(Input),
+}
+
+/// The scalars that this server knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scalar {
+    String,
+    Id,
+    Int,
+    BigInt,
+    Float,
+    Decimal,
+    Boolean,
+    DateTime,
+    Json,
+}
+
+/// One of a few names.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Enum {
+    pub(crate) description: String,
+    pub(crate) values: Vec<String>,
+}
+
+/// What can be selected.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Object {
+    pub(crate) description: String,
+    pub(crate) fields: Vec<Field>,
+}
+
+/// What can be given.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Input {
+    pub(crate) description: String,
+    pub(crate) fields: Vec<Argument>,
+    /// Whether exactly one field is to be given.
+    pub(crate) one_of: bool,
+}
+
+/// An argument, or a field of an input.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Argument {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) ty: TypeRef,
+    pub(crate) default: Option<Value>,
+}
+
+/// A field that can be selected.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) ty: TypeRef,
+    pub(crate) resolve: Resolve,
+}
+
+/// Where a field's value comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Resolve {
+    /// The property of the same name of the object that it stands on.
+    Property,
+    /// The host itself.
+    Server,
+    /// The row of a read model that the argument `key` names.
+    Row { model: Name, key: String },
+    /// The rows of a read model that the arguments choose.
+    Rows { model: Name, equal: Vec<String> },
+    /// The row whose key stands in the property `field`.
+    ToOne { model: Name, key: String, field: String },
+    /// The rows whose property `field` holds this row's `key`.
+    ToMany { model: Name, key: String, field: String },
+    /// The outcome of a command.
+    Command { command: Name, answer: Answer },
+}
+
+/// What a command is answered with.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Answer {
+    /// Where it was recorded.
+    Receipt,
+    /// The row of its stream in a read model.
+    Row { model: Name, key: String },
+}
+
+impl Api {
+    /// An object type by its name.
+    pub(crate) fn object(&self, name: &str) -> Option<&Object> {
+        match self.types.get(name) {
+            Some(Type::Object(object)) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+impl Object {
+    /// A field by its name.
+    pub(crate) fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}
+
+impl Field {
+    /// An argument by its name.
+    pub(crate) fn argument(&self, name: &str) -> Option<&Argument> {
+        self.arguments.iter().find(|argument| argument.name == name)
+    }
+
+    /// Whether it gives a page of rows.
+    pub(crate) const fn is_page(&self) -> bool {
+        matches!(self.resolve, Resolve::Rows { .. } | Resolve::ToMany { .. })
+    }
+}
+
+impl Argument {
+    fn new(name: &str, description: &str, ty: TypeRef) -> Self {
+        Self { name: name.to_owned(), description: description.to_owned(), ty, default: None }
+    }
+}
+
+impl Scalar {
+    /// All of them.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::String,
+        Self::Id,
+        Self::Int,
+        Self::BigInt,
+        Self::Float,
+        Self::Decimal,
+        Self::Boolean,
+        Self::DateTime,
+        Self::Json,
+    ];
+
+    /// Its name in GraphQL.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::String => "String",
+            Self::Id => "ID",
+            Self::Int => "Int",
+            Self::BigInt => "BigInt",
+            Self::Float => "Float",
+            Self::Decimal => "Decimal",
+            Self::Boolean => "Boolean",
+            Self::DateTime => "DateTime",
+            Self::Json => "JSON",
+        }
+    }
+
+    /// What it is, for the scalars that GraphQL itself does not have.
+    pub(crate) const fn description(self) -> Option<&'static str> {
+        match self {
+            Self::BigInt => {
+                Some("A whole number of 64 bits. It is given as a number or as a string, and answered as a number.")
+            }
+            Self::Decimal => Some(
+                "An exact decimal number of at most 28 digits. It is given as a number or as a string, and answered as a \
+                 number with all of its digits; no digit is lost on the way.",
+            ),
+            Self::DateTime => Some("A point in time: RFC 3339 with an offset, answered in UTC to the microsecond."),
+            Self::Json => Some("Any JSON value."),
+            Self::String | Self::Id | Self::Int | Self::Float | Self::Boolean => None,
+        }
+    }
+}
+
+/// `T` or `T!`.
+fn named(name: &str, required: bool) -> TypeRef {
+    if required { TypeRef::named_nn(name) } else { TypeRef::named(name) }
+}

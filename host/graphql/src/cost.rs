@@ -1,0 +1,185 @@
+//! Weighs a document before anything is done for it.
+//!
+//! A short document can ask for a lot: fragments that use each other twice double with each step, and pages within pages
+//! multiply. The weight of each fragment is therefore found once and added wherever it is used, which takes time in
+//! proportion to the document's text and not to what it unfolds to. Only what is found light enough is handed on to code
+//! that unfolds it.
+
+use std::collections::HashMap;
+
+use async_graphql::parser::types::{
+    DocumentOperations, ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet,
+};
+use async_graphql::{Name, Positioned, Value as Const};
+use async_graphql_value::Value;
+
+use crate::Limits;
+use crate::api::{self, Api, MUTATION, QUERY};
+use crate::error::Error;
+use crate::input::Variables;
+
+/// What a selection comes to with everything in it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Weight {
+    /// Its fields, with those of fragments counted each time.
+    fields: u64,
+    /// Its fields of the first level.
+    width: u32,
+    /// How deeply fields are nested, not counting introspection.
+    depth: u32,
+    /// How deeply selections are nested, a fragment being a level of its own.
+    levels: u32,
+    /// How many values the answer may have.
+    values: u64,
+    /// How many lists of introspection are within one another. Each multiplies the answer by the size of the schema.
+    lists: u32,
+}
+
+/// More lists within one another than tools ask for.
+const INTROSPECTION_LISTS_MAX: u32 = 3;
+
+impl Weight {
+    fn and(self, other: Self) -> Self {
+        Self {
+            fields: self.fields.saturating_add(other.fields),
+            width: self.width.saturating_add(other.width),
+            depth: self.depth.max(other.depth),
+            levels: self.levels.max(other.levels),
+            values: self.values.saturating_add(other.values),
+            lists: self.lists.max(other.lists),
+        }
+    }
+}
+
+/// Refuses a document that asks for too much.
+///
+/// # Errors
+/// Says of what there is too much, how much, and how much is allowed.
+pub(crate) fn check<'a>(
+    api: &'a Api,
+    limits: &'a Limits,
+    document: &'a ExecutableDocument,
+    operation: &'a Positioned<OperationDefinition>,
+    variables: &'a Variables,
+) -> Result<(), Error> {
+    let mut scale = Scale { api, limits, document, variables, fragments: HashMap::new(), aliases: 0, directives: 0 };
+    let weight = scale.operation(operation)?;
+    // Operations that do not run and fragments that are not used are read as well: validation will visit them too.
+    let mut fields = weight.fields;
+    if let DocumentOperations::Multiple(all) = &document.operations {
+        for other in all.values().filter(|other| !std::ptr::eq(*other, operation)) {
+            fields = fields.saturating_add(scale.operation(other)?.fields);
+        }
+    }
+    for name in document.fragments.keys() {
+        scale.fragment(name, 0)?;
+    }
+    Error::within("fields", fields, limits.fields_max)?;
+    Error::within("levels of fields", weight.depth.into(), limits.depth_max.into())?;
+    Error::within("fields at its root", weight.width.into(), limits.root_fields_max.into())?;
+    Error::within("values in a full answer", weight.values, limits.complexity_max)?;
+    Error::within("aliases", scale.aliases, limits.aliases_max.into())?;
+    Error::within("directives", scale.directives, limits.directives_max.into())
+}
+
+struct Scale<'a> {
+    api: &'a Api,
+    limits: &'a Limits,
+    document: &'a ExecutableDocument,
+    variables: &'a Variables,
+    /// What has been weighed; nothing for a fragment that is being weighed at the moment.
+    fragments: HashMap<&'a Name, Option<Weight>>,
+    aliases: u64,
+    directives: u64,
+}
+
+impl<'a> Scale<'a> {
+    fn operation(&mut self, operation: &'a Positioned<OperationDefinition>) -> Result<Weight, Error> {
+        let root = if crate::document::is_mutation(operation) { MUTATION } else { QUERY };
+        self.directives += operation.node.directives.len() as u64;
+        let weight = self.set(&operation.node.selection_set.node, Some(root), 0)?;
+        Error::within("levels of selections", weight.levels.into(), self.limits.nesting_max.into())?;
+        Ok(weight)
+    }
+
+    fn set(&mut self, set: &'a SelectionSet, ty: Option<&str>, level: u32) -> Result<Weight, Error> {
+        Error::within("levels of selections", level.into(), self.limits.nesting_max.into())?;
+        let mut sum = Weight::default();
+        for selection in &set.items {
+            let weight = match &selection.node {
+                Selection::Field(field) => self.field(&field.node, ty, level)?,
+                Selection::FragmentSpread(spread) => {
+                    self.directives += spread.node.directives.len() as u64;
+                    self.fragment(&spread.node.fragment_name.node, level)?
+                }
+                Selection::InlineFragment(inline) => {
+                    self.directives += inline.node.directives.len() as u64;
+                    let on = inline.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
+                    self.set(&inline.node.selection_set.node, on.or(ty), level + 1)?
+                }
+            };
+            sum = sum.and(weight);
+        }
+        sum.levels += 1;
+        Ok(sum)
+    }
+
+    fn fragment(&mut self, name: &Name, level: u32) -> Result<Weight, Error> {
+        // One that is not there is found by validation.
+        let Some((name, fragment)) = self.document.fragments.get_key_value(name) else { return Ok(Weight::default()) };
+        match self.fragments.get(name) {
+            Some(Some(weight)) => return Ok(*weight),
+            Some(None) => return Err(Error::input(format!("the fragment {name} contains itself"))),
+            None => {}
+        }
+        self.fragments.insert(name, None);
+        self.directives += fragment.node.directives.len() as u64;
+        let on = fragment.node.type_condition.node.on.node.as_str();
+        let weight = self.set(&fragment.node.selection_set.node, Some(on), level + 1)?;
+        self.fragments.insert(name, Some(weight));
+        Ok(weight)
+    }
+
+    fn field(&mut self, field: &'a Field, ty: Option<&str>, level: u32) -> Result<Weight, Error> {
+        self.aliases += u64::from(field.alias.is_some());
+        self.directives += field.directives.len() as u64;
+        let name = field.name.node.as_str();
+        let known = ty.and_then(|ty| self.api.object(ty)).and_then(|object| object.field(name));
+        let below = match field.selection_set.node.items.as_slice() {
+            [] => Weight::default(),
+            _ => self.set(&field.selection_set.node, known.map(|known| known.ty.type_name()), level + 1)?,
+        };
+        let introspects = name == "__schema" || name == "__type";
+        if introspects {
+            Error::within(
+                "lists of introspection within one another",
+                below.lists.into(),
+                INTROSPECTION_LISTS_MAX.into(),
+            )?;
+        }
+        let rows = known.filter(|known| known.is_page()).map_or(1, |known| self.page(field, known));
+        let is_list = ["fields", "interfaces", "possibleTypes", "inputFields"].contains(&name);
+        Ok(Weight {
+            fields: below.fields.saturating_add(1),
+            width: 1,
+            depth: if introspects { 1 } else { below.depth + 1 },
+            levels: below.levels,
+            values: below.values.saturating_mul(rows).saturating_add(1),
+            lists: below.lists + u32::from(is_list),
+        })
+    }
+
+    /// How many rows a page may have. What is no number is found later.
+    fn page(&self, field: &Field, known: &api::Field) -> u64 {
+        let given = match field.get_argument("limit").map(|argument| &argument.node) {
+            Some(Value::Number(number)) => number.as_u64(),
+            Some(Value::Variable(name)) => match self.variables.get(name) {
+                Some(Const::Number(number)) => number.as_u64(),
+                _ => None,
+            },
+            _ => None,
+        };
+        let default = || known.argument("limit").and_then(|limit| limit.default.as_ref()?.as_u64());
+        given.or_else(default).unwrap_or(1).clamp(1, self.limits.page_max.into())
+    }
+}

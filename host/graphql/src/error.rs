@@ -1,0 +1,121 @@
+//! Everything that a caller may be told, as GraphQL errors: the one place where failures become texts and codes.
+//!
+//! An error has a message for people, `extensions.code` for programs, and beside it what a program may want to know.
+//! Codes are those of [`Code`], on this surface as on every other.
+
+use async_graphql::{ErrorExtensionValues, PathSegment, Pos, ServerError, Value};
+use yado_engine as engine;
+use yado_model::{Code, Position};
+
+use crate::values;
+
+/// Why a request, or a field of it, has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Error {
+    /// The engine says no.
+    #[error("{0}")]
+    Engine(#[from] engine::Error),
+    /// The request is not GraphQL, or does not fit the schema.
+    #[error("{0}")]
+    Input(String),
+    /// The request asks for too much.
+    #[error("the document has {actual} {what}, and at most {limit} are allowed: ask for less at a time")]
+    TooComplex {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much.
+        actual: u64,
+        /// How much is allowed.
+        limit: u64,
+    },
+    /// The request took too long.
+    #[error(
+        "the request took longer than {limit_ms} ms: ask for less at a time; a change may still be recorded, and \
+         repeating it with the same idempotency key tells"
+    )]
+    Timeout {
+        /// What is allowed.
+        limit_ms: u64,
+    },
+    /// The change is recorded, and the row that was asked for is gone.
+    #[error(
+        "{model} {id:?} is not there any more: the change is recorded at position {position}, and there is no row to show; \
+         don't repeat it"
+    )]
+    Gone {
+        /// The read model.
+        model: String,
+        /// The row's key.
+        id: String,
+        /// Where the change was recorded.
+        position: Position,
+    },
+    /// A row holds something that its read model's schema rules out.
+    #[error("{model}.{field} holds a value that its schema does not allow; the server's log says which")]
+    BadRow {
+        /// The type.
+        model: String,
+        /// The field.
+        field: String,
+    },
+}
+
+impl Error {
+    /// Refuses what was given.
+    pub(crate) fn input(message: impl Into<String>) -> Self {
+        Self::Input(message.into())
+    }
+
+    /// Refuses what is over a limit.
+    pub(crate) const fn within(what: &'static str, actual: u64, limit: u64) -> Result<(), Self> {
+        if actual > limit { Err(Self::TooComplex { what, actual, limit }) } else { Ok(()) }
+    }
+
+    /// The stable code of this failure.
+    pub(crate) const fn code(&self) -> Code {
+        match self {
+            Self::Engine(error) => error.code(),
+            Self::Input(_) => Code::BadUserInput,
+            Self::TooComplex { .. } => Code::TooComplex,
+            Self::Timeout { .. } => Code::Timeout,
+            Self::Gone { .. } => Code::NotFound,
+            Self::BadRow { .. } => Code::PluginFault,
+        }
+    }
+
+    fn details(&self) -> Vec<(&'static str, Value)> {
+        match self {
+            Self::Engine(error) => {
+                error.details().into_iter().map(|(name, value)| (name, values::from_json(&value))).collect()
+            }
+            Self::TooComplex { actual, limit, .. } => vec![("actual", (*actual).into()), ("limit", (*limit).into())],
+            Self::Gone { position, .. } => vec![("position", position.get().into())],
+            Self::Input(_) | Self::Timeout { .. } | Self::BadRow { .. } => Vec::new(),
+        }
+    }
+
+    /// The error as it is answered, with where in the document and where in the answer.
+    pub(crate) fn at(&self, position: Option<Pos>, path: Vec<PathSegment>) -> ServerError {
+        let mut extensions = ErrorExtensionValues::default();
+        extensions.set("code", self.code().as_str());
+        self.details().into_iter().for_each(|(name, value)| extensions.set(name, value));
+        let mut error = ServerError::new(self.to_string(), position);
+        error.path = path;
+        error.extensions = Some(extensions);
+        error
+    }
+
+    /// The error of a request as a whole.
+    pub(crate) fn whole(&self) -> ServerError {
+        self.at(None, Vec::new())
+    }
+}
+
+/// What async-graphql finds wrong with a document.
+pub(crate) fn invalid(mut error: ServerError) -> ServerError {
+    let mut extensions = ErrorExtensionValues::default();
+    extensions.set("code", Code::BadUserInput.as_str());
+    error.extensions = Some(extensions);
+    error.source = None;
+    error
+}

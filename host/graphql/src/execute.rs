@@ -1,0 +1,285 @@
+//! Runs an operation, a level at a time.
+//!
+//! All objects of a level are resolved together: a field is asked once for all of them, so a relation costs one statement
+//! however many rows there are, by construction and not by waiting for others to join in. Everything else is as the
+//! GraphQL specification has it: fields of the same name are merged, the answer has the order of the document, what fails
+//! is null and takes along what can't be null, and mutations run one after another. Of these async-graphql's own executor
+//! keeps none (it would run a mutation twice that is selected twice), which is the other reason for this one.
+
+mod path;
+mod resolve;
+mod tree;
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+
+use async_graphql::dynamic::TypeRef;
+use async_graphql::indexmap::IndexMap;
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, SelectionSet};
+use async_graphql::{Name, Positioned, ServerError, Value};
+use futures::future::{BoxFuture, FutureExt, join_all};
+use serde_json::{Map, Value as Json};
+
+use crate::api::{Api, MUTATION, QUERY, Type};
+use crate::backend::Backend;
+use crate::error::Error;
+use crate::input::{self, Variables};
+use crate::request::{Caller, Response};
+use crate::{Limits, document, values};
+
+use path::Path;
+use tree::Selected;
+
+/// Everything that running one operation takes.
+pub(crate) struct Execution<'a> {
+    pub(crate) api: &'a Api,
+    pub(crate) limits: &'a Limits,
+    pub(crate) backend: &'a dyn Backend,
+    pub(crate) server: &'a Json,
+    pub(crate) caller: &'a Caller,
+    pub(crate) document: &'a ExecutableDocument,
+    pub(crate) variables: &'a Variables,
+    /// The answers of `__schema` and `__type`, by the names under which they were asked for.
+    pub(crate) introspection: Value,
+    pub(crate) errors: Mutex<Vec<ServerError>>,
+}
+
+/// A value that could not be had; why has been recorded.
+#[derive(Debug, Clone, Copy)]
+struct Failed;
+
+type Completed = Result<Value, Failed>;
+
+/// An object whose fields are asked for.
+struct Parent<'p> {
+    fields: Cow<'p, Map<String, Json>>,
+    path: Path,
+}
+
+/// A value that is to be brought into the form of its type.
+struct Item<'p> {
+    value: Cow<'p, Json>,
+    path: Path,
+}
+
+impl<'a> Execution<'a> {
+    /// Runs an operation.
+    pub(crate) async fn run(self, operation: &'a Positioned<OperationDefinition>) -> Response {
+        let mutation = document::is_mutation(operation);
+        let root = if mutation { MUTATION } else { QUERY };
+        let parent = Parent { fields: Cow::Owned(Map::new()), path: Path::root() };
+        let set = &operation.node.selection_set.node;
+        let completed = self.objects(root, vec![parent], vec![set]).await;
+        let data = completed.into_iter().next().and_then(Result::ok).unwrap_or_default();
+        Response::new(data, self.errors.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The fields of several objects of one type.
+    fn objects<'p>(
+        &'p self,
+        ty: &'p str,
+        parents: Vec<Parent<'p>>,
+        sets: Vec<&'p SelectionSet>,
+    ) -> BoxFuture<'p, Vec<Completed>> {
+        async move {
+            let selected = tree::collect(self.document, self.variables, ty, &sets);
+            let mut columns = Vec::with_capacity(selected.len());
+            if ty == MUTATION {
+                let several = selected.len() > 1;
+                for one in &selected {
+                    let column = self.column(ty, &parents, one, several).await;
+                    // Its answer is lost anyway: what comes after a change that has failed is not begun.
+                    let failed = column.iter().any(Result::is_err);
+                    columns.push(column);
+                    if failed {
+                        return vec![Err(Failed); parents.len()];
+                    }
+                }
+            } else {
+                columns = join_all(selected.iter().map(|one| self.column(ty, &parents, one, false))).await;
+            }
+            let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+            let one = |_: &Parent<'_>| {
+                let fields = selected.iter().zip(&mut columns).map(|(one, column)| {
+                    // Every column has a value for every parent.
+                    let value = column.next().unwrap_or(Err(Failed))?;
+                    Ok((one.key.clone(), value))
+                });
+                // Columns advance together, also past what has failed.
+                let fields: Vec<Result<(Name, Value), Failed>> = fields.collect();
+                fields.into_iter().collect::<Result<IndexMap<Name, Value>, Failed>>().map(Value::Object)
+            };
+            parents.iter().map(one).collect()
+        }
+        .boxed()
+    }
+
+    /// One field of several objects.
+    async fn column(&self, ty: &str, parents: &[Parent<'_>], one: &Selected<'_>, several: bool) -> Vec<Completed> {
+        let name = one.first.node.name.node.as_str();
+        if name == "__typename" {
+            return vec![Ok(Value::String(ty.to_owned())); parents.len()];
+        }
+        let Some(field) = self.api.object(ty).and_then(|object| object.field(name)) else {
+            return vec![Ok(self.introspected(&one.key)); parents.len()];
+        };
+        let path = |parent: &Parent<'_>| parent.path.field(one.key.clone());
+        let resolved = match input::arguments(self.api, field, &one.first.node, self.variables) {
+            Ok(arguments) => self.resolve(field, &arguments, parents, one, several).await,
+            Err(error) => Err(error),
+        };
+        match resolved {
+            Ok(resolved) => {
+                let items = resolved.into_iter().zip(parents).map(|(value, parent)| Item { value, path: path(parent) });
+                self.complete(ty, one, &field.ty, items.collect()).await
+            }
+            Err(error) => {
+                // It failed once for all of them, and so it is told once.
+                if let Some(parent) = parents.first() {
+                    self.record(&error, one, &path(parent));
+                }
+                let completed = if matches!(field.ty, TypeRef::NonNull(_)) { Err(Failed) } else { Ok(Value::Null) };
+                vec![completed; parents.len()]
+            }
+        }
+    }
+
+    /// Brings values into the form of a type. Where null is allowed, what has failed is null.
+    fn complete<'p>(
+        &'p self,
+        parent: &'p str,
+        one: &'p Selected<'p>,
+        ty: &'p TypeRef,
+        items: Vec<Item<'p>>,
+    ) -> BoxFuture<'p, Vec<Completed>> {
+        async move {
+            let TypeRef::NonNull(inner) = ty else {
+                let completed = self.form(parent, one, ty, items).await;
+                return completed.into_iter().map(|value| value.or(Ok(Value::Null))).collect();
+            };
+            let paths: Vec<Path> = items.iter().map(|item| item.path.clone()).collect();
+            let completed = self.form(parent, one, inner, items).await;
+            let refuse_null = |(value, path): (Completed, Path)| match value {
+                Ok(Value::Null) => Err(self.bad_row(parent, one, &path, &Json::Null)),
+                other => other,
+            };
+            completed.into_iter().zip(paths).map(refuse_null).collect()
+        }
+        .boxed()
+    }
+
+    async fn form<'p>(
+        &'p self,
+        parent: &'p str,
+        one: &'p Selected<'p>,
+        ty: &'p TypeRef,
+        items: Vec<Item<'p>>,
+    ) -> Vec<Completed> {
+        match ty {
+            TypeRef::NonNull(_) => self.complete(parent, one, ty, items).await,
+            TypeRef::List(inner) => self.lists(parent, one, inner, items).await,
+            TypeRef::Named(name) => match self.api.types.get(name.as_ref()) {
+                Some(Type::Object(_)) => self.nested(parent, one, name, items).await,
+                ty => items.into_iter().map(|item| self.leaf(parent, one, ty, &item)).collect(),
+            },
+        }
+    }
+
+    /// Lists: their items are brought into form all at once, and put back where they came from.
+    async fn lists<'p>(
+        &'p self,
+        parent: &'p str,
+        one: &'p Selected<'p>,
+        inner: &'p TypeRef,
+        items: Vec<Item<'p>>,
+    ) -> Vec<Completed> {
+        let mut flat = Vec::new();
+        let mut lengths = Vec::with_capacity(items.len());
+        for Item { value, path } in items {
+            let before = flat.len();
+            let mut push = |(at, value)| flat.push(Item { value, path: path.index(at) });
+            lengths.push(match value {
+                Cow::Owned(Json::Array(list)) => {
+                    list.into_iter().map(Cow::Owned).enumerate().for_each(&mut push);
+                    Ok(Some(flat.len() - before))
+                }
+                Cow::Borrowed(Json::Array(list)) => {
+                    list.iter().map(Cow::Borrowed).enumerate().for_each(&mut push);
+                    Ok(Some(flat.len() - before))
+                }
+                value if value.is_null() => Ok(None),
+                value => Err(self.bad_row(parent, one, &path, &value)),
+            });
+        }
+        let mut completed = self.complete(parent, one, inner, flat).await.into_iter();
+        let list = |length: Result<Option<usize>, Failed>| match length? {
+            None => Ok(Value::Null),
+            Some(length) => {
+                let items: Vec<Completed> = completed.by_ref().take(length).collect();
+                items.into_iter().collect::<Result<_, _>>().map(Value::List)
+            }
+        };
+        lengths.into_iter().map(list).collect()
+    }
+
+    /// Objects: those that are there go on to the next level together.
+    async fn nested<'p>(
+        &'p self,
+        parent: &'p str,
+        one: &'p Selected<'p>,
+        ty: &'p str,
+        items: Vec<Item<'p>>,
+    ) -> Vec<Completed> {
+        let mut parents = Vec::with_capacity(items.len());
+        let mut places = Vec::with_capacity(items.len());
+        for Item { value, path } in items {
+            let fields = match value {
+                Cow::Owned(Json::Object(fields)) => Some(Cow::Owned(fields)),
+                Cow::Borrowed(Json::Object(fields)) => Some(Cow::Borrowed(fields)),
+                value => {
+                    let missing =
+                        if value.is_null() { Ok(Value::Null) } else { Err(self.bad_row(parent, one, &path, &value)) };
+                    places.push(Some(missing));
+                    continue;
+                }
+            };
+            places.push(None);
+            parents.extend(fields.map(|fields| Parent { fields, path }));
+        }
+        if parents.is_empty() {
+            return places.into_iter().map(|place| place.unwrap_or(Err(Failed))).collect();
+        }
+        let sets = one.all.iter().map(|field| &field.node.selection_set.node).collect();
+        let mut completed = self.objects(ty, parents, sets).await.into_iter();
+        places.into_iter().map(|place| place.or_else(|| completed.next()).unwrap_or(Err(Failed))).collect()
+    }
+
+    fn leaf(&self, parent: &str, one: &Selected<'_>, ty: Option<&Type>, item: &Item<'_>) -> Completed {
+        let value = match ty {
+            Some(Type::Scalar(scalar)) => values::answered(*scalar, &item.value),
+            Some(Type::Enum(known)) => values::answered_enum(known, &item.value),
+            _ => None,
+        };
+        value.ok_or_else(|| self.bad_row(parent, one, &item.path, &item.value))
+    }
+
+    fn introspected(&self, key: &Name) -> Value {
+        match &self.introspection {
+            Value::Object(answers) => answers.get(key).cloned().unwrap_or_default(),
+            _ => Value::Null,
+        }
+    }
+
+    /// The plugin has written what its own schema rules out: the operator learns what, and the caller learns where.
+    fn bad_row(&self, parent: &str, one: &Selected<'_>, path: &Path, value: &Json) -> Failed {
+        let field = one.first.node.name.node.to_string();
+        tracing::error!(ty = parent, %field, %value, "a row holds a value that its schema does not allow");
+        self.record(&Error::BadRow { model: parent.to_owned(), field }, one, path);
+        Failed
+    }
+
+    fn record(&self, error: &Error, one: &Selected<'_>, path: &Path) {
+        let error = error.at(Some(one.first.pos), path.segments());
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+    }
+}

@@ -1,0 +1,85 @@
+//! Which fields a selection comes to: fragments unfolded, skipped ones left out, and those of one name merged.
+
+use std::collections::HashSet;
+
+use async_graphql::indexmap::IndexMap;
+use async_graphql::parser::types::{Directive, ExecutableDocument, Field, Selection, SelectionSet};
+use async_graphql::{Name, Positioned, Value as Const};
+use async_graphql_value::Value;
+
+use crate::input::Variables;
+
+/// A field of the answer.
+pub(super) struct Selected<'d> {
+    /// Its name in the answer.
+    pub(super) key: Name,
+    /// Where it is first selected. Validation has seen to it that its arguments are the same everywhere.
+    pub(super) first: &'d Positioned<Field>,
+    /// Everywhere that it is selected; what is selected below is merged.
+    pub(super) all: Vec<&'d Positioned<Field>>,
+}
+
+/// The fields that several selections on objects of one type come to, in the document's order.
+pub(super) fn collect<'d>(
+    document: &'d ExecutableDocument,
+    variables: &Variables,
+    ty: &str,
+    sets: &[&'d SelectionSet],
+) -> Vec<Selected<'d>> {
+    let mut collector = Collector { document, variables, ty, seen: HashSet::new(), fields: IndexMap::new() };
+    sets.iter().for_each(|set| collector.set(set));
+    collector.fields.into_values().collect()
+}
+
+struct Collector<'d, 'v> {
+    document: &'d ExecutableDocument,
+    variables: &'v Variables,
+    ty: &'v str,
+    seen: HashSet<&'d Name>,
+    fields: IndexMap<Name, Selected<'d>>,
+}
+
+impl<'d> Collector<'d, '_> {
+    fn set(&mut self, set: &'d SelectionSet) {
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(field) if self.wanted(&field.node.directives) => {
+                    let key = field.node.response_key().node.clone();
+                    let new = || Selected { key: key.clone(), first: field, all: Vec::new() };
+                    self.fields.entry(key.clone()).or_insert_with(new).all.push(field);
+                }
+                Selection::InlineFragment(inline) if self.wanted(&inline.node.directives) => {
+                    let on = inline.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
+                    if on.is_none_or(|on| on == self.ty) {
+                        self.set(&inline.node.selection_set.node);
+                    }
+                }
+                Selection::FragmentSpread(spread) if self.wanted(&spread.node.directives) => {
+                    let name = &spread.node.fragment_name.node;
+                    let Some(fragment) = self.document.fragments.get(name) else { continue };
+                    if fragment.node.type_condition.node.on.node.as_str() == self.ty && self.seen.insert(name) {
+                        self.set(&fragment.node.selection_set.node);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether `@skip` and `@include` let it be.
+    fn wanted(&self, directives: &[Positioned<Directive>]) -> bool {
+        directives.iter().all(|directive| {
+            let condition = directive.node.get_argument("if").map(|argument| &argument.node);
+            let holds = match condition {
+                Some(Value::Boolean(value)) => *value,
+                Some(Value::Variable(name)) => self.variables.get(name) == Some(&Const::Boolean(true)),
+                _ => false,
+            };
+            match directive.node.name.node.as_str() {
+                "skip" => !holds,
+                "include" => holds,
+                _ => true,
+            }
+        })
+    }
+}

@@ -1,0 +1,180 @@
+//! The handle: takes requests, and follows deployments.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_graphql::dynamic::Schema;
+use async_graphql::parser::types::OperationType;
+use async_graphql::{ServerError, Value};
+use serde_json::{Value as Json, json};
+use yado_engine::{Catalogue, Engine, Surface};
+
+use crate::api::{self, Api, Source};
+use crate::backend::{Backend, Deployment};
+use crate::error::{self, Error};
+use crate::execute::Execution;
+use crate::input::Variables;
+use crate::request::{Request, Response};
+use crate::{Limits, cost, document, registry};
+
+/// GraphQL over an engine. Cheap to clone.
+#[derive(Clone)]
+pub struct GraphQl(Arc<Inner>);
+
+struct Inner {
+    limits: Limits,
+    served: Arc<ArcSwap<Served>>,
+    /// What requests run against, for the catalogue of the deployment that they began with.
+    backend: Box<dyn Fn(&Arc<Catalogue>) -> Arc<dyn Backend> + Send + Sync>,
+}
+
+/// One deployment, ready to serve.
+pub(crate) struct Served {
+    api: Api,
+    schema: Schema,
+    server: Json,
+    catalogue: Arc<Catalogue>,
+}
+
+impl Served {
+    /// Derives what is served from plugins.
+    pub(crate) fn new(plugins: &[Source<'_>], catalogue: Arc<Catalogue>, limits: &Limits) -> Result<Self, String> {
+        let api = api::build(plugins, limits)?;
+        let schema = registry::schema(&api, limits)?;
+        let listed = plugins.iter().map(|Source { manifest, digest }| {
+            json!({
+                "name": manifest.name,
+                "version": manifest.version,
+                "digest": digest.to_string(),
+                "description": manifest.description,
+            })
+        });
+        let server = json!({ "version": env!("CARGO_PKG_VERSION"), "plugins": listed.collect::<Vec<_>>() });
+        Ok(Self { api, schema, server, catalogue })
+    }
+
+    fn of(catalogue: &Arc<Catalogue>, limits: &Limits) -> Result<Self, String> {
+        let sources: Vec<Source<'_>> = catalogue
+            .plugins()
+            .map(|deployed| Source { manifest: deployed.manifest(), digest: deployed.digest() })
+            .collect();
+        Self::new(&sources, catalogue.clone(), limits)
+    }
+}
+
+/// Follows the deployments of an engine. It does not hold the engine, which holds it.
+struct Follower {
+    limits: Limits,
+    served: Arc<ArcSwap<Served>>,
+}
+
+impl Surface for Follower {
+    fn prepare(&self, catalogue: &Arc<Catalogue>) -> Result<Box<dyn FnOnce() + Send>, String> {
+        let next = Arc::new(Served::of(catalogue, &self.limits)?);
+        let served = self.served.clone();
+        Ok(Box::new(move || served.store(next)))
+    }
+}
+
+impl GraphQl {
+    /// Serves what is deployed on an engine, now and from now on.
+    ///
+    /// # Errors
+    /// If what is deployed can't be served as GraphQL.
+    pub async fn new(engine: Engine, limits: Limits) -> Result<Self, String> {
+        let served = Arc::new(ArcSwap::from_pointee(Served::of(&engine.catalogue(), &limits)?));
+        engine.add_surface(Arc::new(Follower { limits: limits.clone(), served: served.clone() })).await?;
+        let backend = move |catalogue: &Arc<Catalogue>| {
+            Arc::new(Deployment { engine: engine.clone(), catalogue: catalogue.clone() }) as Arc<dyn Backend>
+        };
+        Ok(Self(Arc::new(Inner { limits, served, backend: Box::new(backend) })))
+    }
+
+    /// Serves plugins from a backend of a test.
+    #[cfg(test)]
+    pub(crate) fn over(plugins: &[Source<'_>], backend: Arc<dyn Backend>, limits: Limits) -> Result<Self, String> {
+        let served = Arc::new(ArcSwap::from_pointee(Served::new(plugins, Arc::default(), &limits)?));
+        Ok(Self(Arc::new(Inner { limits, served, backend: Box::new(move |_| backend.clone()) })))
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// The schema of what is deployed at present, in the schema definition language.
+    #[must_use]
+    pub fn sdl(&self) -> String {
+        self.0.served.load().schema.sdl()
+    }
+
+    /// Runs a request. Whatever goes wrong is in the answer.
+    pub async fn execute(&self, request: Request) -> Response {
+        let limit_ms = self.0.limits.timeout_ms;
+        // The future is large, and callers keep it in theirs.
+        let answer = Box::pin(self.answer(request));
+        match tokio::time::timeout(Duration::from_millis(limit_ms), answer).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(errors)) => Response::refused(errors),
+            Err(_) => Response::refused(vec![Error::Timeout { limit_ms }.whole()]),
+        }
+    }
+
+    async fn answer(&self, request: Request) -> Result<Response, Vec<ServerError>> {
+        let refuse = |error: Error| vec![error.whole()];
+        let limits = &self.0.limits;
+        let served = self.0.served.load_full();
+        let document = document::parse(&request.query, limits).map_err(|e| vec![e])?;
+        let operation = document::operation(&document, request.operation_name.as_deref()).map_err(refuse)?;
+        match operation.node.ty {
+            OperationType::Mutation if request.read_only => return Ok(Response::read_only()),
+            OperationType::Subscription => {
+                return Err(refuse(Error::input("subscriptions can't be answered over plain HTTP requests")));
+            }
+            _ => {}
+        }
+        let variables = Variables::new(&operation.node, &request.variables).map_err(refuse)?;
+        cost::check(&served.api, limits, &document, operation, &variables).map_err(refuse)?;
+
+        let mut checked = async_graphql::Request::new(request.query).variables(variables.to_async_graphql());
+        checked.operation_name = request.operation_name;
+        checked.set_parsed_query(document.clone());
+        let checked = served.schema.execute(checked).await;
+        if !checked.errors.is_empty() {
+            return Err(checked.errors.into_iter().map(error::invalid).collect());
+        }
+
+        let backend = (self.0.backend)(&served.catalogue);
+        let execution = Execution {
+            api: &served.api,
+            limits,
+            backend: backend.as_ref(),
+            server: &served.server,
+            caller: &request.caller,
+            document: &document,
+            variables: &variables,
+            introspection: introspection(checked.data),
+            errors: Mutex::default(),
+        };
+        Ok(execution.run(operation).await)
+    }
+}
+
+/// Of an answer by the schema only introspection has values; what it leaves null is for the execution to fill.
+fn introspection(answer: Value) -> Value {
+    match answer {
+        Value::Object(mut fields) => {
+            fields.retain(|_, value| *value != Value::Null);
+            Value::Object(fields)
+        }
+        other => other,
+    }
+}
+
+impl std::fmt::Debug for GraphQl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GraphQl").field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,154 @@
+//! GraphQL over HTTP, after the specification of that name.
+//!
+//! A request comes by POST as JSON, or by GET if it only reads. What the status says depends on the answer's media type:
+//! `application/graphql-response+json` has a status of its own for requests that are at fault, and `application/json`,
+//! which proxies may have made up, has 200 for everything that is GraphQL at all. A list of requests is refused: clients
+//! that have several questions put them into one document.
+
+mod accept;
+mod parameters;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{RawQuery, State};
+use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderName, VARY};
+use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, Response as HttpResponse, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use uuid::Uuid;
+use yado_model::{Code, IdempotencyKey};
+
+use crate::error::Error;
+use crate::request::{Caller, Request, Response};
+use crate::{GraphQl, graphiql};
+
+use accept::Media;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// `/graphql`, and a page to try it on at `/graphiql`.
+pub fn router(graphql: GraphQl) -> Router {
+    Router::new()
+        .route("/graphql", get(by_get).post(by_post).fallback(by_other))
+        .with_state(graphql)
+        .merge(graphiql::router())
+}
+
+async fn by_get(State(graphql): State<GraphQl>, RawQuery(query): RawQuery, headers: HeaderMap) -> HttpResponse<Body> {
+    let media = match accept::media(&headers) {
+        Ok(media) => media,
+        Err(fault) => return fault.into_response(),
+    };
+    let request = parameters::of_query(query.as_deref().unwrap_or_default())
+        .and_then(|request| Ok(Request { read_only: true, caller: caller(&headers)?, ..request }));
+    run(&graphql, request, media).await
+}
+
+async fn by_post(State(graphql): State<GraphQl>, headers: HeaderMap, request: HttpRequest<Body>) -> HttpResponse<Body> {
+    let media = match accept::media(&headers) {
+        Ok(media) => media,
+        Err(fault) => return fault.into_response(),
+    };
+    let request = match body(&graphql, &headers, request).await {
+        Ok(body) => parameters::of_body(&body).and_then(|request| Ok(Request { caller: caller(&headers)?, ..request })),
+        Err(fault) => Err(fault),
+    };
+    run(&graphql, request, media).await
+}
+
+async fn by_other() -> HttpResponse<Body> {
+    let fault = Fault::new(StatusCode::METHOD_NOT_ALLOWED, "GraphQL requests are sent by POST or GET");
+    let mut response = fault.into_response();
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    response
+}
+
+async fn run(graphql: &GraphQl, request: Result<Request, Fault>, media: Media) -> HttpResponse<Body> {
+    let request = match request {
+        Ok(request) => request,
+        Err(fault) => return fault.answered_in(media),
+    };
+    let response = graphql.execute(request).await;
+    let mut answer = respond(status(&response, media), media, response.to_json());
+    if response.is_refused_change() {
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    answer
+}
+
+fn status(response: &Response, media: Media) -> StatusCode {
+    if response.is_refused_change() {
+        return StatusCode::METHOD_NOT_ALLOWED;
+    }
+    match media {
+        Media::GraphQlResponse if response.is_refused() => {
+            let timed_out = response.code() == Some(Code::Timeout.as_str());
+            if timed_out { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST }
+        }
+        _ => StatusCode::OK,
+    }
+}
+
+fn respond(status: StatusCode, media: Media, body: String) -> HttpResponse<Body> {
+    let headers = [(CONTENT_TYPE, media.content_type()), (VARY, HeaderValue::from_static("accept"))];
+    (status, headers, body).into_response()
+}
+
+/// The body, if it is JSON and not too long.
+async fn body(graphql: &GraphQl, headers: &HeaderMap, request: HttpRequest<Body>) -> Result<Bytes, Fault> {
+    accept::is_json(headers)?;
+    let limit = graphql.limits().body_bytes;
+    let too_large = || Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {limit} bytes"));
+    let length = headers.get(axum::http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: usize| length > limit) {
+        return Err(too_large());
+    }
+    to_bytes(request.into_body(), limit).await.map_err(|error| {
+        let source = std::error::Error::source(&error);
+        match source.is_some_and(|source| source.to_string().contains("length limit")) {
+            true => too_large(),
+            false => Fault::bad("the body ended before its time"),
+        }
+    })
+}
+
+/// Who asks, as far as headers say.
+fn caller(headers: &HeaderMap) -> Result<Caller, Fault> {
+    let text = |name: &HeaderName| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let key = text(&IDEMPOTENCY_KEY).map(|key| IdempotencyKey::parse(&key)).transpose();
+    Ok(Caller {
+        idempotency_key: key.map_err(|e| Fault::bad(format!("the header Idempotency-Key is wrong: {e}")))?,
+        // Proxies put all kinds of things there, and a request need not fail for it.
+        correlation_id: text(&CORRELATION_ID).and_then(|id| Uuid::parse_str(&id).ok()),
+        ..Caller::default()
+    })
+}
+
+/// What a client sent is no request at all.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    status: StatusCode,
+    reason: String,
+}
+
+impl Fault {
+    fn new(status: StatusCode, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into() }
+    }
+
+    fn bad(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, reason)
+    }
+
+    fn answered_in(self, media: Media) -> HttpResponse<Body> {
+        let error = Error::input(self.reason).whole();
+        respond(self.status, media, Response::refused(vec![error]).to_json())
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> HttpResponse<Body> {
+        self.answered_in(Media::Json)
+    }
+}

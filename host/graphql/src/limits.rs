@@ -1,0 +1,55 @@
+//! What one request may ask for.
+
+use serde::Deserialize;
+
+/// What one request may ask for. Every figure is told in the error of whoever goes beyond it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields, default)]
+pub struct Limits {
+    /// The body of an HTTP request, in bytes.
+    pub body_bytes: usize,
+    /// The document, in bytes.
+    pub document_bytes: usize,
+    /// How deeply brackets of any kind may be nested in a document. Parsers recurse, and stacks end.
+    pub nesting_max: u32,
+    /// How deeply fields may be nested; introspection has a limit of its own.
+    pub depth_max: u32,
+    /// How many values the answer may have if every page is full.
+    pub complexity_max: u64,
+    /// How many fields a document may select, with every fragment counted each time that it is used.
+    pub fields_max: u64,
+    /// How many fields of the root an operation may select.
+    pub root_fields_max: u32,
+    /// How many aliases a document may have.
+    pub aliases_max: u32,
+    /// How many directives a document may have.
+    pub directives_max: u32,
+    /// How many rows a page has if nothing else is asked for.
+    pub page_default: u32,
+    /// How many rows a page may have; 10,000 at most, which is what stores give at once.
+    pub page_max: u32,
+    /// How many rows may be skipped.
+    pub offset_max: u32,
+    /// How long a request may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1024 * 1024,
+            document_bytes: 64 * 1024,
+            nesting_max: 64,
+            depth_max: 12,
+            complexity_max: 100_000,
+            fields_max: 5_000,
+            root_fields_max: 50,
+            aliases_max: 100,
+            directives_max: 50,
+            page_default: 50,
+            page_max: 1_000,
+            offset_max: 100_000,
+            timeout_ms: 15_000,
+        }
+    }
+}

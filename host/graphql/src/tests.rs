@@ -1,0 +1,12 @@
+//! Tests of the whole way from a document to its answer, over plugins that exist as manifests only.
+//!
+//! The backend of these tests keeps its rows in memory and counts what it is asked. That real guests and databases give
+//! the same answers is tested end to end, elsewhere.
+
+mod fixture;
+mod http;
+mod measures;
+mod mutations;
+mod names;
+mod queries;
+mod sdl;

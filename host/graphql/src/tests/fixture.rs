@@ -1,0 +1,227 @@
+//! Two plugins, and a backend in memory.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value as Json, json};
+use yado_engine::{Dispatch, Error, Filter, Op, Receipt, Result, Row, Select};
+use yado_model::{Digest, EntityId, Manifest, Name, Position, Revision, StreamId, TenantId};
+
+use crate::api::Source;
+use crate::backend::Backend;
+use crate::{Caller, GraphQl, Limits, Request};
+
+pub(super) fn manifest(document: &Json) -> Manifest {
+    Manifest::parse(&document.to_string()).unwrap()
+}
+
+/// A plugin with everything that a manifest can say about commands and read models.
+pub(super) fn venues() -> Json {
+    let id = json!({ "type": "string", "format": "id" });
+    let venue_id =
+        json!({ "type": "string", "format": "id", "x-references": "Venue", "description": "Where it lets in." });
+    let price = json!({ "type": "string", "format": "decimal", "decimalMinimum": "0" });
+    let status = json!({ "type": "string", "enum": ["OPEN", "SOLD"] });
+    let place = json!({
+        "type": "object", "title": "Place", "description": "Where something is.", "required": ["city"],
+        "properties": { "city": { "type": "string" }, "floors": { "type": "array", "items": { "type": "integer" } } },
+    });
+    let named = |name: &str, properties: Json, required: Json| json!({ "name": name, "version": 1, "payload": { "type": "object", "properties": properties, "required": required } });
+    json!({
+        "contract": yado_model::manifest::CONTRACT, "name": "venues", "version": "1.0.0", "description": "Venues and tickets.",
+        "aggregates": [
+            {
+                "name": "Venue",
+                "commands": [
+                    { "name": "OpenVenue", "description": "Opens a venue.", "target": "create", "returns": "Venue",
+                      "payload": { "type": "object", "required": ["name"], "additionalProperties": false,
+                                   "properties": { "name": { "type": "string", "description": "What it is called." }, "place": place } } },
+                    { "name": "CloseAll", "target": "create", "payload": { "type": "object", "properties": {} } },
+                ],
+                "events": [named("VenueOpened", json!({}), json!([]))],
+            },
+            {
+                "name": "Ticket",
+                "commands": [
+                    { "name": "AddTicket", "description": "Puts a ticket on sale.", "target": "create", "returns": "Ticket",
+                      "payload": { "type": "object", "required": ["venueId", "price"],
+                                   "properties": { "venueId": venue_id, "price": price, "label": { "type": ["string", "null"] },
+                                                   "status": status, "seats": { "type": "integer", "format": "int32" },
+                                                   "tags": { "type": "array", "items": { "type": "string" } },
+                                                   "extra": true } } },
+                    { "name": "DropTicket", "target": { "existing": "id" },
+                      "payload": { "type": "object", "properties": { "id": id }, "required": ["id"] } },
+                ],
+                "events": [named("TicketAdded", json!({}), json!([]))],
+            },
+        ],
+        "readModels": [
+            { "name": "Venue", "description": "A venue.", "key": "id",
+              "relations": [{ "name": "tickets", "description": "What lets in.", "model": "Ticket", "field": "venueId", "many": true }],
+              "row": { "type": "object", "required": ["id", "name"],
+                       "properties": { "id": id, "name": { "type": "string" }, "place": place,
+                                       "opened": { "type": "string", "format": "date-time" } } } },
+            { "name": "Ticket", "description": "A ticket.", "key": "id", "indexes": [["price"]],
+              "relations": [{ "name": "venue", "model": "Venue", "field": "venueId" }],
+              "row": { "type": "object", "required": ["id", "venueId", "price"],
+                       "properties": { "id": id, "venueId": venue_id, "price": price,
+                                       "label": { "type": ["string", "null"], "description": "What is printed on it." },
+                                       "status": status, "seats": { "type": "integer", "format": "int32" },
+                                       "sales": { "type": "integer" }, "rating": { "type": "number" },
+                                       "sold": { "type": "boolean" },
+                                       "tags": { "type": "array", "items": { "type": "string" } },
+                                       "grade": { "type": "string", "enum": ["1st", "2nd"] },
+                                       "extra": true } } },
+        ],
+        "projections": [{ "name": "Rows", "models": ["Venue", "Ticket"],
+                          "events": [{ "aggregate": "Venue" }, { "aggregate": "Ticket" }] }],
+    })
+}
+
+/// GraphQL over the plugin, and what it stands on.
+pub(super) struct Fixture {
+    pub(super) graphql: GraphQl,
+    pub(super) memory: Arc<Memory>,
+}
+
+pub(super) fn fixture() -> Fixture {
+    limited(Limits::default())
+}
+
+pub(super) fn limited(limits: Limits) -> Fixture {
+    let (manifest, memory) = (manifest(&venues()), Arc::new(Memory::default()));
+    let source = Source { manifest: &manifest, digest: Digest::of(b"venues") };
+    Fixture { graphql: GraphQl::over(&[source], memory.clone(), limits).unwrap(), memory }
+}
+
+impl Fixture {
+    pub(super) async fn send(&self, request: Request) -> Json {
+        serde_json::from_str(&self.graphql.execute(request).await.to_json()).unwrap()
+    }
+
+    pub(super) async fn ask(&self, query: &str) -> Json {
+        self.ask_with(query, json!({})).await
+    }
+
+    pub(super) async fn ask_with(&self, query: &str, variables: Json) -> Json {
+        let Json::Object(variables) = variables else { panic!("variables are an object") };
+        self.send(Request { query: query.to_owned(), variables, ..Request::default() }).await
+    }
+
+    /// The first error as "code: message".
+    pub(super) async fn refused(&self, query: &str) -> String {
+        let answer = self.ask(query).await;
+        let error = &answer["errors"][0];
+        format!("{}: {}", error["extensions"]["code"].as_str().unwrap(), error["message"].as_str().unwrap())
+    }
+}
+
+pub(super) fn keyed(query: &str, key: &str) -> Request {
+    let caller = Caller { idempotency_key: Some(key.parse().unwrap()), ..Caller::default() };
+    Request { query: query.to_owned(), caller, ..Request::default() }
+}
+
+/// Read models in memory. What a command writes is seen only by those who wait for it.
+#[derive(Default)]
+pub(super) struct Memory {
+    rows: Mutex<HashMap<String, Vec<Row>>>,
+    written: Mutex<Vec<(Position, String, Row)>>,
+    pub(super) dispatched: Mutex<Vec<Dispatch>>,
+    pub(super) statements: Mutex<Vec<String>>,
+    pub(super) failure: Mutex<Option<Error>>,
+    pub(super) slow: AtomicBool,
+    lossy: AtomicBool,
+}
+
+impl Memory {
+    pub(super) fn put(&self, model: &str, row: Json) {
+        let Json::Object(row) = row else { panic!("a row is an object") };
+        self.rows.lock().unwrap().entry(model.to_owned()).or_default().push(row);
+    }
+
+    fn asked(&self, what: String) -> Result<()> {
+        self.statements.lock().unwrap().push(what);
+        self.failure.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+
+    /// Forgets what commands have written, as if it had been removed in the meantime.
+    pub(super) fn lose_writes(&self) {
+        self.lossy.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn statements(&self) -> Vec<String> {
+        std::mem::take(&mut self.statements.lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl Backend for Memory {
+    async fn dispatch(&self, dispatch: Dispatch) -> Result<Receipt> {
+        if self.slow.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        self.asked(format!("dispatch {}", dispatch.command))?;
+        let mut dispatched = self.dispatched.lock().unwrap();
+        dispatched.push(dispatch.clone());
+        let (number, command) = (dispatched.len() as u64, dispatch.command.as_str());
+        let model = if command.ends_with("Venue") { "Venue" } else { "Ticket" };
+        let id = dispatch.payload.get("id").and_then(Json::as_str).map_or(format!("new{number}"), str::to_owned);
+        let mut row = dispatch.payload.as_object().cloned().unwrap_or_default();
+        row.insert("id".into(), json!(id));
+        self.written.lock().unwrap().push((Position::new(number), model.to_owned(), row));
+        Ok(Receipt {
+            stream: StreamId::new(&Name::parse(model).unwrap(), &EntityId::parse(&id).unwrap()),
+            revision: Revision::new(1),
+            position: Position::new(number),
+            repeated: false,
+        })
+    }
+
+    async fn caught_up(&self, model: &Name, position: Position) -> Result<()> {
+        self.asked(format!("wait {model} {position}"))?;
+        let written = std::mem::take(&mut *self.written.lock().unwrap());
+        if !self.lossy.load(Ordering::Relaxed) {
+            written.into_iter().for_each(|(_, model, row)| self.put(&model, Json::Object(row)));
+        }
+        Ok(())
+    }
+
+    async fn rows(&self, model: &Name, _: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
+        self.asked(format!("rows {model} {}", keys.len()))?;
+        let rows = self.rows.lock().unwrap();
+        let rows = rows.get(model.as_str()).into_iter().flatten();
+        Ok(rows.filter(|row| keys.iter().any(|key| row["id"] == **key)).cloned().collect())
+    }
+
+    async fn select(&self, model: &Name, _: &TenantId, select: &Select) -> Result<Vec<Row>> {
+        self.asked(format!("select {model} {} {:?}", select.limit, select.order.first().map(|order| &order.field)))?;
+        let rows = self.rows.lock().unwrap();
+        let rows = rows.get(model.as_str()).into_iter().flatten();
+        let mut rows: Vec<Row> =
+            rows.filter(|row| select.filter.as_ref().is_none_or(|filter| holds(filter, row))).cloned().collect();
+        for order in select.order.iter().rev() {
+            let text = |row: &Row| row.get(&order.field).map(ToString::to_string);
+            rows.sort_by_key(text);
+            if order.descending {
+                rows.reverse();
+            }
+        }
+        Ok(rows.into_iter().skip(select.offset as usize).take(select.limit as usize).collect())
+    }
+}
+
+/// As much of the meaning of filters as these tests need; the rest is the stores' to prove.
+fn holds(filter: &Filter, row: &Map<String, Json>) -> bool {
+    let get = |field: &String| row.get(field).cloned().unwrap_or_default();
+    match filter {
+        Filter::All(parts) => parts.iter().all(|part| holds(part, row)),
+        Filter::Any(parts) => parts.iter().any(|part| holds(part, row)),
+        Filter::Not(inner) => !holds(inner, row),
+        Filter::Compare { field, op: Op::Equal, value } => get(field) == *value,
+        Filter::Compare { field, op, .. } => panic!("{field} is compared by {op:?}"),
+        Filter::In { field, values } => values.contains(&get(field)),
+        Filter::Null { field } => get(field).is_null(),
+    }
+}

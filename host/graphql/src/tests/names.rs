@@ -1,0 +1,63 @@
+//! Names that can't be in one API together.
+
+use serde_json::{Value as Json, json};
+use yado_model::Digest;
+
+use super::fixture::{manifest, venues};
+use crate::Limits;
+use crate::api::{Source, build};
+
+fn refused(change: impl FnOnce(&mut Json)) -> String {
+    let mut document = venues();
+    change(&mut document);
+    let manifest = manifest(&document);
+    build(&[Source { manifest: &manifest, digest: Digest::of(b"") }], &Limits::default()).unwrap_err()
+}
+
+#[test]
+fn a_read_model_can_not_be_called_like_a_type_of_the_server() {
+    let text = refused(|document| {
+        document["readModels"][0]["name"] = json!("CommandReceipt");
+        document["readModels"][1]["relations"] = json!([]);
+        document["aggregates"][0]["commands"][0]["returns"] = Json::Null;
+        document["projections"][0]["models"][0] = json!("CommandReceipt");
+        document["aggregates"][0]["commands"].as_array_mut().unwrap().remove(0);
+    });
+    assert_eq!(
+        text,
+        "the server and read model CommandReceipt of plugin venues both make a GraphQL type CommandReceipt, and not the \
+         same one: rename one of them"
+    );
+}
+
+#[test]
+fn two_types_with_one_title_must_be_the_same() {
+    let text = refused(|document| {
+        document["readModels"][0]["row"]["properties"]["place"]["properties"]["zip"] = json!({ "type": "string" });
+        document["readModels"][1]["row"]["properties"]["extra"] = json!({
+            "type": "object", "title": "Place", "properties": { "street": { "type": "string" } },
+        });
+    });
+    assert!(
+        text.starts_with("read model Venue of plugin venues and read model Ticket of plugin venues both make"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_plural_that_is_taken_is_refused_with_both_names() {
+    let text = refused(|document| document["readModels"][1]["plural"] = json!("Venues"));
+    assert_eq!(
+        text,
+        "read model Venue of plugin venues and read model Ticket of plugin venues both make a GraphQL field Query.venues: \
+         rename one of them"
+    );
+}
+
+#[test]
+fn a_property_can_not_be_called_like_a_combination_of_conditions() {
+    let text = refused(|document| {
+        document["readModels"][1]["row"]["properties"]["not"] = json!({ "type": "string" });
+    });
+    assert!(text.contains("has a property not"), "{text}");
+}

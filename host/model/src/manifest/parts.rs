@@ -1,0 +1,255 @@
+//! The parts of a manifest.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Name;
+use crate::schema::Schema;
+
+/// What decides: one kind of thing, and one stream of events for each instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Aggregate {
+    /// Its name, in Pascal case: `Product`.
+    pub name: Name,
+    /// What it is.
+    #[serde(default)]
+    pub description: String,
+    /// What the ids look like that the host makes.
+    #[serde(default)]
+    pub id: IdKind,
+    /// Names the encoding of the state. Snapshots are read by other builds of the plugin only if they name the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_encoding: Option<String>,
+    /// What can be asked of it.
+    pub commands: Vec<Command>,
+    /// What can happen to it.
+    pub events: Vec<EventType>,
+    /// Values that only one instance may hold at a time.
+    #[serde(default)]
+    pub constraints: Vec<Constraint>,
+}
+
+/// What an id looks like.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IdKind {
+    /// UUIDv7: sorts by time.
+    #[default]
+    Uuid,
+    /// ULID: sorts by time, 26 characters.
+    Ulid,
+}
+
+/// Which stream a command is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Target {
+    /// A new one; the host makes the id.
+    Create,
+    /// An existing one, named by this field. Where there is none, the caller is told so and the guest is not asked.
+    Existing(Name),
+    /// The one that this field names, whether it exists or not.
+    Any(Name),
+}
+
+impl Target {
+    /// The payload's field that holds the stream's id.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Create => None,
+            Self::Existing(field) | Self::Any(field) => Some(field.as_str()),
+        }
+    }
+}
+
+/// Something that can be asked of an aggregate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Command {
+    /// Its name, in the imperative and in Pascal case: `RenameProduct`. GraphQL calls it `renameProduct`.
+    pub name: Name,
+    /// What it does.
+    #[serde(default)]
+    pub description: String,
+    /// Which stream it is for.
+    pub target: Target,
+    /// Its arguments: a JSON Schema of type `object`.
+    pub payload: Schema,
+    /// The read model whose row answers the command. Without one the answer is the stream's id and revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns: Option<Name>,
+    /// Whoever asks needs one of these roles; none means that everyone may.
+    #[serde(default)]
+    pub roles: Vec<Name>,
+}
+
+/// Something that can happen to an aggregate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventType {
+    /// Its name, in the past tense and in Pascal case: `ProductRenamed`.
+    pub name: Name,
+    /// What has happened.
+    #[serde(default)]
+    pub description: String,
+    /// The version of the payload's shape that the code writes now. It reads this one and, by `upcast`, all before it.
+    #[schemars(range(min = 1))]
+    pub version: u32,
+    /// The facts: a JSON Schema of type `object`.
+    pub payload: Schema,
+}
+
+/// A value that only one instance may hold at a time, such as an e-mail address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Constraint {
+    /// Its name, in snake case: `unique_email`. A command that breaks it is rejected with this code.
+    pub name: Name,
+    /// What a caller is told.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// Something that can be read: a table that the host keeps, and an object type in the API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReadModel {
+    /// Its name, in Pascal case: `Product`.
+    pub name: Name,
+    /// What it is called when there are many: `products`. By default the name with an `s`, or what English asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plural: Option<Name>,
+    /// What it shows.
+    #[serde(default)]
+    pub description: String,
+    /// A row: a JSON Schema of type `object`. Its properties are the columns.
+    pub row: Schema,
+    /// The property that names a row.
+    pub key: Name,
+    /// Properties, or groups of them, by which rows are looked up or put in order.
+    #[serde(default)]
+    pub indexes: Vec<Vec<Name>>,
+    /// Properties in which a search looks.
+    #[serde(default)]
+    pub search: Vec<Name>,
+    /// The way from a row to rows of this or another read model.
+    #[serde(default)]
+    pub relations: Vec<Relation>,
+}
+
+/// The way from a row to others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Relation {
+    /// The name of the field in the API: `category`, `products`.
+    pub name: Name,
+    /// What it shows.
+    #[serde(default)]
+    pub description: String,
+    /// The read model that it leads to.
+    pub model: Name,
+    /// Of a relation to one: this row's property that holds the other's key. Of a relation to many: the other rows'
+    /// property that holds this one's key.
+    pub field: Name,
+    /// Whether it leads to many.
+    #[serde(default)]
+    pub many: bool,
+}
+
+/// Which events something listens to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventSource {
+    /// Whose events.
+    pub aggregate: Name,
+    /// Which of them; none means all.
+    #[serde(default)]
+    pub events: Vec<Name>,
+}
+
+/// What brings read models up to date.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Projection {
+    /// Its name, in Pascal case.
+    pub name: Name,
+    /// What it does.
+    #[serde(default)]
+    pub description: String,
+    /// Counted up by the author when the code shows old events differently. The read models are then made anew.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1))]
+    pub version: u32,
+    /// The read models that it writes. A read model has one projection.
+    pub models: Vec<Name>,
+    /// The events that it is shown.
+    pub events: Vec<EventSource>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// A read that the plugin answers itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Query {
+    /// Its name, in camel case: `searchProducts`.
+    pub name: Name,
+    /// What it answers.
+    #[serde(default)]
+    pub description: String,
+    /// Its arguments: a JSON Schema of type `object`.
+    pub arguments: Schema,
+    /// Its answer. A part annotated with `x-model` is a row of that read model.
+    pub returns: Schema,
+    /// Whoever asks needs one of these roles; none means that everyone may.
+    #[serde(default)]
+    pub roles: Vec<Name>,
+}
+
+/// A process that spans streams and time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Saga {
+    /// Its name, in Pascal case.
+    pub name: Name,
+    /// What it does.
+    #[serde(default)]
+    pub description: String,
+    /// What it listens to.
+    pub triggers: Vec<SagaTrigger>,
+}
+
+/// An event that a saga listens to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SagaTrigger {
+    /// Whose event.
+    pub aggregate: Name,
+    /// Which event.
+    pub event: Name,
+    /// The payload's field that names the instance of the saga; without one it is the stream's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Name>,
+    /// Whether it begins an instance, or only speaks to one that has begun.
+    #[serde(default)]
+    pub starts: bool,
+}
+
+/// A call to the world outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Effect {
+    /// Its name, in Pascal case: `ChargeCard`.
+    pub name: Name,
+    /// What it does.
+    #[serde(default)]
+    pub description: String,
+    /// What it is asked.
+    pub request: Schema,
+    /// What it answers.
+    pub response: Schema,
+}

@@ -1,0 +1,122 @@
+//! `/admin`: what the operator may do while the server runs. Every request shows the admin token first.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use yado_engine::{Deployed, Deployment, Engine, Refusal};
+use yado_model::Code;
+use yado_model::manifest::Manifest;
+use yado_runtime::Refused;
+
+use crate::http::failure;
+use crate::plugins::Plugins;
+use crate::token::AdminToken;
+
+/// What the operator's requests need.
+pub(crate) struct Admin {
+    engine: Engine,
+    plugins: Plugins,
+    token: AdminToken,
+    component_bytes: usize,
+}
+
+impl Admin {
+    /// Puts together what the operator's requests need.
+    pub(crate) const fn new(engine: Engine, plugins: Plugins, token: AdminToken, component_bytes: usize) -> Self {
+        Self { engine, plugins, token, component_bytes }
+    }
+}
+
+/// `/admin/plugins`.
+pub(crate) fn router(admin: Admin) -> Router {
+    let (limit, admin) = (DefaultBodyLimit::max(admin.component_bytes), Arc::new(admin));
+    Router::new()
+        .route("/admin/plugins", get(list).post(deploy))
+        .layer(limit)
+        // What comes later is reached first: nobody's body is read before they have shown the token.
+        .layer(middleware::from_fn_with_state(admin.clone(), guard))
+        .with_state(admin)
+}
+
+async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token =
+        shown.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    match token {
+        Some((_, token)) if admin.token.matches(token.trim()) => next.run(request).await,
+        _ => {
+            let message = "show the admin token as Authorization: Bearer …; it is in the file admin-token in the server's \
+                           data folder, unless the configuration has one";
+            let mut refused = failure(StatusCode::UNAUTHORIZED, Code::Unauthenticated, message);
+            refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            refused
+        }
+    }
+}
+
+async fn list(State(admin): State<Arc<Admin>>) -> Json<Value> {
+    let catalogue = admin.engine.catalogue();
+    let plugins: Vec<Value> = catalogue.plugins().map(|deployed| shown(deployed)).collect();
+    Json(json!({ "plugins": plugins }))
+}
+
+fn shown(deployed: &Deployed) -> Value {
+    let Manifest { name, version, description, aggregates, read_models, .. } = deployed.manifest();
+    json!({
+        "name": name,
+        "version": version,
+        "digest": deployed.digest(),
+        "description": description,
+        "aggregates": aggregates.iter().map(|aggregate| &aggregate.name).collect::<Vec<_>>(),
+        "readModels": read_models.iter().map(|model| &model.name).collect::<Vec<_>>(),
+    })
+}
+
+async fn deploy(State(admin): State<Arc<Admin>>, body: Result<Bytes, BytesRejection>) -> Response {
+    let component = match body {
+        Ok(component) => component,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let message =
+                format!("the plugin has more than {} bytes, which is this server's limit", admin.component_bytes);
+            return failure(StatusCode::PAYLOAD_TOO_LARGE, Code::BadUserInput, message);
+        }
+        Err(rejection) => return failure(rejection.status(), Code::BadUserInput, rejection.body_text()),
+    };
+    match admin.plugins.install(component.into()).await {
+        Ok(deployment) => Json(went_live(&deployment)).into_response(),
+        Err(refusal) => {
+            let (status, code) = refused(&refusal);
+            failure(status, code, refusal.to_string())
+        }
+    }
+}
+
+fn went_live(deployment: &Deployment) -> Value {
+    json!({
+        "plugin": deployment.plugin,
+        "version": deployment.version,
+        "digest": deployment.digest,
+        "previous": deployment.previous,
+        "unchanged": deployment.unchanged(),
+    })
+}
+
+/// What a refusal is over HTTP.
+const fn refused(refusal: &Refusal) -> (StatusCode, Code) {
+    match refusal {
+        Refusal::Unfit(Refused::Broke(_)) | Refusal::History(_) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, Code::PluginFault)
+        }
+        Refusal::Unfit(_) | Refusal::Incompatible(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::BadUserInput),
+        Refusal::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
+    }
+}

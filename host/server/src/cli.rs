@@ -1,0 +1,110 @@
+//! The command line: what can be asked of the binary, and who answers.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::runtime::Runtime;
+
+use crate::client::Remote;
+use crate::config::{Config, Sources};
+use crate::failure::{Doing as _, Result};
+use crate::{check, client, logging, serve, terminal};
+
+/// The host's part of the stack of a thread: what Rust gives to one if nobody asks for more.
+const HOST_STACK: usize = 2 * 1024 * 1024;
+
+/// A server for event-sourced domain logic whose guests are WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "yado", version, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server. Every flag is also a key of yado.toml and an environment variable; `--help` lists them all.
+    #[command(args_override_self = true)]
+    Serve(Box<Serve>),
+    /// Prints the configuration that `serve` would run with. Passwords and tokens are covered.
+    Config(Box<Sources>),
+    /// Looks at plugins, and deploys them to a running server.
+    #[command(subcommand)]
+    Plugin(Plugin),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Prints the configuration, and does not start.
+    #[arg(long)]
+    print_config: bool,
+
+    #[command(flatten)]
+    sources: Sources,
+}
+
+#[derive(Debug, Subcommand)]
+enum Plugin {
+    /// Loads a plugin's file here, without a server, and prints what it brings or why it is refused.
+    Check {
+        /// The component, or a core module that carries its component type.
+        file: PathBuf,
+    },
+    /// Hands a plugin's file to a running server, which puts it in place of the version that runs.
+    Deploy {
+        /// The component, or a core module that carries its component type.
+        file: PathBuf,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Lists the plugins of a running server.
+    List {
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+impl Cli {
+    /// Does what was asked. The time is when the process began.
+    pub(crate) fn run(self, began: Instant) -> Result<()> {
+        match self.command {
+            Command::Serve(serve) if serve.print_config => print(serve.sources),
+            Command::Serve(serve) => {
+                let config = Config::resolve(serve.sources)?;
+                logging::start(&config)?;
+                let threads = threads(config.guests.limits.stack_bytes + HOST_STACK)?;
+                threads.block_on(Box::pin(serve::run(config, began)))
+            }
+            Command::Config(sources) => print(*sources),
+            Command::Plugin(Plugin::Check { file }) => check::run(&file),
+            Command::Plugin(Plugin::Deploy { file, remote }) => {
+                threads(HOST_STACK)?.block_on(client::deploy(&file, &remote))
+            }
+            Command::Plugin(Plugin::List { remote }) => threads(HOST_STACK)?.block_on(client::list(&remote)),
+        }
+    }
+}
+
+/// The threads that do the work. Guests run on them, so a guest's part of the stack is part of theirs.
+fn threads(stack_bytes: usize) -> Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_stack_size(stack_bytes).build().doing(|| "threads can't be started".to_owned())
+}
+
+fn print(sources: Sources) -> Result<()> {
+    terminal::say(Config::resolve(sources)?.to_toml()?.trim_end());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

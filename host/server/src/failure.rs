@@ -1,0 +1,33 @@
+//! Why a command of the binary failed.
+//!
+//! It is always one sentence for the person at the keyboard: what happened, to what, and what to do. Nothing reads it
+//! but people, so it has no variants; errors that programs tell apart belong to the crates below.
+
+use std::fmt::Display;
+
+/// Short for results of this binary.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// One sentence that says what happened, to what, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    /// A failure with its sentence.
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+/// Says what was being done when something broke.
+pub(crate) trait Doing<T> {
+    /// Puts what was being done before the cause.
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Display> Doing<T> for std::result::Result<T, E> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| Failure::new(format!("{}: {cause}", what())))
+    }
+}

@@ -1,0 +1,76 @@
+//! `yado serve`: from a configuration to a server, and in order to its end.
+
+use std::time::Instant;
+
+use tokio::net::TcpListener;
+use yado_engine::{Engine, Parts};
+use yado_graphql::GraphQl;
+use yado_runtime::Runtime;
+
+use crate::admin::Admin;
+use crate::config::Config;
+use crate::data::DataFolder;
+use crate::failure::{Doing as _, Result};
+use crate::plugins::Plugins;
+use crate::stop::Stop;
+use crate::token::{self, AdminToken};
+use crate::{banner, connections, http};
+
+/// Runs a server until it is told to stop.
+pub(crate) async fn run(config: Config, began: Instant) -> Result<()> {
+    let stop = Stop::on_signals()?;
+    // The folder and the port come first: without them nothing else is touched.
+    let _data = DataFolder::open(&config.data)?;
+    let listener = listen(&config).await?;
+    let token = match &config.admin_token {
+        Some(token) => AdminToken::new(token),
+        None => AdminToken::new(&token::keep(&config.data)?),
+    };
+    let started = tokio::select! {
+        started = start(&config) => started?,
+        () = stop.told() => return Ok(()),
+    };
+    let Started { engine, graphql, plugins } = started;
+    let admin = Admin::new(engine.clone(), plugins, token, config.guests.limits.component_bytes);
+    let router = http::router(&config, &engine, graphql, admin, &stop);
+    let address = listener.local_addr().doing(|| "the address that is listened at is not known".to_owned())?;
+    let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(%address, ms, plugins = engine.catalogue().plugins().count(), "ready");
+    banner::show(address, &config, &engine.catalogue());
+
+    connections::serve(listener, router, &config.http, &stop).await;
+    tracing::info!("stopping");
+    engine.shutdown().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn listen(config: &Config) -> Result<TcpListener> {
+    TcpListener::bind(config.listen.0).await.doing(|| {
+        let address = config.listen;
+        format!("{address} can't be listened at; free it, or choose another place with --listen")
+    })
+}
+
+/// What serves requests.
+pub(crate) struct Started {
+    pub(crate) engine: Engine,
+    pub(crate) graphql: GraphQl,
+    pub(crate) plugins: Plugins,
+}
+
+/// Puts together what serves requests.
+pub(crate) async fn start(config: &Config) -> Result<Started> {
+    let (log, read) = (&config.database_url, &config.read_database_url);
+    let events = yado_store::open_events(log.expose(), &config.database).await;
+    let events = events.doing(|| format!("the database of the event log, {log}, can't be used"))?;
+    let reads = yado_store::open_reads(read.expose(), &config.database).await;
+    let reads = reads.doing(|| format!("the database of the read models, {read}, can't be used"))?;
+    let runtime = Runtime::new(config.guests.clone()).doing(|| "guests can't be run".to_owned())?;
+    let engine = Engine::start(Parts { events, reads, runtime }, config.limits.clone()).await;
+    let engine = engine.doing(|| "the engine can't be started".to_owned())?;
+    let graphql = GraphQl::new(engine.clone(), config.graphql.clone()).await;
+    let graphql = graphql.doing(|| "GraphQL can't be served".to_owned())?;
+    let plugins = Plugins::open(engine.clone(), config).await?;
+    Ok(Started { engine, graphql, plugins })
+}

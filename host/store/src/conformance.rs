@@ -1,0 +1,141 @@
+//! What every adapter must do, as tests over the contracts. An adapter takes all of them on with one line for each
+//! contract: the macros make a test of every function, each with a store of its own.
+//!
+//! ```text
+//! yado_store::conformance::events!(open_events("sqlite::memory:", &Options::default()).await.unwrap());
+//! ```
+
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "every function is a test, and its name is the sentence it proves"
+)]
+
+mod append;
+mod claims;
+pub(crate) mod fixtures;
+mod log;
+mod repetition;
+mod rows;
+mod selection;
+mod snapshots;
+mod steps;
+mod tables;
+
+pub mod concurrency;
+
+pub use append::*;
+pub use claims::*;
+pub use fixtures::{counted, stream, tenant};
+pub use log::*;
+pub use repetition::*;
+pub use rows::*;
+pub use selection::*;
+pub use snapshots::*;
+pub use steps::*;
+pub use tables::*;
+
+/// Makes a test of each function named, with a store that the expression opens.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_tests {
+    ($open:expr; $($name:ident)+) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                let store = $open;
+                $crate::conformance::$name(&*store).await;
+                store.close().await;
+            }
+        )+
+    };
+}
+
+/// Holds an adapter to the contract of [`crate::EventStore`]. The expression opens an empty store.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_events {
+    ($open:expr) => {
+        $crate::conformance_tests! { $open;
+            an_empty_batch_records_nothing
+            what_is_appended_is_read_back_as_it_was
+            a_payload_keeps_every_digit
+            revisions_and_positions_are_counted_from_one
+            an_append_that_expects_another_revision_loses
+            a_losing_append_leaves_no_trace_and_its_batch_mates_commit
+            two_appends_of_a_batch_go_to_one_stream_in_order
+            what_is_built_on_a_losing_append_loses_with_it
+            a_batch_of_many_events_goes_down_whole
+            an_append_without_events_is_refused
+            a_payload_that_is_no_json_is_refused_and_nothing_is_recorded
+            streams_of_one_name_in_two_tenants_are_two
+            a_stream_is_read_page_by_page
+            the_log_is_read_page_by_page
+            reading_beyond_the_end_gives_nothing
+            a_page_over_the_limit_is_refused
+            a_repeated_key_gets_the_first_answer
+            a_key_used_twice_in_one_batch_counts_once
+            keys_belong_to_their_tenant
+            a_key_of_a_lost_request_is_free
+            old_answers_are_forgotten
+            a_value_is_held_by_one_stream
+            a_value_can_be_let_go_and_taken_by_another
+            a_value_passes_on_within_one_batch
+            claims_of_a_losing_append_do_not_count
+            claims_belong_to_their_tenant_and_constraint
+            a_claim_over_the_limit_is_refused
+            a_snapshot_is_kept_for_each_encoding
+            an_older_snapshot_does_not_replace_a_newer_one
+            a_snapshot_says_that_the_thing_is_gone
+            a_build_keeps_its_number
+            builds_are_listed_latest_first
+            the_database_answers
+        }
+    };
+}
+
+/// Holds an adapter to the contract of [`crate::ReadStore`]. The expression opens an empty store.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_reads {
+    ($open:expr) => {
+        $crate::conformance_tests! { $open;
+            a_table_is_made_once_and_listed
+            a_table_with_other_columns_is_told_from_the_one_meant
+            a_dropped_table_is_gone_and_can_be_made_anew
+            only_tables_of_read_models_can_be_dropped
+            a_table_takes_names_that_sql_has_a_meaning_for
+            every_kind_of_value_comes_back_as_it_was
+            a_decimal_keeps_its_digits
+            what_is_missing_in_a_row_is_null
+            a_put_replaces_the_whole_row
+            a_deleted_row_is_gone
+            rows_of_one_key_in_two_tenants_are_two
+            rows_are_found_by_many_keys_at_once
+            a_value_that_does_not_fit_is_refused_and_nothing_is_written
+            a_row_written_twice_at_once_is_refused
+            many_rows_go_down_at_once
+            comparisons_are_those_of_the_kind
+            decimals_compare_as_numbers
+            a_list_of_values_is_met_by_each_of_them
+            nothing_is_not_equal_to_any_value
+            conditions_combine
+            texts_are_searched_without_regard_to_case
+            what_looks_like_a_pattern_is_searched_for_as_it_is
+            rows_are_put_in_order_with_nothing_last
+            pages_do_not_overlap
+            a_filter_is_data_and_never_sql
+            a_selection_of_what_is_not_there_is_refused
+            limits_on_selections_are_kept
+            a_projection_begins_at_zero_and_goes_on_where_it_was
+            a_step_from_elsewhere_writes_nothing
+            a_step_without_rows_moves_the_checkpoint
+            a_step_goes_to_many_tables_or_to_none
+            a_forgotten_checkpoint_is_at_zero
+            two_who_take_the_same_step_are_told_apart
+            the_read_database_answers
+        }
+    };
+}
+
+pub use crate::{conformance_events as events, conformance_reads as reads};

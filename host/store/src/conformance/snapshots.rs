@@ -1,0 +1,75 @@
+//! Snapshots, and the registry of builds.
+
+use yado_model::{Digest, Revision, TenantId, Timestamp};
+
+use super::fixtures::{stream, tenant};
+use crate::{EventStore, PluginRecord, Snapshot};
+
+fn snapshot(revision: u64, encoding: &str, state: &[u8]) -> Snapshot {
+    Snapshot {
+        tenant: TenantId::default(),
+        stream: stream("Counter-a"),
+        revision: Revision::new(revision),
+        encoding: encoding.into(),
+        state: Some(state.to_vec()),
+    }
+}
+
+async fn found(store: &dyn EventStore, encoding: &str) -> Option<Snapshot> {
+    store.snapshot(&TenantId::default(), &stream("Counter-a"), encoding).await.unwrap()
+}
+
+pub async fn a_snapshot_is_kept_for_each_encoding(store: &dyn EventStore) {
+    assert_eq!(found(store, "one").await, None);
+    let (one, two) = (snapshot(5, "one", b"\0\x01\xff"), snapshot(3, "two", b""));
+    store.save_snapshot(&one).await.unwrap();
+    store.save_snapshot(&two).await.unwrap();
+    assert_eq!(found(store, "one").await, Some(one));
+    assert_eq!(found(store, "two").await, Some(two));
+    let elsewhere = store.snapshot(&tenant("acme"), &stream("Counter-a"), "one").await.unwrap();
+    assert_eq!(elsewhere, None);
+}
+
+pub async fn an_older_snapshot_does_not_replace_a_newer_one(store: &dyn EventStore) {
+    let newer = snapshot(9, "one", b"newer");
+    store.save_snapshot(&snapshot(5, "one", b"older")).await.unwrap();
+    store.save_snapshot(&newer).await.unwrap();
+    store.save_snapshot(&snapshot(7, "one", b"late")).await.unwrap();
+    assert_eq!(found(store, "one").await, Some(newer));
+}
+
+pub async fn a_snapshot_says_that_the_thing_is_gone(store: &dyn EventStore) {
+    store.save_snapshot(&snapshot(5, "one", b"there")).await.unwrap();
+    let gone = Snapshot { state: None, ..snapshot(6, "one", b"") };
+    store.save_snapshot(&gone).await.unwrap();
+    assert_eq!(found(store, "one").await, Some(gone));
+}
+
+fn build(name: &str, code: &[u8]) -> PluginRecord {
+    PluginRecord {
+        name: name.into(),
+        version: "1.2.3".into(),
+        digest: Digest::of(code),
+        registered_at: Timestamp::from_micros(1_700_000_000_123_456),
+    }
+}
+
+pub async fn a_build_keeps_its_number(store: &dyn EventStore) {
+    let first = store.register_plugin(&build("counters", b"one")).await.unwrap();
+    let second = store.register_plugin(&build("counters", b"two")).await.unwrap();
+    assert_ne!(first, second);
+    let again = PluginRecord { registered_at: Timestamp::now(), ..build("counters", b"one") };
+    assert_eq!(store.register_plugin(&again).await.unwrap(), first);
+    assert_eq!(store.plugins(10).await.unwrap().len(), 2);
+}
+
+pub async fn builds_are_listed_latest_first(store: &dyn EventStore) {
+    let mut expected = Vec::new();
+    for code in [b"one".as_slice(), b"two", b"six"] {
+        let record = build("counters", code);
+        expected.insert(0, (store.register_plugin(&record).await.unwrap(), record));
+    }
+    assert_eq!(store.plugins(10).await.unwrap(), expected);
+    assert_eq!(store.plugins(1).await.unwrap(), expected[..1]);
+    assert!(store.plugins(u32::MAX).await.is_err());
+}

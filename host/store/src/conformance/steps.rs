@@ -1,0 +1,88 @@
+//! Rows and checkpoint move together, and only for whoever stands where they think.
+
+use serde_json::json;
+use yado_model::{Position, TenantId};
+
+use super::fixtures::{row, tickets};
+use crate::{Committed, Error, Progress, ReadStore, Table, TableWrites, Write};
+
+fn progress(from: u64, to: u64) -> Progress<'static> {
+    Progress { projection: "tickets", from: Position::new(from), to: Position::new(to) }
+}
+
+fn one_row<'a>(table: &'a Table, key: &str) -> TableWrites<'a> {
+    TableWrites { table, writes: vec![(TenantId::default(), Write::Put(row(json!({ "id": key }))))] }
+}
+
+async fn count(store: &dyn ReadStore, table: &Table) -> u64 {
+    store.count(table, &TenantId::default(), None).await.unwrap()
+}
+
+pub async fn a_projection_begins_at_zero_and_goes_on_where_it_was(store: &dyn ReadStore) {
+    let table = tickets();
+    store.ensure_table(&table).await.unwrap();
+    assert_eq!(store.checkpoint("tickets").await.unwrap(), Position::ZERO);
+    assert_eq!(store.commit(&progress(0, 5), &[one_row(&table, "a")]).await.unwrap(), Committed::Yes);
+    assert_eq!(store.commit(&progress(5, 9), &[one_row(&table, "b")]).await.unwrap(), Committed::Yes);
+    assert_eq!(store.checkpoint("tickets").await.unwrap(), Position::new(9));
+    assert_eq!(store.checkpoint("others").await.unwrap(), Position::ZERO);
+    assert_eq!(count(store, &table).await, 2);
+}
+
+pub async fn a_step_from_elsewhere_writes_nothing(store: &dyn ReadStore) {
+    let table = tickets();
+    store.ensure_table(&table).await.unwrap();
+    let elsewhere = |at| Committed::Elsewhere(Position::new(at));
+    assert_eq!(store.commit(&progress(3, 5), &[one_row(&table, "a")]).await.unwrap(), elsewhere(0));
+    store.commit(&progress(0, 5), &[]).await.unwrap();
+    for from in [0, 4, 6] {
+        assert_eq!(store.commit(&progress(from, 9), &[one_row(&table, "a")]).await.unwrap(), elsewhere(5));
+    }
+    assert_eq!(count(store, &table).await, 0);
+    assert!(matches!(store.commit(&progress(5, 4), &[]).await, Err(Error::Invalid(_))));
+    assert_eq!(store.checkpoint("tickets").await.unwrap(), Position::new(5));
+}
+
+pub async fn a_step_without_rows_moves_the_checkpoint(store: &dyn ReadStore) {
+    assert_eq!(store.commit(&progress(0, 0), &[]).await.unwrap(), Committed::Yes);
+    assert_eq!(store.commit(&progress(0, 7), &[]).await.unwrap(), Committed::Yes);
+    assert_eq!(store.checkpoint("tickets").await.unwrap(), Position::new(7));
+}
+
+pub async fn a_step_goes_to_many_tables_or_to_none(store: &dyn ReadStore) {
+    let (first, second) = (tickets(), Table { name: "rm_others".into(), ..tickets() });
+    store.ensure_table(&first).await.unwrap();
+    // The second table is not there yet: by then the first one's rows are written, in the same transaction.
+    let writes = [one_row(&first, "a"), one_row(&second, "a")];
+    assert!(store.commit(&progress(0, 1), &writes).await.is_err());
+    assert_eq!(count(store, &first).await, 0);
+    assert_eq!(store.checkpoint("tickets").await.unwrap(), Position::ZERO);
+    store.ensure_table(&second).await.unwrap();
+    assert_eq!(store.commit(&progress(0, 1), &writes).await.unwrap(), Committed::Yes);
+    assert_eq!((count(store, &first).await, count(store, &second).await), (1, 1));
+}
+
+pub async fn a_forgotten_checkpoint_is_at_zero(store: &dyn ReadStore) {
+    store.commit(&progress(0, 7), &[]).await.unwrap();
+    store.forget_checkpoint("tickets").await.unwrap();
+    store.forget_checkpoint("tickets").await.unwrap();
+    assert_eq!(store.checkpoint("tickets").await.unwrap(), Position::ZERO);
+    assert_eq!(store.commit(&progress(0, 3), &[]).await.unwrap(), Committed::Yes);
+}
+
+pub async fn two_who_take_the_same_step_are_told_apart(store: &dyn ReadStore) {
+    let table = tickets();
+    store.ensure_table(&table).await.unwrap();
+    for from in 0..20 {
+        let step = progress(from, from + 1);
+        let (ours, theirs) = (format!("ours-{from}"), format!("theirs-{from}"));
+        let (ours, theirs) = ([one_row(&table, &ours)], [one_row(&table, &theirs)]);
+        let both = futures::join!(store.commit(&step, &ours), store.commit(&step, &theirs));
+        let elsewhere = Committed::Elsewhere(Position::new(from + 1));
+        match (both.0.unwrap(), both.1.unwrap()) {
+            (Committed::Yes, other) | (other, Committed::Yes) => assert_eq!(other, elsewhere),
+            neither => panic!("{neither:?}"),
+        }
+    }
+    assert_eq!(count(store, &table).await, 20);
+}

@@ -1,0 +1,47 @@
+//! Why a store could not do what it was asked.
+
+mod engine;
+
+/// Short for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a store could not do what it was asked. None of these is a caller's fault, and none leaves a change half done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The database can't be reached, is shutting down, or has no connection free. Trying again may help.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// The disk is full. Nothing was recorded; it goes on by itself once there is room.
+    #[error("the disk of the database is full: {0}")]
+    Full(String),
+    /// What is stored is not what this code writes.
+    #[error("the database holds something unexpected in {place}: {reason}")]
+    Corrupt {
+        /// Where.
+        place: String,
+        /// What.
+        reason: String,
+    },
+    /// A URL, an option, a table, a value or a size that can't be.
+    #[error("{0}")]
+    Invalid(String),
+    /// The migrations could not be applied.
+    #[error("the database's schema can't be brought up to date: {0}")]
+    Migration(String),
+    /// Anything else that the engine says.
+    #[error("the database refused: {0}")]
+    Engine(String),
+}
+
+impl Error {
+    /// Whether the same request may succeed if it is repeated.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Full(_))
+    }
+
+    /// Something stored is not what this code writes.
+    pub(crate) fn corrupt(place: impl Into<String>, reason: impl ToString) -> Self {
+        Self::Corrupt { place: place.into(), reason: reason.to_string() }
+    }
+}

@@ -1,0 +1,35 @@
+//! What is durable: the event log, read-model tables with their checkpoints, snapshots, and the plugin registry.
+//!
+//! [`EventStore`] and [`ReadStore`] are contracts. [`open_events`] and [`open_reads`] give an adapter for the engine that
+//! a URL names, and apply its migrations first. One suite, `conformance` (behind the feature `test-support`), holds every
+//! adapter to the contracts.
+//!
+//! Everything that is written goes down in one transaction a call, so that a process killed at any moment leaves all of
+//! a batch or nothing of it.
+//!
+//! Nothing here knows guests, GraphQL, or what an event means. SQL stays within the adapters.
+
+mod append;
+mod cell;
+#[cfg(feature = "test-support")]
+pub mod conformance;
+mod decimal;
+mod error;
+pub mod limits;
+mod log;
+mod number;
+mod open;
+mod postgres;
+mod read;
+mod recorded;
+mod sqlite;
+mod table;
+#[cfg(feature = "test-support")]
+pub mod testing;
+
+pub use append::{Answer, Append, Appended, Idempotency};
+pub use error::{Error, Result};
+pub use log::{EventStore, PluginRecord, PluginVersion, Snapshot};
+pub use open::{Options, open_events, open_reads};
+pub use read::{Committed, Filter, Op, Order, Progress, ReadStore, Row, Select, TableWrites, Write};
+pub use table::{Column, Kind, Table};

@@ -1,0 +1,89 @@
+//! From a URL to a store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Error, EventStore, ReadStore, Result, postgres, sqlite};
+
+/// How a store uses its database.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// At most so many connections. One more request waits.
+    pub connections: u32,
+    /// How long a request waits for a connection, or for another process's lock, before it fails as unavailable.
+    pub acquire_timeout_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { connections: 8, acquire_timeout_ms: 5_000 }
+    }
+}
+
+impl Options {
+    pub(crate) fn acquire_timeout(&self) -> Duration {
+        Duration::from_millis(self.acquire_timeout_ms)
+    }
+}
+
+/// Opens an event store: `sqlite:PATH`, `sqlite::memory:`, or `postgres://…`. Applies its migrations.
+///
+/// A SQLite file is made if it is missing; each opening of `sqlite::memory:` has a database of its own.
+///
+/// # Errors
+/// When the URL names no engine known here, or the database can't be opened or brought up to date.
+pub async fn open_events(url: &str, options: &Options) -> Result<Arc<dyn EventStore>> {
+    match engine(url)? {
+        Engine::Sqlite => Ok(Arc::new(sqlite::Events::open(url, options).await?)),
+        Engine::Postgres => Ok(Arc::new(postgres::Events::open(url, options).await?)),
+    }
+}
+
+/// Opens a read store, which may be another database than the log's.
+///
+/// # Errors
+/// As [`open_events`].
+pub async fn open_reads(url: &str, options: &Options) -> Result<Arc<dyn ReadStore>> {
+    match engine(url)? {
+        Engine::Sqlite => Ok(Arc::new(sqlite::Reads::open(url, options).await?)),
+        Engine::Postgres => Ok(Arc::new(postgres::Reads::open(url, options).await?)),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// Only the scheme is ever repeated in a message: the rest of a URL may hold a password.
+fn engine(url: &str) -> Result<Engine> {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    match scheme {
+        "sqlite" => Ok(Engine::Sqlite),
+        "postgres" | "postgresql" => Ok(Engine::Postgres),
+        _ => Err(Error::Invalid(format!(
+            "the database's URL begins with {:?}, which names no engine known here: use sqlite:PATH or postgres://…",
+            scheme.chars().take(20).collect::<String>()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_names_the_engine() {
+        assert_eq!(engine("sqlite::memory:").unwrap(), Engine::Sqlite);
+        assert_eq!(engine("sqlite:/data/log.db").unwrap(), Engine::Sqlite);
+        assert_eq!(engine("postgresql://localhost/yado").unwrap(), Engine::Postgres);
+    }
+
+    #[test]
+    fn a_url_that_is_refused_does_not_show_its_password() {
+        let error = engine("mysql://me:secret@host/db").unwrap_err().to_string();
+        assert!(error.contains("mysql") && !error.contains("secret"), "{error}");
+        assert!(engine("secret").is_err_and(|error| !error.to_string().contains("secret")));
+    }
+}

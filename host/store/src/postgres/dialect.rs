@@ -1,0 +1,153 @@
+//! How PostgreSQL holds cells, and how it says what SQL leaves open.
+//!
+//! Exact numbers and documents travel as texts, which lose nothing, and are cast in the statement. Texts are bound as
+//! `text`; the columns' collation is "C", so that order and equality are those of the bytes on every server.
+
+use sqlx::postgres::PgRow;
+use sqlx::{Postgres, QueryBuilder, Row as _};
+use yado_model::TenantId;
+
+use super::time::Time;
+use crate::cell::Cell;
+use crate::read::select::{Dialect, Place};
+use crate::{Column, Kind, Result, Row, Table};
+
+pub(super) struct PostgresDialect {
+    /// Whether the server was built with ICU.
+    pub(super) icu: bool,
+}
+
+/// The type of a column, as the catalog spells it.
+pub(super) const fn declared(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "text",
+        Kind::Integer => "bigint",
+        Kind::Float => "double precision",
+        Kind::Decimal => "numeric",
+        Kind::Boolean => "boolean",
+        Kind::Timestamp => "timestamp with time zone",
+        Kind::Json => "jsonb",
+    }
+}
+
+/// What turns a bound value into one of the column's type.
+pub(super) const fn cast(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Decimal => "::numeric",
+        Kind::Json => "::jsonb",
+        _ => "",
+    }
+}
+
+/// Pushes the values of one column, of many rows, as an array.
+pub(super) fn push_array(sql: &mut QueryBuilder<Postgres>, kind: Kind, cells: impl Iterator<Item = Cell>) {
+    /// What a cell holds, if it is of the kind; null otherwise. Cells were made for their columns.
+    macro_rules! array {
+        ($($cell:pat => $value:expr),+) => {
+            cells.map(|cell| match cell { $($cell => Some($value),)+ _ => None }).collect::<Vec<_>>()
+        };
+    }
+    match kind {
+        Kind::Text | Kind::Decimal | Kind::Json => {
+            sql.push_bind(array!(Cell::Text(text) | Cell::Decimal(text) | Cell::Json(text) => text))
+        }
+        Kind::Integer => sql.push_bind(array!(Cell::Integer(number) => number)),
+        Kind::Float => sql.push_bind(array!(Cell::Float(float) => float)),
+        Kind::Boolean => sql.push_bind(array!(Cell::Boolean(truth) => truth)),
+        Kind::Timestamp => sql.push_bind(array!(Cell::Timestamp(time) => Time(time))),
+    };
+}
+
+impl Dialect for PostgresDialect {
+    type Database = Postgres;
+
+    fn tenant(&self, sql: &mut QueryBuilder<Postgres>, tenant: &TenantId) {
+        sql.push_bind(tenant.as_str());
+    }
+
+    fn value(&self, sql: &mut QueryBuilder<Postgres>, cell: Cell) {
+        match cell {
+            Cell::Null => sql.push("null"),
+            Cell::Text(text) => sql.push_bind(text),
+            Cell::Decimal(text) => sql.push_bind(text).push(cast(Kind::Decimal)),
+            Cell::Json(text) => sql.push_bind(text).push(cast(Kind::Json)),
+            Cell::Integer(number) => sql.push_bind(number),
+            Cell::Float(float) => sql.push_bind(float),
+            Cell::Boolean(truth) => sql.push_bind(truth),
+            Cell::Timestamp(time) => sql.push_bind(Time(time)),
+        };
+    }
+
+    /// As one array, so that lists of all lengths share one prepared statement.
+    fn among(&self, sql: &mut QueryBuilder<Postgres>, kind: Kind, cells: Vec<Cell>) {
+        sql.push(" = any(");
+        push_array(sql, kind, cells.into_iter());
+        if kind == Kind::Decimal {
+            sql.push("::numeric[]");
+        }
+        sql.push(")");
+    }
+
+    /// Both sides in lower case. The collation that knows all letters is named, because the column's own knows ASCII only.
+    fn matches(&self, sql: &mut QueryBuilder<Postgres>, column: &str, place: Place, needle: &str) {
+        let collation = if self.icu { "\"und-x-icu\"" } else { "\"default\"" };
+        sql.push(format_args!("lower({column} collate {collation}) like lower("));
+        sql.push_bind(pattern(place, needle));
+        sql.push(format_args!(" collate {collation})"));
+    }
+
+    fn read(&self, column: &str, kind: Kind) -> String {
+        match kind {
+            Kind::Decimal | Kind::Json => format!("{column}::text"),
+            _ => column.to_owned(),
+        }
+    }
+}
+
+/// A pattern for `like` that finds a text as it is.
+fn pattern(place: Place, needle: &str) -> String {
+    let mut pattern = String::new();
+    if place != Place::Start {
+        pattern.push('%');
+    }
+    for c in needle.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    if place != Place::End {
+        pattern.push('%');
+    }
+    pattern
+}
+
+/// A row, read by the columns of its table.
+pub(super) fn row(table: &Table, found: &PgRow) -> Result<Row> {
+    let cell = |at: usize, column: &Column| -> Result<serde_json::Value> {
+        let cell = match column.kind {
+            Kind::Text => found.try_get::<Option<String>, _>(at)?.map(Cell::Text),
+            Kind::Integer => found.try_get::<Option<i64>, _>(at)?.map(Cell::Integer),
+            Kind::Float => found.try_get::<Option<f64>, _>(at)?.map(Cell::Float),
+            Kind::Decimal => found.try_get::<Option<String>, _>(at)?.map(Cell::Decimal),
+            Kind::Boolean => found.try_get::<Option<bool>, _>(at)?.map(Cell::Boolean),
+            Kind::Timestamp => found.try_get::<Option<Time>, _>(at)?.map(|time| Cell::Timestamp(time.0)),
+            Kind::Json => found.try_get::<Option<String>, _>(at)?.map(Cell::Json),
+        };
+        cell.unwrap_or(Cell::Null).into_json(column)
+    };
+    let columns = table.columns.iter().enumerate();
+    columns.map(|(at, column)| Ok((column.name.as_str().to_owned(), cell(at, column)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_searched_for_as_it_is() {
+        assert_eq!(pattern(Place::Anywhere, "50%_\\"), r"%50\%\_\\%");
+        assert_eq!(pattern(Place::Start, "a"), "a%");
+        assert_eq!(pattern(Place::End, "a"), "%a");
+    }
+}

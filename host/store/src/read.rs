@@ -1,0 +1,186 @@
+//! The contract of the read side.
+
+pub(crate) mod changes;
+pub(crate) mod select;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use yado_model::{Position, TenantId};
+
+use crate::limits::{self, LONGEST_NAME};
+use crate::number::stored;
+use crate::{Error, Result, Table};
+
+/// A row of a read model, as JSON: what is not in it is null.
+pub type Row = Map<String, Value>;
+
+/// Read-model tables, and how far the projections that fill them have come.
+#[async_trait]
+pub trait ReadStore: Send + Sync {
+    /// Makes a table if it is not there, with its indexes. One that is there has the same columns, because its name says
+    /// what they are.
+    ///
+    /// # Errors
+    /// [`crate::Error::Corrupt`] if a table of this name has other columns all the same: its rows can't be read as what
+    /// they are meant to be, and whoever finds this drops the table and fills it anew.
+    async fn ensure_table(&self, table: &Table) -> Result<()>;
+
+    /// Removes a table, if it is there. Refuses names that are not those of read models.
+    async fn drop_table(&self, name: &str) -> Result<()>;
+
+    /// The names of all read-model tables.
+    async fn tables(&self) -> Result<Vec<String>>;
+
+    /// How far a projection has come; zero if it has not begun.
+    async fn checkpoint(&self, projection: &str) -> Result<Position>;
+
+    /// Forgets how far a projection has come.
+    async fn forget_checkpoint(&self, projection: &str) -> Result<()>;
+
+    /// Writes rows and moves a projection's checkpoint in one transaction. If the checkpoint is not at
+    /// `progress.from` any more, somebody else has done the work: nothing is written then.
+    async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed>;
+
+    /// Rows by their keys, in any order, with all of the table's columns, null or not; keys without a row are left out. One statement.
+    async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>>;
+
+    /// Rows that meet a selection, in its order. One statement.
+    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>>;
+
+    /// How many rows meet a filter. One statement.
+    async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64>;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<()>;
+
+    /// Waits for what is under way, and closes all connections.
+    async fn close(&self);
+}
+
+/// A step of a projection.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'a> {
+    /// Which projection.
+    pub projection: &'a str,
+    /// Where it was.
+    pub from: Position,
+    /// Where it is after this.
+    pub to: Position,
+}
+
+/// Whether a step was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// Rows and checkpoint are durable.
+    Yes,
+    /// The checkpoint stands here instead; nothing was written.
+    Elsewhere(Position),
+}
+
+/// The changes to one table.
+#[derive(Debug, Clone)]
+pub struct TableWrites<'a> {
+    /// The table.
+    pub table: &'a Table,
+    /// The changes; a row appears at most once.
+    pub writes: Vec<(TenantId, Write)>,
+}
+
+/// A change to one row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// The row is this from now on.
+    Put(Row),
+    /// There is no row with this key from now on.
+    Delete(String),
+}
+
+/// Which rows, in which order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Select {
+    /// Which rows; all of them if there is no filter.
+    pub filter: Option<Filter>,
+    /// First by the first, then by the second, and so on; at last by key, ascending, so that pages don't overlap.
+    pub order: Vec<Order>,
+    /// At most so many.
+    pub limit: u32,
+    /// So many are skipped first.
+    pub offset: u32,
+}
+
+/// A condition on rows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filter {
+    /// Each of these holds.
+    All(Vec<Filter>),
+    /// At least one of these holds.
+    Any(Vec<Filter>),
+    /// This does not hold.
+    Not(Box<Filter>),
+    /// A comparison of a column with a value. Null is compared with [`Filter::Null`], not with this.
+    Compare {
+        /// The column.
+        field: String,
+        /// The comparison.
+        op: Op,
+        /// The value, as a row has it.
+        value: Value,
+    },
+    /// A column's value is one of these.
+    In {
+        /// The column.
+        field: String,
+        /// The values, as a row has them.
+        values: Vec<Value>,
+    },
+    /// A column holds nothing.
+    Null {
+        /// The column.
+        field: String,
+    },
+}
+
+/// A comparison. Texts compare by their code points, whatever the server's locale; those of the last three without
+/// regard to case, after Unicode. But for [`Op::NotEqual`], a column that holds nothing meets none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    /// Equal.
+    Equal,
+    /// Not equal: the opposite of [`Op::Equal`]. A column that holds nothing is not equal to any value.
+    NotEqual,
+    /// Less.
+    Less,
+    /// Less or equal.
+    LessOrEqual,
+    /// Greater.
+    Greater,
+    /// Greater or equal.
+    GreaterOrEqual,
+    /// The column's text contains the value.
+    Contains,
+    /// The column's text begins with the value.
+    StartsWith,
+    /// The column's text ends with the value.
+    EndsWith,
+}
+
+/// An order by one column. What is null comes last either way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The column.
+    pub field: String,
+    /// Whether the greatest comes first.
+    pub descending: bool,
+}
+
+impl Progress<'_> {
+    /// Whether the step can be taken at all.
+    pub(crate) fn check(&self) -> Result<()> {
+        limits::text("the name of a projection", self.projection, LONGEST_NAME)?;
+        if self.to < self.from {
+            let Self { projection, from, to } = self;
+            return Err(Error::Invalid(format!("the projection {projection} can't go back from {from} to {to}")));
+        }
+        stored(self.to.get()).map(|_| ())
+    }
+}

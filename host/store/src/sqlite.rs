@@ -1,0 +1,167 @@
+//! The adapter for SQLite, the embedded default.
+//!
+//! One connection writes, and several read what is committed (WAL), so that a reader never waits for a writer or the
+//! other way round. Every transaction that writes begins with the write lock (`begin immediate`): it can't lose it halfway,
+//! and writers of other processes wait their turn. `synchronous=full` has a commit return when it is on disk.
+//!
+//! In memory there is one connection for everything, because another one would be another database.
+
+mod dialect;
+mod log;
+mod read;
+
+pub(crate) use log::Events;
+pub(crate) use read::Reads;
+
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool, Transaction};
+
+use crate::{Error, Options, Result, decimal};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+/// How long to wait before asking again for a file that another process is just setting up.
+const SETUP_PAUSE: Duration = Duration::from_millis(20);
+
+/// Rows of one statement. A few sizes, so that a few prepared statements serve batches of every size; and at most so many
+/// that a table with the most columns allowed stays below SQLite's 32,766 parameters.
+const CHUNKS: [usize; 4] = [64, 16, 4, 1];
+
+/// A database file, or one in memory.
+#[derive(Debug)]
+struct Database {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Database {
+    async fn open(url: &str, options: &Options) -> Result<Self> {
+        let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)).unwrap_or_default();
+        if path.is_empty() || path.contains('?') {
+            return Err(Error::Invalid("a SQLite URL is sqlite:PATH or sqlite::memory:, without parameters".into()));
+        }
+        let memory = path == ":memory:";
+        let connect = SqliteConnectOptions::from_str(url)?
+            .busy_timeout(options.acquire_timeout())
+            .collation("decimal", decimal::compare)
+            .with_regexp();
+        // Statements are logged as sqlx has it: all of them under `sqlx::query` at debug, those over a second at warn.
+        // A connection that is closed takes a database in memory along; a file's writer would have to be made again.
+        let one = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(options.acquire_timeout())
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false);
+        let database = if memory {
+            let connection = one.connect_with(connect.filename(":memory:").in_memory(true).shared_cache(false)).await?;
+            Self { readers: connection.clone(), writer: connection }
+        } else {
+            let connect = connect.create_if_missing(true);
+            let writing = connect
+                .clone()
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                // Where `fsync` alone leaves data in the disk's own memory (macOS), this has it written out.
+                .pragma("fullfsync", "on")
+                .pragma("journal_size_limit", "67108864");
+            let writer = patiently(options, path, || one.clone().connect_with(writing.clone())).await?;
+            let readers = SqlitePoolOptions::new()
+                .max_connections(options.connections.max(1))
+                .acquire_timeout(options.acquire_timeout())
+                .test_before_acquire(false)
+                .connect_lazy_with(connect.pragma("query_only", "on"));
+            Self { writer, readers }
+        };
+        database.migrate().await?;
+        Ok(database)
+    }
+
+    /// All of them in one transaction with the write lock, so that two processes that open a new file don't both make
+    /// its tables.
+    async fn migrate(&self) -> Result<()> {
+        let mut transaction = self.write().await?;
+        MIGRATIONS.run(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// A transaction that holds the write lock from the beginning.
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+        Ok(self.writer.begin_with("begin immediate").await?)
+    }
+
+    async fn ping(&self) -> Result<()> {
+        sqlx::query("select 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Whoever switches a new file to WAL has it alone for a moment, and SQLite tells others at once instead of having them
+/// wait.
+async fn patiently<T, F>(options: &Options, path: &str, mut attempt: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    const BUSY: i32 = 5;
+    const CANT_OPEN: i32 = 14;
+    let begun = Instant::now();
+    loop {
+        let error = match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        match primary_code(&error) {
+            Some(BUSY) if begun.elapsed() < options.acquire_timeout() => tokio::time::sleep(SETUP_PAUSE).await,
+            Some(CANT_OPEN) => {
+                return Err(Error::Invalid(format!(
+                    "the file {path} can't be opened or made: does its folder exist, and may it be written to?"
+                )));
+            }
+            _ => return Err(error.into()),
+        }
+    }
+}
+
+/// SQLite's primary result code: the low byte of the extended one.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+/// Takes a list apart into pieces of a few fixed sizes.
+fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = CHUNKS.into_iter().find(|size| *size <= items.len())?;
+        let (chunk, rest) = items.split_at(size);
+        items = rest;
+        Some(chunk)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_of_a_few_sizes_and_leave_nothing_out() {
+        let items: Vec<u32> = (0..151).collect();
+        let sizes: Vec<_> = chunks(&items).map(<[u32]>::len).collect();
+        assert_eq!(sizes, [64, 64, 16, 4, 1, 1, 1]);
+        assert_eq!(chunks(&items).flatten().copied().collect::<Vec<_>>(), items);
+        assert_eq!(chunks::<u32>(&[]).count(), 0);
+    }
+
+    #[test]
+    fn the_largest_statement_is_within_sqlites_parameters() {
+        assert!(CHUNKS[0] * (crate::limits::MOST_COLUMNS + 1) <= 32_766);
+    }
+}

@@ -1,0 +1,191 @@
+//! A PostgreSQL of one's own, for tests: a cluster in a temporary folder, reached through a socket in it.
+//!
+//! The cluster goes away with the process that started it, however that ends. A shell waits for the other end of a pipe,
+//! which the operating system closes with the process; then it stops the server and removes the folder.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+/// Names the folder with `initdb` and `pg_ctl`, if they are where nobody would look.
+const FOLDER: &str = "YADO_TEST_POSTGRES_BIN";
+
+/// What the shell does once the pipe is closed.
+const WATCH: &str = r#"read -r _; "$1/pg_ctl" -D "$2/data" -m immediate -w stop >/dev/null 2>&1; rm -rf "$2""#;
+
+/// Whether commits of the cluster wait for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fsync {
+    /// They do, as in production.
+    On,
+    /// They don't: much faster, and nothing is lost as long as the machine stays up.
+    Off,
+}
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct Postgres {
+    folder: PathBuf,
+    databases: AtomicU32,
+    /// Holds the pipe. It is never waited for: it lives as long as this process, and a little longer.
+    watcher: Child,
+}
+
+impl Postgres {
+    /// The cluster that all tests of this process share. It does not wait for the disk.
+    ///
+    /// # Panics
+    /// If PostgreSQL is not installed or does not start; the message says what to do.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(Fsync::Off))
+    }
+
+    /// Starts a cluster.
+    ///
+    /// # Panics
+    /// If PostgreSQL is not installed or does not start; the message says what to do.
+    #[must_use]
+    pub fn start(fsync: Fsync) -> Self {
+        let binaries = binaries().unwrap_or_else(|| {
+            panic!(
+                "PostgreSQL's initdb and pg_ctl were not found. Run `cargo xtask test`, which sets them up, or name \
+                 their folder in {FOLDER}."
+            )
+        });
+        Self::launch(&binaries, fsync).unwrap_or_else(|error| {
+            panic!("PostgreSQL of {} did not start: {error}. `cargo xtask test` sets one up.", binaries.display())
+        })
+    }
+
+    /// Makes an empty database, and gives its URL.
+    ///
+    /// # Panics
+    /// If the cluster does not answer any more.
+    pub async fn database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("the test cluster answers");
+        connection.execute(AssertSqlSafe(format!("create database {name}"))).await.expect("a database can be made");
+        connection.close().await.expect("the connection closes");
+        self.url(&name)
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://yado@localhost/{database}?host={}", self.folder.display())
+    }
+
+    fn launch(binaries: &Path, fsync: Fsync) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("yado-pg-").tempdir()?;
+        let owner = server_owner(folder.path())?;
+        if let Some((user, group)) = owner {
+            chown(folder.path(), Some(user), Some(group))?;
+        }
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
+        // From here on the folder is the watcher's to remove.
+        let folder = folder.keep();
+        let command = |program: &Path| {
+            let mut command = Command::new(program);
+            command.current_dir(&folder).env_remove("PGDATA").env("LC_ALL", "C").stdin(Stdio::null());
+            if let Some((user, group)) = owner {
+                command.uid(user).gid(group);
+            }
+            command
+        };
+
+        let mut watch = command(Path::new("/bin/sh"));
+        // In a group of its own: an interrupt from the keyboard is for the tests, and the watcher outlives them.
+        watch.args(["-c", WATCH, "sh"]).arg(binaries).arg(&folder).stdin(Stdio::piped()).process_group(0);
+        let watcher = watch.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+
+        let mut initdb = command(&binaries.join("initdb"));
+        initdb.args(["--no-sync", "--auth=trust", "--username=yado", "--encoding=UTF8", "--no-locale", "-D", "data"]);
+        run(&mut initdb)?;
+        let fsync = if fsync == Fsync::On { "on" } else { "off" };
+        let options = format!(
+            "-c listen_addresses='' -c unix_socket_directories={} -c fsync={fsync} -c max_connections=200",
+            folder.display()
+        );
+        let mut start = command(&binaries.join("pg_ctl"));
+        start.args(["-D", "data", "-l", "log", "-w", "-o"]).arg(&options).arg("start");
+        // Not through a pipe: the server would hold its other end, and reading would not end before it does.
+        start.stdout(Stdio::null()).stderr(Stdio::null());
+        if !start.status()?.success() {
+            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+            return Err(io::Error::other(format!("pg_ctl start failed, and its log says: {log}")));
+        }
+        Ok(Self { folder, databases: AtomicU32::new(0), watcher })
+    }
+}
+
+impl Drop for Postgres {
+    /// Closes the pipe and waits for the watcher: whoever starts a cluster of their own has it gone afterwards.
+    fn drop(&mut self) {
+        drop(self.watcher.stdin.take());
+        // There is nobody to tell, and the temporary folder is no worse off than after a crash.
+        let _ = self.watcher.wait();
+    }
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(io::Error::other(format!("{} failed: {errors}", command.get_program().display())))
+}
+
+/// The folder with the server's programs.
+fn binaries() -> Option<PathBuf> {
+    let has_all = |folder: &PathBuf| ["initdb", "pg_ctl", "postgres"].iter().all(|name| folder.join(name).is_file());
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return Some(PathBuf::from(folder)).filter(has_all);
+    }
+    let told = Command::new("pg_config").arg("--bindir").output().ok().filter(|output| output.status.success());
+    let told = told.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Debian keeps several versions side by side, outside of the path.
+    let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().collect();
+    versions.sort_by_key(|entry| entry.file_name().to_string_lossy().parse::<u32>().unwrap_or_default());
+    let debian = versions.iter().rev().map(|entry| entry.path().join("bin"));
+    told.into_iter().chain(std::env::split_paths(&path)).chain(debian).find(has_all)
+}
+
+/// The user and group to run the server as, if it is not ourselves: it refuses to run as root.
+fn server_owner(ours: &Path) -> io::Result<Option<(u32, u32)>> {
+    if fs::metadata(ours)?.uid() != 0 {
+        return Ok(None);
+    }
+    let users = fs::read_to_string("/etc/passwd")?;
+    let entry = |name: &str| {
+        let fields =
+            users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|user| user.first() == Some(&name))?;
+        Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
+    };
+    let owner = entry("postgres").or_else(|| entry("nobody"));
+    owner.map(Some).ok_or_else(|| io::Error::other("we are root, and there is neither a user postgres nor nobody"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_cluster_goes_away_with_whoever_started_it() {
+        let cluster = Postgres::start(Fsync::On);
+        let url = cluster.database().await;
+        assert!(PgConnection::connect(&url).await.is_ok());
+        let folder = cluster.folder.clone();
+        drop(cluster);
+        assert!(!folder.exists());
+        assert!(PgConnection::connect(&url).await.is_err());
+    }
+}

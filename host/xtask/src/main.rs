@@ -1,0 +1,46 @@
+//! `cargo xtask …`: the project's own commands.
+//!
+//! Each command is a module that says what it does while it does it, and returns why it could not.
+
+mod node;
+mod plugins;
+mod postgres;
+mod run;
+mod step;
+mod summary;
+mod test;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use crate::step::say;
+use crate::workspace::Workspace;
+
+/// Why a command could not do what it is for, in words for whoever runs it.
+type Failure = String;
+
+const USAGE: &str = "\
+cargo xtask run [FLAG…]        builds everything and starts the server; flags are those of `yado serve`
+cargo xtask test [FILTER]      runs all checks and tests, or only the tests whose names contain the filter
+cargo xtask plugins [NAME…]    builds all plugins, or the named ones, to target/plugins/<name>.wasm";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.split_first() {
+        Some((command, rest)) => match command.as_str() {
+            "run" => Workspace::find().and_then(|workspace| run::run(&workspace, rest)),
+            "test" => Workspace::find().and_then(|workspace| test::test(&workspace, rest)),
+            "plugins" => Workspace::find().and_then(|workspace| plugins::run(&workspace, rest)),
+            other => Err(format!("there is no command {other}\n\n{USAGE}")),
+        },
+        None => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `cargo xtask run`: builds everything, and starts the server on SQLite in a data folder.
+//!
+//! It needs Rust and a C compiler. What else makes it nicer (Node, for the page at /graphiql) is used if it is there.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use crate::step::{skip, step};
+use crate::workspace::{self, Workspace};
+use crate::{node, plugins};
+
+/// Builds, then becomes the server. What follows `run` on the command line goes to `yado serve`, and wins there.
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
+    prepare(workspace)?;
+    step("building the host (the first time takes several minutes)", || {
+        workspace::run(&mut workspace.cargo(&["build", "--release", "--package", "yado-server"]))
+    })?;
+    let mut server = Command::new(workspace.target.join("release/yado"));
+    server.current_dir(&workspace.root).args(["serve", "--data", "data", "--plugins"]);
+    server.arg(workspace.target.join("plugins")).args(arguments);
+    let error = server.exec();
+    Err(format!("{} can't be started: {error}", server.get_program().display()))
+}
+
+/// What host and tests are built with: the page at /graphiql, and the guests.
+pub(crate) fn prepare(workspace: &Workspace) -> Result<(), String> {
+    if node::is_there() {
+        skip("building GraphiQL", "");
+    } else {
+        skip("building GraphiQL", "because Node is not installed; the page at /graphiql will say how to get it");
+    }
+    step("building the guests (the first time takes about half a minute)", || plugins::run(workspace, &[]))
+}

@@ -1,0 +1,69 @@
+//! `cargo xtask test`: everything that has to hold before a change is taken.
+//!
+//! It sets up what the tests need, then goes from what fails fast to what takes long, and stops at the first step that
+//! fails. Its last line is the sum of the runner's summaries.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use crate::step::{say, skip, step};
+use crate::summary::Summary;
+use crate::workspace::{Workspace, is_there, run};
+use crate::{node, postgres, run as start};
+
+/// Runs all checks and tests, or, with a filter, only the tests whose names contain it.
+pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<(), String> {
+    let postgres = postgres::programs()?;
+    let clients = node::clients(workspace)?;
+    if filter.is_empty() {
+        step("cargo fmt", || run(&mut workspace.cargo(&["fmt", "--all", "--check"])))?;
+    }
+    start::prepare(workspace)?;
+    if filter.is_empty() {
+        lint(workspace)?;
+    } else {
+        skip("clippy, deny and doc", "because only some tests are asked for");
+    }
+    // Tests from end to end start the server as a process.
+    step("building the host", || run(&mut workspace.cargo(&["build", "--workspace", "--bins"])))?;
+
+    let mut tests = workspace.cargo(&["test", "--workspace", "--no-fail-fast"]);
+    tests.arg("--").args(filter);
+    // What has just been set up, where tests look for it first.
+    tests.env("YADO_TEST_PLUGINS", workspace.target.join("plugins")).env("YADO_TEST_POSTGRES_BIN", postgres);
+    if let Some(clients) = clients {
+        tests.env("YADO_TEST_CLIENTS", clients);
+    }
+    let mut summary = Summary::default();
+    let outcome = step("tests", || {
+        let mut running = tests
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cargo can't be started: {error}"))?;
+        for line in running.stdout.take().map(BufReader::new).into_iter().flat_map(|output| output.split(b'\n')) {
+            let line = line.map_err(|error| format!("the output of the tests can't be read: {error}"))?;
+            let line = String::from_utf8_lossy(&line);
+            summary.read(&line);
+            say(&line);
+        }
+        let status = running.wait().map_err(|error| format!("the tests can't be waited for: {error}"))?;
+        if status.success() { Ok(()) } else { Err(format!("cargo test: {status}")) }
+    });
+    // Whatever comes of it, the sum is the last line.
+    outcome.map_err(|reason| format!("{reason}\n{summary}"))?;
+    say(&summary.to_string());
+    Ok(())
+}
+
+fn lint(workspace: &Workspace) -> Result<(), String> {
+    step("cargo clippy", || {
+        run(&mut workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    })?;
+    if is_there(&mut workspace.cargo(&["deny", "--version"])) {
+        step("cargo deny", || run(&mut workspace.cargo(&["deny", "check", "licenses", "bans", "sources"])))?;
+    } else {
+        skip("cargo deny", "because it is not installed (cargo install cargo-deny)");
+    }
+    step("cargo doc", || run(workspace.cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings")))
+}

@@ -1,0 +1,167 @@
+//! Finds a compiler that makes guests.
+//!
+//! For most people it is rustup's: `rustup target add wasm32-unknown-unknown`. Where that target can't be had, Debian's
+//! `rustc-web`, `cargo-web` and `rust-web-src` build the standard library for it from source, with rustup's `rust-lld` as
+//! the linker. Guests and host need not be built by the same compiler.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::Failure;
+use crate::step::say;
+
+/// What guests are compiled for: no system below them at all, so nothing to be allowed or forbidden.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
+const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+
+/// What cargo tells the programs it runs about its own compiler. Another compiler would be misled by it.
+const INHERITED: [&str; 12] = [
+    "CARGO",
+    "CARGO_BUILD_TARGET",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_TARGET_DIR",
+    "LD_LIBRARY_PATH",
+    "RUSTC",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUSTFLAGS",
+    "RUSTUP_TOOLCHAIN",
+];
+
+/// A way to make guests.
+pub(crate) enum Toolchain {
+    /// The active toolchain of rustup, or any other whose compiler has the target.
+    Installed,
+    /// Debian's compiler for the web, which builds the standard library along.
+    Debian {
+        rustc: PathBuf,
+        cargo: PathBuf,
+        /// Of rustup's toolchain: Debian's is made for other purposes.
+        linker: PathBuf,
+    },
+}
+
+impl fmt::Display for Toolchain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Installed => write!(f, "the installed target {TARGET}"),
+            Self::Debian { rustc, .. } => write!(f, "Debian's {} and the standard library's sources", rustc.display()),
+        }
+    }
+}
+
+impl Toolchain {
+    /// The first way that works here.
+    pub(crate) fn find() -> Result<Self, Failure> {
+        if has_target() {
+            return Ok(Self::Installed);
+        }
+        let missing = |reason: String| {
+            format!(
+                "there is no compiler for guests: {reason}\n\
+                 Install the target with `rustup target add {TARGET}`,\n\
+                 or, on Debian, the packages with `apt-get install --no-install-recommends {}`.",
+                PACKAGES.join(" ")
+            )
+        };
+        install_packages().map_err(missing)?;
+        let rustc = packaged("/bin/rustc").ok_or_else(|| missing("the package rustc-web has no rustc".into()))?;
+        let cargo = packaged("/bin/cargo").ok_or_else(|| missing("the package cargo-web has no cargo".into()))?;
+        let linker = linker().ok_or_else(|| missing("rustup's toolchain has no rust-lld".into()))?;
+        Ok(Self::Debian { rustc, cargo, linker })
+    }
+
+    /// `cargo build` for guests, yet without what to build.
+    pub(crate) fn cargo_build(&self) -> Command {
+        match self {
+            Self::Installed => {
+                let mut cargo = clean("cargo");
+                cargo.args(["build", "--target", TARGET]);
+                cargo
+            }
+            Self::Debian { rustc, cargo, linker } => {
+                let mut cargo = clean(cargo);
+                cargo.args(["build", "--target", TARGET, "-Zbuild-std=std,panic_abort"]);
+                cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
+                cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+                cargo
+            }
+        }
+    }
+}
+
+/// A program without what cargo has told us about its own surroundings.
+fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    INHERITED.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    command
+}
+
+fn has_target() -> bool {
+    output(clean("rustc").args(["--print", "target-libdir", "--target", TARGET]))
+        .is_some_and(|folder| holds_std(Path::new(&folder)))
+}
+
+/// A folder alone proves nothing: rustup leaves it behind when it removes a target.
+fn holds_std(folder: &Path) -> bool {
+    let Ok(files) = folder.read_dir() else { return false };
+    files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
+}
+
+fn linker() -> Option<PathBuf> {
+    let sysroot = output(clean("rustc").args(["--print", "sysroot"]))?;
+    let version = output(clean("rustc").arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "))?;
+    let linker = Path::new(&sysroot).join("lib/rustlib").join(host).join("bin/rust-lld");
+    linker.is_file().then_some(linker)
+}
+
+/// A file of Debian's packages, wherever this release of Debian puts it.
+fn packaged(ending: &str) -> Option<PathBuf> {
+    let files = output(Command::new("dpkg").args(["-L", "rustc-web", "cargo-web"]))?;
+    let found = files.lines().find(|file| file.ends_with(ending)).map(PathBuf::from);
+    found.or_else(|| {
+        let files = output(Command::new("dpkg").args(["-L", "libstd-rust-web-dev"]))?;
+        files.lines().find(|file| file.ends_with(ending)).map(PathBuf::from)
+    })
+}
+
+fn install_packages() -> Result<(), String> {
+    if Command::new("dpkg").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        return Err(format!("the target {TARGET} is not installed, and this is not Debian"));
+    }
+    let installed = |package: &&str| {
+        output(Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]))
+            .is_some_and(|status| status == "installed")
+    };
+    if PACKAGES.iter().all(installed) {
+        return Ok(());
+    }
+    if output(Command::new("id").arg("-u")).as_deref() != Some("0") {
+        return Err(format!("the target {TARGET} is not installed, and only root may install Debian's packages"));
+    }
+    say(&format!("installing Debian's packages {}", PACKAGES.join(", ")));
+    let apt = |arguments: &[&str]| {
+        let status = Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status();
+        if status.is_ok_and(|status| status.success()) {
+            Ok(())
+        } else {
+            Err(format!("`apt-get {}` failed", arguments.join(" ")))
+        }
+    };
+    apt(&["update", "-q"])?;
+    apt(&[&["install", "-q", "-y", "--no-install-recommends"], PACKAGES.as_slice()].concat())
+}
+
+/// What a program prints, if it succeeds.
+fn output(command: &mut Command) -> Option<String> {
+    let output = command.stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}

@@ -1,0 +1,159 @@
+//! `#[derive(State)]` and `#[derive(Foreign)]`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput, LitStr, Token};
+
+use crate::{attribute, serial};
+
+struct Described {
+    name: String,
+    id: String,
+    encoding: Option<String>,
+    constraints: Vec<(String, String)>,
+}
+
+pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
+    attribute::no_generics(item)?;
+    if let Data::Union(data) = &item.data {
+        return Err(syn::Error::new(data.union_token.span, "a state is a struct or an enum"));
+    }
+    let Described { name, id, encoding, constraints } = described(item)?;
+    let ident = &item.ident;
+    let docs = attribute::docs(&item.attrs);
+    let serde = serial::implement(item, None);
+    let encoding = match encoding {
+        Some(text) => quote!(::core::option::Option::Some(#text)),
+        None => quote!(::core::option::Option::None),
+    };
+    let constraints = constraints.iter().map(|(name, description)| {
+        quote!(::yado_sdk::__private::manifest::Constraint { name: #name, description: #description })
+    });
+    Ok(quote! {
+        const _: () = {
+            #serde
+
+            #[automatically_derived]
+            impl ::yado_sdk::Entity for #ident {
+                const NAME: &'static str = #name;
+            }
+
+            #[automatically_derived]
+            impl ::yado_sdk::State for #ident {
+                fn describe() -> ::yado_sdk::__private::manifest::Aggregate {
+                    ::yado_sdk::__private::manifest::Aggregate::new(#name, #docs, #id, #encoding, &[#(#constraints),*])
+                }
+            }
+        };
+    })
+}
+
+pub(crate) fn expand_foreign(item: &DeriveInput) -> syn::Result<TokenStream> {
+    attribute::no_generics(item)?;
+    let mut name = attribute::unraw(&item.ident);
+    attribute::checked_name(&name, item.ident.span())?;
+    attribute::each(&item.attrs, "foreign", |meta| {
+        if !meta.path.is_ident("name") {
+            return Err(attribute::unknown(&meta, &["name"]));
+        }
+        name = attribute::api_name(&attribute::text(&meta)?)?;
+        Ok(())
+    })?;
+    let ident = &item.ident;
+    Ok(quote! {
+        #[automatically_derived]
+        impl ::yado_sdk::Entity for #ident {
+            const NAME: &'static str = #name;
+        }
+    })
+}
+
+fn described(item: &DeriveInput) -> syn::Result<Described> {
+    let name = attribute::unraw(&item.ident);
+    attribute::checked_name(&name, item.ident.span())?;
+    let mut described = Described { name, id: "uuid".into(), encoding: None, constraints: Vec::new() };
+    attribute::each(&item.attrs, "state", |meta| {
+        if meta.path.is_ident("name") {
+            described.name = attribute::api_name(&attribute::text(&meta)?)?;
+        } else if meta.path.is_ident("id") {
+            let kind = attribute::text(&meta)?;
+            described.id = kind.value();
+            if !matches!(described.id.as_str(), "uuid" | "ulid") {
+                return Err(syn::Error::new(kind.span(), "an id is `uuid` or `ulid`"));
+            }
+        } else if meta.path.is_ident("encoding") {
+            described.encoding = Some(attribute::text(&meta)?.value());
+        } else if meta.path.is_ident("unique") {
+            meta.parse_nested_meta(|constraint| {
+                let name = constraint.path.require_ident()?.clone();
+                attribute::checked_name(&name.to_string(), name.span())?;
+                let text = match constraint.input.peek(Token![=]) {
+                    true => constraint.value()?.parse::<LitStr>()?.value(),
+                    false => return Err(constraint.error("say what a caller is told: `email = \"…\"`")),
+                };
+                described.constraints.push((name.to_string(), text));
+                Ok(())
+            })?;
+        } else {
+            return Err(attribute::unknown(&meta, &["name", "id", "encoding", "unique(…)"]));
+        }
+        Ok(())
+    })?;
+    Ok(described)
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    fn refusal(item: DeriveInput) -> String {
+        expand(&item).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_a_state_can_not_be_is_refused() {
+        assert_eq!(
+            refusal(parse_quote!(
+                struct Basket<T> {
+                    things: Vec<T>,
+                }
+            )),
+            "this type can't be generic: it becomes one type of the API"
+        );
+        assert_eq!(
+            refusal(parse_quote!(
+                #[state(id = "number")]
+                struct Basket;
+            )),
+            "an id is `uuid` or `ulid`"
+        );
+        assert_eq!(
+            refusal(parse_quote!(
+                #[state(unique(email))]
+                struct Basket;
+            )),
+            "say what a caller is told: `email = \"…\"`"
+        );
+        assert_eq!(
+            refusal(parse_quote!(
+                #[state(key = "id")]
+                struct Basket;
+            )),
+            "`key` means nothing here; what does: `name`, `id`, `encoding`, `unique(…)`"
+        );
+    }
+
+    #[test]
+    fn constraints_and_names_reach_the_manifest() {
+        let item: DeriveInput = parse_quote! {
+            #[state(name = "Cart", id = "ulid", unique(owner = "Somebody else holds it."))]
+            struct Basket { owner: String }
+        };
+        let text = expand(&item).unwrap().to_string();
+        for part in ["\"Cart\"", "\"ulid\"", "\"owner\"", "\"Somebody else holds it.\""] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What decides.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::json::Unreadable;
+use crate::{Context, Decision, Entity, manifest};
+
+/// What a fold over events has arrived at: everything that the next decision needs to know, and nothing else.
+///
+/// It is kept in [postcard], a compact encoding without field names: a state is small, equal states are equal bytes, and
+/// the code that reads it is a fraction of JSON's. The price is that a state of another shape can't be read, which costs
+/// nothing, for the host folds it anew from the events whenever the plugin's code has changed.
+///
+/// `#[derive(State)]` names the aggregate after the type, and takes:
+///
+/// | attribute | meaning |
+/// | --- | --- |
+/// | `#[state(name = "…")]` | another name for the aggregate |
+/// | `#[state(id = "ulid")]` | ids are ULIDs; they are UUIDv7 otherwise |
+/// | `#[state(unique(email = "…"))]` | a constraint for claims, and what a caller is told who breaks it |
+/// | `#[state(encoding = "…")]` | vouches that builds with the same text read each other's snapshots |
+///
+/// [postcard]: https://docs.rs/postcard
+#[diagnostic::on_unimplemented(message = "`{Self}` is no state", note = "derive it: `#[derive(State)]`")]
+pub trait State: Entity + Serialize + DeserializeOwned {
+    /// What the manifest says of the aggregate, but for its commands and events.
+    #[doc(hidden)]
+    fn describe() -> manifest::Aggregate;
+}
+
+/// Decides what commands come to, and folds events into a state.
+pub trait Aggregate: State {
+    /// What can be asked of it.
+    type Command: Command<Of = Self>;
+    /// What can happen to it.
+    type Event: Event<Of = Self>;
+
+    /// Decides what a command comes to. There is no state before the first event, nor after one that ended the thing.
+    ///
+    /// # Errors
+    /// A [`Rejection`](crate::Rejection): the domain's no.
+    fn decide(state: Option<&Self>, command: Self::Command, context: &Context) -> Decision<Self::Event>;
+
+    /// What an event makes of the state; `None` if it ends the thing.
+    fn evolve(state: Option<Self>, event: Self::Event) -> Option<Self>;
+}
+
+/// What can be asked of an aggregate: an enum with a variant for each command, by `#[derive(Command)]`.
+///
+/// `ProductCommand` is for the aggregate `Product`; `#[command(of = …)]` on the enum says otherwise. Of a variant,
+/// `#[command(…)]` says:
+///
+/// | attribute | meaning |
+/// | --- | --- |
+/// | `creates` | it is for a new instance, whose id the host makes |
+/// | `upserts` | it is for the instance that its id names, whether there is one or not |
+/// | `returns = ProductRow` | this read model's row is the answer |
+/// | `roles("editor", …)` | whoever asks needs one of these |
+///
+/// A command that does not create has a field named `id`, or one marked `#[id]`. Its other fields take `#[schema(…)]`
+/// with `length(1..=200)`, `min = 0`, `max = …`, `places = 2`, `pattern = "…"` or `email`: the host checks them before
+/// the plugin is asked.
+#[diagnostic::on_unimplemented(message = "`{Self}` is no command", note = "derive it: `#[derive(Command)]` on an enum")]
+pub trait Command: Sized {
+    /// The aggregate.
+    type Of: Entity;
+
+    #[doc(hidden)]
+    fn decode(name: &str, payload: &str) -> Result<Self, Unreadable>;
+    #[doc(hidden)]
+    fn encode(&self) -> Message;
+    #[doc(hidden)]
+    fn describe() -> Vec<manifest::Command>;
+}
+
+/// What can happen to an aggregate: an enum with a variant for each event, by `#[derive(Event)]`.
+///
+/// `ProductEvent` is of the aggregate `Product`; `#[event(of = …)]` on the enum says otherwise. Of a variant,
+/// `#[event(version = 2, from_v1 = convert)]` says that its fields have changed, and which function makes an event of
+/// today from the fields of then: `fn convert(old: OldFields) -> ProductEvent`, where `OldFields` derives
+/// [`Value`](macro@crate::Value). It may also return several events, or none.
+#[diagnostic::on_unimplemented(message = "`{Self}` is no event", note = "derive it: `#[derive(Event)]` on an enum")]
+pub trait Event: Sized {
+    /// The aggregate.
+    type Of: Entity;
+
+    /// The names of its variants.
+    #[doc(hidden)]
+    const NAMES: &'static [&'static str];
+
+    #[doc(hidden)]
+    fn decode(name: &str, payload: &str) -> Result<Self, Unreadable>;
+    #[doc(hidden)]
+    fn encode(&self) -> Message;
+    #[doc(hidden)]
+    fn upcast(name: &str, version: u32, payload: &str) -> Result<Vec<Self>, Unreadable>;
+    #[doc(hidden)]
+    fn describe() -> Vec<manifest::Event>;
+}
+
+/// A command or an event on its way out.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Message {
+    pub name: &'static str,
+    pub version: u32,
+    pub payload: String,
+}
+
+/// Makes events of today from the fields of an older version; the function's own argument says what to read.
+#[doc(hidden)]
+pub fn upcast_by<Old, E, Now>(convert: impl FnOnce(Old) -> Now, name: &str, payload: &str) -> Result<Vec<E>, Unreadable>
+where
+    Old: DeserializeOwned,
+    Now: Into<crate::Events<E>>,
+{
+    Ok(convert(crate::json::read(name, payload)?).into().0)
+}

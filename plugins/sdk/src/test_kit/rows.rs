@@ -1,0 +1,165 @@
+//! Read models in memory: what a test's projection writes to.
+//!
+//! They keep the contract's rules: a patch or a sum of a row that is not there does nothing, and a selection sees rows as
+//! they were before the batch.
+
+use std::cmp::Ordering as Order;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+use serde_json::{Map, Value};
+use yado_model::Manifest;
+use yado_model::manifest::ReadModel;
+use yado_model::schema::Shape;
+use yado_runtime::{Comparison, Condition, RowsError, Selection};
+
+type Row = Map<String, Value>;
+
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    manifest: Option<Arc<Manifest>>,
+    now: BTreeMap<(String, String), Row>,
+    before: BTreeMap<(String, String), Row>,
+}
+
+impl Rows {
+    pub(super) fn new(manifest: &Arc<Manifest>) -> Self {
+        Self { manifest: Some(Arc::clone(manifest)), ..Self::default() }
+    }
+
+    /// The rows of a model, by key.
+    pub(super) fn of(&self, model: &str) -> Vec<Value> {
+        let rows = self.now.iter().filter(|((of, _), _)| of == model);
+        rows.map(|(_, row)| Value::Object(row.clone())).collect()
+    }
+
+    /// A new batch begins.
+    pub(super) fn begin(&mut self) {
+        self.before = self.now.clone();
+    }
+
+    fn model(&self, name: &str) -> Result<&ReadModel, RowsError> {
+        let model = self.manifest.as_ref().and_then(|manifest| manifest.read_model(name));
+        model.ok_or_else(|| RowsError::Misused(format!("there is no read model {name}")))
+    }
+}
+
+impl yado_runtime::Rows for Rows {
+    fn get(&mut self, model: &str, key: &str) -> Result<Option<String>, RowsError> {
+        self.model(model)?;
+        let row = self.now.get(&(model.to_owned(), key.to_owned()));
+        Ok(row.map(|row| Value::Object(row.clone()).to_string()))
+    }
+
+    fn put(&mut self, model: &str, row: String) -> Result<(), RowsError> {
+        let row = object(&row)?;
+        let field = self.model(model)?.key.as_str();
+        let key = row.get(field).and_then(Value::as_str).ok_or_else(|| misused(format!("the row has no {field}")))?;
+        self.now.insert((model.to_owned(), key.to_owned()), row);
+        Ok(())
+    }
+
+    fn patch(&mut self, model: &str, key: &str, fields: String) -> Result<(), RowsError> {
+        self.model(model)?;
+        let fields = object(&fields)?;
+        if let Some(row) = self.now.get_mut(&(model.to_owned(), key.to_owned())) {
+            row.extend(fields);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, model: &str, key: &str, field: &str, amount: &str) -> Result<(), RowsError> {
+        self.model(model)?;
+        let Some(row) = self.now.get_mut(&(model.to_owned(), key.to_owned())) else { return Ok(()) };
+        let value = row.get_mut(field).ok_or_else(|| misused(format!("a row of {model} has no {field}")))?;
+        let number = |text: &str| text.parse::<Decimal>().map_err(|_| misused(format!("{text} is no number")));
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let sum = number(&text(value))?.checked_add(number(amount)?);
+        let sum = sum.ok_or_else(|| misused(format!("{field} of {model} grows too large")))?.to_string();
+        *value = match value {
+            Value::String(_) => Value::String(sum),
+            _ => serde_json::from_str(&sum).map_err(|error| misused(error.to_string()))?,
+        };
+        Ok(())
+    }
+
+    fn delete(&mut self, model: &str, key: &str) -> Result<(), RowsError> {
+        self.model(model)?;
+        self.now.remove(&(model.to_owned(), key.to_owned()));
+        Ok(())
+    }
+
+    fn find(&mut self, model: &str, selection: Selection) -> Result<Vec<String>, RowsError> {
+        let shape = self.model(model)?.row.shape().map_err(|error| misused(error.to_string()))?.shape;
+        let Shape::Object(fields) = shape else { return Err(misused(format!("{model} has no fields"))) };
+        let shape_of = |field: &str| {
+            let found = fields.fields.get(field).map(|field| field.slot.shape.clone());
+            found.ok_or_else(|| misused(format!("{model} has no field {field}")))
+        };
+        let mut conditions = Vec::new();
+        for Condition { field, comparison, value } in selection.conditions {
+            let value: Value = serde_json::from_str(&value).map_err(|error| misused(error.to_string()))?;
+            conditions.push((shape_of(&field)?, field, comparison, value));
+        }
+        let mut ordering = Vec::new();
+        for by in selection.ordering {
+            ordering.push((shape_of(&by.field)?, by));
+        }
+        let meets = |row: &&Row| {
+            conditions.iter().all(|(shape, field, comparison, value)| {
+                holds(*comparison, shape, row.get(field).unwrap_or(&Value::Null), value)
+            })
+        };
+        let rows = self.before.iter().filter(|((of, _), _)| of == model).map(|(_, row)| row);
+        let mut rows: Vec<&Row> = rows.filter(meets).collect();
+        rows.sort_by(|one, other| {
+            let by = ordering.iter().map(|(shape, by)| {
+                let order = compare(shape, &one[&by.field], &other[&by.field]).unwrap_or(Order::Equal);
+                if by.descending { order.reverse() } else { order }
+            });
+            by.fold(Order::Equal, Order::then)
+        });
+        let page = rows.into_iter().skip(selection.offset as usize).take(selection.limit as usize);
+        Ok(page.map(|row| Value::Object(row.clone()).to_string()).collect())
+    }
+}
+
+fn misused(reason: String) -> RowsError {
+    RowsError::Misused(reason)
+}
+
+fn object(text: &str) -> Result<Row, RowsError> {
+    serde_json::from_str(text).map_err(|error| misused(format!("a row is a JSON object: {error}")))
+}
+
+fn holds(comparison: Comparison, shape: &Shape, value: &Value, with: &Value) -> bool {
+    let order = compare(shape, value, with);
+    match comparison {
+        Comparison::Equal => value == with || order == Some(Order::Equal),
+        Comparison::NotEqual => value != with && order != Some(Order::Equal),
+        Comparison::Less => order == Some(Order::Less),
+        Comparison::LessOrEqual => matches!(order, Some(Order::Less | Order::Equal)),
+        Comparison::Greater => order == Some(Order::Greater),
+        Comparison::GreaterOrEqual => matches!(order, Some(Order::Greater | Order::Equal)),
+        Comparison::Contains => match (value.as_str(), with.as_str()) {
+            (Some(text), Some(part)) => text.to_lowercase().contains(&part.to_lowercase()),
+            _ => false,
+        },
+    }
+}
+
+/// By what the values mean: decimals and numbers as numbers, everything else as text.
+fn compare(shape: &Shape, one: &Value, other: &Value) -> Option<Order> {
+    let text = |value: &Value| match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    let (one, other) = (text(one)?, text(other)?);
+    match shape {
+        Shape::Decimal | Shape::Integer { .. } => Some(one.parse::<Decimal>().ok()?.cmp(&other.parse().ok()?)),
+        Shape::Float => one.parse::<f64>().ok()?.partial_cmp(&other.parse().ok()?),
+        _ => Some(one.cmp(&other)),
+    }
+}

@@ -1,0 +1,374 @@
+//! One test: what had happened, what is asked, and what comes of it.
+
+use serde_json::Value;
+use uuid::Uuid;
+use yado_model::schema::Problem;
+use yado_model::{
+    Actor, Claim, ClaimValue, Command, CommandId, CommandMeta, Context, Decision, EntityId, Name, NewEvent, Position,
+    RecordedEvent, Revision, StreamId, TenantId,
+};
+
+use super::report::{self, Came};
+use super::rows::Rows;
+use super::{Plugin, at};
+use crate::aggregate::Message;
+use crate::{Entity, Event, Id, Projection};
+
+/// The id that a command which creates gets, where the test names none.
+const NEW: &str = "new";
+
+/// What had happened before.
+#[derive(Debug)]
+pub struct Given<'a> {
+    plugin: &'a Plugin,
+    events: Vec<RecordedEvent>,
+    actor: Option<Actor>,
+    new_id: EntityId,
+}
+
+/// What came of a command.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    given: Given<'a>,
+    command: Message,
+    stream: StreamId,
+    came: Came,
+}
+
+/// A claim that a decision is expected to make.
+#[derive(Debug)]
+pub struct Claimed(Claim);
+
+/// The decision takes this value.
+#[must_use]
+pub fn taken(constraint: &str, value: &str) -> Claimed {
+    Claimed(Claim::Take(ClaimValue { constraint: constraint.into(), value: value.into() }))
+}
+
+/// The decision lets go of this value.
+#[must_use]
+pub fn released(constraint: &str, value: &str) -> Claimed {
+    Claimed(Claim::Release(ClaimValue { constraint: constraint.into(), value: value.into() }))
+}
+
+impl Plugin {
+    /// This had happened to that thing.
+    #[must_use = "a test asks for something, or looks at rows"]
+    #[track_caller]
+    pub fn given<E: Event>(&self, id: &Id<E::Of>, events: impl IntoIterator<Item = E>) -> Given<'_> {
+        self.nothing_given().given(id, events)
+    }
+
+    /// Asks for something before anything has happened.
+    #[must_use = "a test says what it expects"]
+    #[track_caller]
+    pub fn when<C: crate::Command>(&self, command: C) -> Outcome<'_> {
+        self.nothing_given().when(command)
+    }
+
+    fn nothing_given(&self) -> Given<'_> {
+        Given { plugin: self, events: Vec::new(), actor: None, new_id: entity(NEW) }
+    }
+
+    /// What the document breaks of the manifest's rules for it.
+    #[track_caller]
+    fn problems(&self, what: &str, document: &str) -> Vec<Problem> {
+        let Some(checker) = self.checkers.get(what) else {
+            // Events of another plugin's aggregates have their rules in that plugin's manifest.
+            assert!(what.starts_with("event "), "the manifest has no {what}");
+            return Vec::new();
+        };
+        match serde_json::from_str(document) {
+            Ok(document) => checker.check(&document),
+            Err(error) => panic!("{what} is not JSON: {error}"),
+        }
+    }
+
+    #[track_caller]
+    fn assert_sound(&self, what: &str, document: &str) {
+        let problems = self.problems(what, document);
+        let lines = problems.iter().map(|problem| format!("{}: {}", problem.pointer(), problem.message));
+        assert!(problems.is_empty(), "{what} breaks its schema\n{}", report::part("", lines, ""));
+    }
+}
+
+impl<'a> Given<'a> {
+    /// And then this had happened, to the same or to another thing.
+    #[must_use = "a test asks for something, or looks at rows"]
+    #[track_caller]
+    pub fn given<E: Event>(mut self, id: &Id<E::Of>, events: impl IntoIterator<Item = E>) -> Self {
+        let stream = stream(E::Of::NAME, id.as_str());
+        for event in events {
+            let event = new_event(event.encode());
+            self.plugin.assert_sound(&format!("event {} {}", stream.aggregate(), event.name), &event.payload);
+            self.record(&stream, event);
+        }
+        self
+    }
+
+    /// Who asks.
+    #[must_use = "a test asks for something, or looks at rows"]
+    #[track_caller]
+    pub fn by(mut self, actor: &str) -> Self {
+        match Actor::parse(actor) {
+            Ok(actor) => self.actor = Some(actor),
+            Err(error) => panic!("{error}"),
+        }
+        self
+    }
+
+    /// The id that the host makes for what the command creates.
+    #[must_use = "a test asks for something, or looks at rows"]
+    #[track_caller]
+    pub fn creating<T: Entity>(mut self, id: &Id<T>) -> Self {
+        self.new_id = entity(id.as_str());
+        self
+    }
+
+    /// Asks for something.
+    #[must_use = "a test says what it expects"]
+    #[track_caller]
+    pub fn when<C: crate::Command>(self, command: C) -> Outcome<'a> {
+        let message = command.encode();
+        let aggregate = C::Of::NAME;
+        let known = self.plugin.manifest().aggregate(aggregate);
+        let Some(known) =
+            known.and_then(|known| known.commands.iter().find(|known| known.name.as_str() == message.name))
+        else {
+            panic!("{} of {aggregate} is not in the manifest: is the plugin's component up to date?", message.name)
+        };
+        let payload: Value = parsed(&message.payload);
+        let id = match known.target.field() {
+            Some(field) => match payload.get(field).and_then(Value::as_str) {
+                Some(id) => entity(id),
+                None => panic!("{} names no {aggregate}: its field {field} is no text", message.name),
+            },
+            None => self.new_id.clone(),
+        };
+        let stream = stream(aggregate, id.as_str());
+        let came = self.decide(&stream, id, &message);
+        if let Came::Decided(Decision { events, .. }) = &came {
+            for event in events {
+                self.plugin.assert_sound(&format!("event {aggregate} {}", event.name), &event.payload);
+            }
+        }
+        Outcome { given: self, command: message, stream, came }
+    }
+
+    /// These are the rows of a read model, all of them, by key.
+    #[track_caller]
+    pub fn then_rows<M: Projection>(self, rows: impl IntoIterator<Item = M>) -> Self {
+        let came = self.project::<M>(&self.events);
+        let mut expected: Vec<Value> = rows.into_iter().map(|row| parsed(&crate::json::write(&row))).collect();
+        let key = self.plugin.manifest().read_model(M::NAME).map(|model| model.key.as_str().to_owned());
+        expected.sort_by_key(|row| row[key.as_deref().unwrap_or_default()].to_string());
+        assert!(
+            came == expected,
+            "the rows of {} are others\n{}{}{}",
+            M::NAME,
+            report::given(&self.events),
+            report::rows("expected", &expected),
+            report::rows("came", &came),
+        );
+        self
+    }
+
+    #[track_caller]
+    fn decide(&self, stream: &StreamId, id: EntityId, message: &Message) -> Came {
+        let problems = self.plugin.problems(&format!("command {}", message.name), &message.payload);
+        if !problems.is_empty() {
+            return Came::Invalid(problems);
+        }
+        let history = self.events.iter().filter(|event| event.stream == *stream);
+        let history: Vec<NewEvent> = history.map(|event| event.event.clone()).collect();
+        let (plugin, tenant) = (&self.plugin.plugin, TenantId::default());
+        let evolve = || plugin.evolve(&tenant, stream.aggregate(), None, &history);
+        let state = if history.is_empty() { None } else { lived(evolve()) };
+        let position = self.events.len() as u64 + 1;
+        let command = Command {
+            name: message.name.to_owned(),
+            payload: message.payload.clone(),
+            context: Context {
+                tenant: tenant.clone(),
+                id,
+                now: yado_model::Timestamp::from_micros(at(position).micros()),
+                actor: self.actor.clone(),
+                command_id: CommandId(Uuid::from_u128(position.into())),
+                correlation_id: Uuid::from_u128(position.into()),
+                seed: (position, 1),
+            },
+        };
+        match lived(plugin.decide(&tenant, stream.aggregate(), state.as_deref(), &command)) {
+            Ok(decision) => Came::Decided(decision),
+            Err(rejection) => Came::Rejected(rejection),
+        }
+    }
+
+    fn record(&mut self, stream: &StreamId, event: NewEvent) {
+        let position = self.events.len() as u64 + 1;
+        let revision = self.events.iter().filter(|event| event.stream == *stream).count() as u64 + 1;
+        self.events.push(RecordedEvent {
+            tenant: TenantId::default(),
+            stream: stream.clone(),
+            revision: Revision::new(revision),
+            position: Position::new(position),
+            recorded_at: yado_model::Timestamp::from_micros(at(position).micros()),
+            event,
+            command: CommandMeta {
+                command_id: CommandId(Uuid::from_u128(position.into())),
+                correlation_id: Uuid::from_u128(position.into()),
+                causation_id: None,
+                actor: self.actor.clone(),
+            },
+        });
+    }
+
+    /// The rows that a projection makes of events, each of them a batch of its own.
+    #[track_caller]
+    fn project<M: Projection>(&self, events: &[RecordedEvent]) -> Vec<Value> {
+        let manifest = self.plugin.manifest();
+        let projection = manifest.projections.iter().find(|known| known.models.iter().any(|m| m.as_str() == M::NAME));
+        let Some(projection) = projection else { panic!("no projection of the manifest writes {}", M::NAME) };
+        let heard = |event: &&RecordedEvent| {
+            projection.events.iter().any(|source| {
+                source.aggregate.as_str() == event.stream.aggregate()
+                    && (source.events.is_empty() || source.events.iter().any(|name| name.as_str() == event.event.name))
+            })
+        };
+        let mut rows = Rows::new(manifest);
+        for event in events.iter().filter(heard) {
+            rows.begin();
+            let batch = std::slice::from_ref(event);
+            let (written, done) =
+                self.plugin.plugin.project(&TenantId::default(), projection.name.as_str(), batch, rows);
+            lived(done);
+            rows = written;
+        }
+        let rows = rows.of(M::NAME);
+        rows.iter().for_each(|row| self.plugin.assert_sound(&format!("row {}", M::NAME), &row.to_string()));
+        rows
+    }
+}
+
+impl<'a> Outcome<'a> {
+    /// Exactly these events are recorded, in this order.
+    #[track_caller]
+    pub fn then<E: Event>(self, events: impl IntoIterator<Item = E>) -> Self {
+        let expected: Vec<NewEvent> = events.into_iter().map(|event| new_event(event.encode())).collect();
+        let same = match &self.came {
+            Came::Decided(decision) => {
+                let plain = |event: &NewEvent| (event.name.clone(), event.version, parsed(&event.payload));
+                decision.events.iter().map(plain).eq(expected.iter().map(plain))
+            }
+            _ => false,
+        };
+        assert!(same, "{}", self.failure(&report::events("expected", &expected)));
+        self
+    }
+
+    /// The answer is yes, and there is nothing to record.
+    #[track_caller]
+    pub fn then_nothing(self) -> Self {
+        let nothing = matches!(&self.came, Came::Decided(decision) if decision.events.is_empty());
+        assert!(nothing, "{}", self.failure(&report::events("expected", &[])));
+        self
+    }
+
+    /// The domain says no, with this code.
+    #[track_caller]
+    pub fn then_rejected(self, code: &str) {
+        let rejected = matches!(&self.came, Came::Rejected(rejection) if rejection.code == code);
+        assert!(rejected, "{}", self.failure(&report::part("expected", [format!("rejected: {code}")], "")));
+    }
+
+    /// The host refuses the command before the plugin is asked: what stands at the path breaks its schema.
+    #[track_caller]
+    pub fn then_invalid(self, path: &str, message: &str) {
+        let found = |problem: &Problem| problem.pointer() == path && problem.message == message;
+        let invalid = matches!(&self.came, Came::Invalid(problems) if problems.iter().any(found));
+        assert!(invalid, "{}", self.failure(&report::part("expected", [format!("{path}: {message}")], "")));
+    }
+
+    /// Exactly these values are taken and released, in this order.
+    #[track_caller]
+    pub fn then_claims(self, claims: impl IntoIterator<Item = Claimed>) -> Self {
+        let expected: Vec<Claim> = claims.into_iter().map(|claim| claim.0).collect();
+        match &self.came {
+            Came::Decided(decision) if decision.claims == expected => {}
+            Came::Decided(decision) => {
+                let came = report::claims("came", &decision.claims);
+                panic!("{}{came}", self.question(&report::claims("expected", &expected)));
+            }
+            _ => panic!("{}", self.failure(&report::claims("expected", &expected))),
+        }
+        self
+    }
+
+    /// These are the rows of a read model once the decision is recorded, all of them, by key.
+    #[track_caller]
+    pub fn then_rows<M: Projection>(self, rows: impl IntoIterator<Item = M>) -> Given<'a> {
+        self.recorded().then_rows(rows)
+    }
+
+    /// The decision is recorded, and the test goes on from there.
+    #[track_caller]
+    pub fn recorded(self) -> Given<'a> {
+        let Came::Decided(decision) = self.came else {
+            panic!("{}", self.failure(&report::part("expected", ["a decision".to_owned()], "")))
+        };
+        let mut given = self.given;
+        decision.events.into_iter().for_each(|event| given.record(&self.stream, event));
+        given
+    }
+
+    fn question(&self, expected: &str) -> String {
+        let Message { name, payload, .. } = &self.command;
+        format!(
+            "{name} came out otherwise\n{}{}{expected}",
+            report::given(&self.given.events),
+            report::when(name, payload)
+        )
+    }
+
+    fn failure(&self, expected: &str) -> String {
+        self.question(expected) + &report::came(&self.came)
+    }
+}
+
+fn new_event(message: Message) -> NewEvent {
+    let Message { name, version, payload } = message;
+    NewEvent { name: name.to_owned(), version, payload, tags: Vec::new() }
+}
+
+#[track_caller]
+fn entity(text: &str) -> EntityId {
+    match EntityId::parse(text) {
+        Ok(id) => id,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[track_caller]
+fn stream(aggregate: &str, id: &str) -> StreamId {
+    match Name::parse(aggregate) {
+        Ok(name) => StreamId::new(&name, &entity(id)),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[track_caller]
+fn parsed(document: &str) -> Value {
+    match serde_json::from_str(document) {
+        Ok(value) => value,
+        Err(error) => panic!("{document} is not JSON: {error}"),
+    }
+}
+
+/// What the plugin answered. A fault fails the test: a plugin must not break, whatever it is asked.
+#[track_caller]
+fn lived<T>(answer: Result<T, yado_runtime::Fault>) -> T {
+    match answer {
+        Ok(answer) => answer,
+        Err(fault) => panic!("{fault}"),
+    }
+}

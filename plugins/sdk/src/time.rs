@@ -1,0 +1,207 @@
+//! Points in time, without a time library: guests are to stay small, and they never ask what time it is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
+/// A point in time, to the microsecond. As text it is RFC 3339 in UTC: `2026-01-31T09:30:00.000000Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// A text is no point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotATime;
+
+impl fmt::Display for NotATime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a time such as 2026-01-31T09:30:00Z")
+    }
+}
+
+impl std::error::Error for NotATime {}
+
+impl Timestamp {
+    /// The time so many microseconds after the beginning of 1970.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the beginning of 1970.
+    #[must_use]
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Later by so many milliseconds, or earlier if they are negative.
+    #[must_use]
+    pub const fn plus_ms(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms.saturating_mul(1000)))
+    }
+}
+
+impl From<&Self> for Timestamp {
+    fn from(time: &Self) -> Self {
+        *time
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = date(self.0.div_euclid(DAY));
+        let micros = self.0.rem_euclid(DAY);
+        let seconds = micros / SECOND;
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let fraction = micros % SECOND;
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:06}Z")
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = NotATime;
+
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        parse(text.as_bytes()).ok_or(NotATime)
+    }
+}
+
+/// In JSON it is text, for people and other languages; in a state it is a number, which is a quarter of the size.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        } else {
+            i64::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+/// Year, month and day of a day counted from 1970-01-01. The year is taken to begin in March, so that the leap day is
+/// its last and every month but that one has a fixed length; 400 years are 146,097 days.
+const fn date(days: i64) -> (i64, i64, i64) {
+    let since_march_of_0 = days + 719_468;
+    let era = since_march_of_0.div_euclid(146_097);
+    let day_of_era = since_march_of_0.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + (month <= 2) as i64, month, day)
+}
+
+/// The other way round.
+const fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+fn parse(text: &[u8]) -> Option<Timestamp> {
+    let number = |from: usize, to: usize| -> Option<i64> {
+        text.get(from..to)?
+            .iter()
+            .try_fold(0, |n, digit| digit.is_ascii_digit().then(|| n * 10 + i64::from(digit - b'0')))
+    };
+    let sign = |at: usize, allowed: &[u8]| allowed.contains(text.get(at)?).then_some(());
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    sign(4, b"-")?;
+    sign(7, b"-")?;
+    sign(10, b"Tt ")?;
+    sign(13, b":")?;
+    sign(16, b":")?;
+    let midnight = days(year, month, day);
+    if date(midnight) != (year, month, day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let mut at = 19;
+    let mut fraction = 0;
+    if text.get(at) == Some(&b'.') {
+        let digits = text[at + 1..].iter().take_while(|b| b.is_ascii_digit()).count();
+        // What is finer than a microsecond is cut off.
+        let kept = digits.min(6);
+        fraction = number(at + 1, at + 1 + kept)? * 10_i64.pow(6 - u32::try_from(kept).ok()?);
+        at += 1 + digits;
+        if digits == 0 {
+            return None;
+        }
+    }
+    let offset_minutes = match text.get(at..)? {
+        b"Z" | b"z" => 0,
+        [b'+' | b'-', _, _, b':', _, _] => {
+            let (hours, minutes) = (number(at + 1, at + 3)?, number(at + 4, at + 6)?);
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            if text[at] == b'-' { -(hours * 60 + minutes) } else { hours * 60 + minutes }
+        }
+        _ => return None,
+    };
+    let seconds = hour * 3600 + minute * 60 + second - offset_minutes * 60;
+    Some(Timestamp(midnight * DAY + seconds * SECOND + fraction))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_reads_as_the_hosts_library_writes_it() {
+        for micros in
+            [0, -1, 1, 951_782_400_000_000, 1_769_851_800_500_000, -62_135_596_800_000_000, 253_402_207_200_999_999]
+        {
+            let theirs = yado_model::Timestamp::from_micros(micros).to_string();
+            assert_eq!(Timestamp::from_micros(micros).to_string(), theirs);
+            assert_eq!(theirs.parse(), Ok(Timestamp::from_micros(micros)));
+        }
+    }
+
+    #[test]
+    fn offsets_and_fractions_are_understood() {
+        let expected = Ok(Timestamp::from_micros(1_769_851_800_500_000));
+        assert_eq!("2026-01-31T09:30:00.5Z".parse(), expected);
+        assert_eq!("2026-01-31T10:30:00.500000999+01:00".parse(), expected);
+        assert_eq!("2026-01-31t04:00:00.5-05:30".parse(), expected);
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "2026-01-31",
+            "2026-02-30T00:00:00Z",
+            "2026-01-31T24:00:00Z",
+            "2026-01-31T09:30:00",
+            "2026-01-31T09:30:00.Z",
+            "2026-01-31T09:30:00+99:00",
+            "２026-01-31T09:30:00Z",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(NotATime), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_state_keeps_it_as_a_number() {
+        let time = Timestamp::from_micros(1_769_851_800_500_000);
+        let bytes = postcard::to_allocvec(&time).unwrap();
+        assert!(bytes.len() < 9);
+        assert_eq!(postcard::from_bytes::<Timestamp>(&bytes), Ok(time));
+        assert_eq!(serde_json::to_string(&time).unwrap(), r#""2026-01-31T09:30:00.500000Z""#);
+    }
+}

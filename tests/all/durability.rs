@@ -1,0 +1,153 @@
+//! What is acknowledged stays, whatever happens to the process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use yado_model::Position;
+use yado_store::{Options, open_events};
+
+use crate::support::{Client, Server, component};
+
+/// How often the server is killed.
+const KILLS: u32 = 20;
+/// How many acknowledgements a round waits for before the kill.
+const ACKNOWLEDGED: usize = 25;
+/// How many clients write at once.
+const CLIENTS: u32 = 8;
+
+/// Creates products until it is told to stop or the server is gone. Reports each id that was acknowledged.
+async fn write(client: Client, category: String, prefix: String, stop: Arc<AtomicBool>, ids: mpsc::UnboundedSender<String>) {
+    let document = "mutation($n: String!, $c: ID!) { createProduct(input: { name: $n, price: 1, categoryId: $c }) { id } }";
+    for number in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let variables = json!({ "n": format!("{prefix}-{number}"), "c": category });
+        // No answer is no acknowledgement; what has become of the command is the server's secret.
+        let Ok(answer) = client.try_send(document, variables).await else { return };
+        if let Some(id) = answer["data"]["createProduct"]["id"].as_str() {
+            ids.send(id.to_owned()).unwrap();
+        }
+    }
+}
+
+/// All products, page by page, as JSON by id.
+async fn products(client: &Client) -> BTreeMap<String, Value> {
+    let document = "query($o: Int!) { products(limit: 100, offset: $o, orderBy: [{ field: id }]) \
+                    { id name price categoryId createdAt updatedAt } }";
+    let mut all = BTreeMap::new();
+    loop {
+        let page = client.ask(document, json!({ "o": all.len() })).await;
+        let page = page["products"].as_array().unwrap().clone();
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page.into_iter().map(|row| (row["id"].as_str().unwrap().to_owned(), row)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_survives_twenty_kills_and_is_there_once() {
+    let mut server = Server::start(&[("catalog", &component("catalog"))]).await;
+    let client = server.client();
+    let (category, first) = client.product("First").await;
+    let mut acknowledged = BTreeSet::from([first]);
+    for round in 0..KILLS {
+        let (ids, mut received) = mpsc::unbounded_channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let writers: Vec<_> = (0..CLIENTS)
+            .map(|writer| {
+                let prefix = format!("{round}-{writer}");
+                tokio::spawn(write(server.client(), category.clone(), prefix, stop.clone(), ids.clone()))
+            })
+            .collect();
+        drop(ids);
+        for _ in 0..ACKNOWLEDGED {
+            assert!(acknowledged.insert(received.recv().await.unwrap()), "an id was given twice");
+        }
+        server.kill();
+        stop.store(true, Ordering::Relaxed);
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        while let Some(id) = received.recv().await {
+            assert!(acknowledged.insert(id), "an id was given twice");
+        }
+        server.start_again().await;
+    }
+    // The read model shows everything that the log has, once it has caught up with a write of this moment.
+    let (_, last) = client.product("Last").await;
+    acknowledged.insert(last);
+    let shown = products(&client).await;
+    assert!(server.stop(), "{}", server.log());
+
+    let recorded = created(&server).await;
+    let lost: Vec<_> = acknowledged.iter().filter(|id| !recorded.contains_key(*id)).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    assert!(recorded.values().all(|count| *count == 1), "recorded twice: {recorded:?}");
+    assert_eq!(shown.keys().collect::<Vec<_>>(), recorded.keys().collect::<Vec<_>>());
+
+    // A read model made anew from the first event is the same.
+    for entry in std::fs::read_dir(server.data()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_string_lossy().starts_with("reads") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    server.start_again().await;
+    assert_eq!(products(&client).await, shown);
+}
+
+/// How often each product was created, by the log; the log itself has no gaps.
+async fn created(server: &Server) -> BTreeMap<String, u32> {
+    let url = format!("sqlite:{}", server.data().join("events.db").display());
+    let store = open_events(&url, &Options::default()).await.unwrap();
+    let mut created = BTreeMap::new();
+    let mut at = Position::ZERO;
+    loop {
+        let events = store.read_log(at, 1_000).await.unwrap();
+        if events.is_empty() {
+            store.close().await;
+            return created;
+        }
+        for event in events {
+            assert_eq!(event.position, at.plus(1), "the log has a gap");
+            at = event.position;
+            if event.event.name == "ProductCreated" {
+                *created.entry(event.stream.id().to_owned()).or_insert(0) += 1;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_asked_to_stop_finishes_what_is_under_way() {
+    let mut server = Server::start(&[("catalog", &component("catalog"))]).await;
+    let client = server.client();
+    let (category, _) = client.product("First").await;
+    let (ids, mut received) = mpsc::unbounded_channel();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..CLIENTS)
+        .map(|writer| {
+            tokio::spawn(write(server.client(), category.clone(), writer.to_string(), stop.clone(), ids.clone()))
+        })
+        .collect();
+    drop(ids);
+    let mut acknowledged = Vec::new();
+    while acknowledged.len() < ACKNOWLEDGED {
+        acknowledged.push(received.recv().await.unwrap());
+    }
+    assert!(server.stop(), "{}", server.log());
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    while let Some(id) = received.recv().await {
+        acknowledged.push(id);
+    }
+    let recorded = created(&server).await;
+    assert!(acknowledged.iter().all(|id| recorded.get(id) == Some(&1)));
+}

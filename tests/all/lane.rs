@@ -1,0 +1,258 @@
+//! The write side at its edges: databases that fail, and processes that are faster. The store is a real one; what fails
+//! is the way to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, Semaphore, mpsc};
+use yado_engine::{Dispatch, DispatchOptions, Engine, Error, Parts, Receipt, Settings};
+use yado_model::{Code, IdempotencyKey, Name, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
+use yado_runtime::Runtime;
+use yado_store::{
+    Answer, Append, Appended, EventStore, Options, PluginRecord, PluginVersion, Result, Snapshot, open_events, open_reads,
+};
+
+use crate::support::component;
+
+/// What happens to an append on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It goes through.
+    Through,
+    /// It fails before it has done anything.
+    Lost,
+    /// It goes through, and the news of it gets lost.
+    Unheard,
+}
+
+/// The way to a store. Appends wait at a gate, and what becomes of them is up to the test.
+struct Way {
+    store: Arc<dyn EventStore>,
+    gate: Semaphore,
+    fates: Mutex<Vec<Fate>>,
+    /// The size of each append, as it arrives at the gate.
+    arrivals: mpsc::UnboundedSender<usize>,
+    count: AtomicUsize,
+}
+
+#[async_trait]
+impl EventStore for Way {
+    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>> {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let _ = self.arrivals.send(batch.len());
+        self.gate.acquire().await.unwrap().forget();
+        let fate = self.fates.lock().await.pop().unwrap_or(Fate::Through);
+        if fate == Fate::Lost {
+            return Err(yado_store::Error::Engine("the test says so".into()));
+        }
+        let outcomes = self.store.append(batch).await?;
+        match fate {
+            Fate::Unheard => Err(yado_store::Error::Unavailable("the test says so".into())),
+            _ => Ok(outcomes),
+        }
+    }
+
+    async fn read_stream(&self, t: &TenantId, s: &StreamId, after: Revision, limit: u32) -> Result<Vec<RecordedEvent>> {
+        self.store.read_stream(t, s, after, limit).await
+    }
+    async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>> {
+        self.store.read_log(after, limit).await
+    }
+    async fn head(&self) -> Result<Position> {
+        self.store.head().await
+    }
+    async fn answer(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<Answer>> {
+        self.store.answer(tenant, key).await
+    }
+    async fn forget_answers(&self, before: Timestamp) -> Result<u64> {
+        self.store.forget_answers(before).await
+    }
+    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
+        self.store.save_snapshot(snapshot).await
+    }
+    async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>> {
+        self.store.snapshot(tenant, stream, encoding).await
+    }
+    async fn register_plugin(&self, plugin: &PluginRecord) -> Result<PluginVersion> {
+        self.store.register_plugin(plugin).await
+    }
+    async fn plugins(&self, limit: u32) -> Result<Vec<(PluginVersion, PluginRecord)>> {
+        self.store.plugins(limit).await
+    }
+    async fn ping(&self) -> Result<()> {
+        self.store.ping().await
+    }
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+/// An engine with the catalog, and the way to its log.
+struct Rig {
+    engine: Engine,
+    way: Arc<Way>,
+    arrivals: mpsc::UnboundedReceiver<usize>,
+}
+
+impl Rig {
+    async fn new(url: &str) -> Self {
+        let store = open_events(url, &Options::default()).await.unwrap();
+        let (arrivals, received) = mpsc::unbounded_channel();
+        let (gate, fates, count) = (Semaphore::new(0), Mutex::default(), AtomicUsize::new(0));
+        let way = Arc::new(Way { store, gate, fates, arrivals, count });
+        let parts = Parts {
+            events: way.clone(),
+            reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
+            runtime: Runtime::new(yado_runtime::Settings::default()).unwrap(),
+        };
+        let engine = Engine::start(parts, Settings::default()).await.unwrap();
+        engine.deploy(component("catalog")).await.unwrap();
+        Self { engine, way, arrivals: received }
+    }
+
+    /// Lets so many appends pass.
+    fn open(&self, appends: usize) {
+        self.way.gate.add_permits(appends);
+    }
+
+    fn send(&self, command: &str, payload: Value, key: Option<&str>) -> tokio::task::JoinHandle<yado_engine::Result<Receipt>> {
+        let dispatch = Dispatch {
+            tenant: TenantId::default(),
+            command: Name::parse(command).unwrap(),
+            payload,
+            options: DispatchOptions {
+                idempotency_key: key.map(|key| IdempotencyKey::parse(key).unwrap()),
+                ..DispatchOptions::default()
+            },
+        };
+        let engine = self.engine.clone();
+        tokio::spawn(async move { engine.dispatch(&engine.catalogue(), dispatch).await })
+    }
+
+    /// Creates a category, and returns its id.
+    async fn category(&self) -> String {
+        self.open(1);
+        let receipt = self.send("CreateCategory", json!({ "name": "Pens" }), None).await.unwrap().unwrap();
+        receipt.stream.id().to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_to_one_stream_share_a_commit_and_stay_in_order() {
+    let mut rig = Rig::new("sqlite::memory:").await;
+    let id = rig.category().await;
+    rig.arrivals.recv().await.unwrap();
+    let first = rig.send("UpdateCategory", json!({ "id": id, "name": "0" }), None);
+    assert_eq!(rig.arrivals.recv().await, Some(1));
+    let rest: Vec<_> =
+        (1..=50).map(|n| rig.send("UpdateCategory", json!({ "id": id, "name": n.to_string() }), None)).collect();
+    // All of them are decided while the first is on its way, because nothing but the disk keeps them. A probe that goes
+    // through the same shard behind them tells when they have been.
+    let probe = rig.send("UpdateCategory", json!({ "id": id, "name": "" }), None);
+    assert_eq!(probe.await.unwrap().unwrap_err().code(), Code::BadUserInput);
+    rig.open(10);
+    assert_eq!(first.await.unwrap().unwrap().revision, Revision::new(2));
+    let mut revisions: Vec<u64> =
+        join_all(rest).await.into_iter().map(|receipt| receipt.unwrap().unwrap().revision.get()).collect();
+    revisions.sort_unstable();
+    assert_eq!(revisions, (3..=52).collect::<Vec<_>>());
+    let commits = rig.way.count.load(Ordering::Relaxed);
+    assert!(commits < 12, "{commits} commits for 51 commands to one stream");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_was_built_on_a_lost_commit_is_decided_again() {
+    let mut rig = Rig::new("sqlite::memory:").await;
+    let id = rig.category().await;
+    rig.arrivals.recv().await.unwrap();
+    rig.way.fates.lock().await.push(Fate::Lost);
+    let deleted = rig.send("DeleteCategory", json!({ "id": id }), None);
+    assert_eq!(rig.arrivals.recv().await, Some(1));
+    // As long as the deletion may succeed there is nothing to rename. It does not succeed.
+    let renamed = rig.send("UpdateCategory", json!({ "id": id, "name": "Pencils" }), None);
+    rig.open(2);
+    assert_eq!(deleted.await.unwrap().unwrap_err().code(), Code::Unavailable);
+    assert_eq!(renamed.await.unwrap().unwrap().revision, Revision::new(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_news_got_lost_is_recognised() {
+    let rig = Rig::new("sqlite::memory:").await;
+    rig.way.fates.lock().await.push(Fate::Unheard);
+    rig.open(2);
+    let receipt = rig.send("CreateCategory", json!({ "name": "Pens" }), None).await.unwrap().unwrap();
+    assert_eq!((receipt.revision, receipt.position), (Revision::new(1), Position::new(1)));
+    assert_eq!(rig.way.head().await.unwrap(), Position::new(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_was_slower_decides_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("events.db").display());
+    let (one, other) = (Rig::new(&url).await, Rig::new(&url).await);
+    let id = one.category().await;
+    // Both know the stream; one goes on, and the other does not hear of it.
+    one.open(2);
+    other.open(3);
+    let rename = |rig: &Rig, name: &str| rig.send("UpdateCategory", json!({ "id": id, "name": name }), None);
+    assert_eq!(rename(&other, "a").await.unwrap().unwrap().revision, Revision::new(2));
+    assert_eq!(rename(&one, "b").await.unwrap().unwrap().revision, Revision::new(3));
+    assert_eq!(rename(&other, "c").await.unwrap().unwrap().revision, Revision::new(4));
+    assert_eq!(one.way.head().await.unwrap(), Position::new(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_requests_with_one_key_at_once_are_one_request() {
+    let rig = Rig::new("sqlite::memory:").await;
+    rig.open(10);
+    let sent = (0..8).map(|_| rig.send("CreateCategory", json!({ "name": "Pens" }), Some("one")));
+    let receipts: Vec<Receipt> =
+        join_all(sent.collect::<Vec<_>>()).await.into_iter().map(|receipt| receipt.unwrap().unwrap()).collect();
+    assert!(receipts.iter().all(|receipt| receipt.stream == receipts[0].stream), "{receipts:?}");
+    assert_eq!(receipts.iter().filter(|receipt| !receipt.repeated).count(), 1);
+    assert_eq!(rig.way.head().await.unwrap(), Position::new(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_full_refuses_at_once_and_loses_nothing() {
+    let rig = Rig::new("sqlite::memory:").await;
+    let store = rig.way.store.clone();
+    let settings = Settings { shards: 1, shard_queue: 4, ..Settings::default() };
+    let (arrivals, _received) = mpsc::unbounded_channel();
+    let (gate, fates, count) = (Semaphore::new(0), Mutex::default(), AtomicUsize::new(0));
+    let way = Arc::new(Way { store, gate, fates, arrivals, count });
+    let parts = Parts {
+        events: way.clone(),
+        reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
+        runtime: Runtime::new(yado_runtime::Settings::default()).unwrap(),
+    };
+    let engine = Engine::start(parts, settings).await.unwrap();
+    engine.deploy(component("catalog")).await.unwrap();
+    let rig = Rig { engine, way, arrivals: rig.arrivals };
+    // Four fit into the shard and four into its queue. The rest is told at once, while the gate is shut.
+    let mut sent = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let request = rig.send("CreateCategory", json!({ "name": "Pens" }), None);
+        sent.spawn(async move { request.await.unwrap() });
+    }
+    let mut refused = 0;
+    let mut recorded = 0;
+    while let Some(done) = sent.join_next().await {
+        match done.unwrap() {
+            Ok(_) => recorded += 1,
+            Err(error @ Error::Unavailable { .. }) => {
+                assert!(error.details().iter().any(|(name, _)| *name == "retryAfterMs"));
+                refused += 1;
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+        if refused == 32 {
+            rig.open(100);
+        }
+    }
+    assert!((4..=8).contains(&recorded) && recorded + refused == 40, "{recorded} recorded, {refused} refused");
+    assert_eq!(rig.way.head().await.unwrap(), Position::new(recorded));
+}

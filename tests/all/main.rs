@@ -1,0 +1,14 @@
+//! End to end: the server as it ships, the plugins as they ship, over the surfaces that people use.
+//!
+//! One binary, because each takes long to link. Tests start what they need themselves, on free ports of the loopback
+//! interface and in folders of their own, and end it again. They wait for conditions, and never for time to pass.
+
+mod acceptance;
+mod durability;
+mod hostile;
+mod lane;
+mod statements;
+mod support;
+mod swap;
+mod tidy;
+mod wrong_input;

@@ -1,0 +1,9 @@
+//! What the tests stand on: a server that ships, its plugins, and a GraphQL client.
+
+mod client;
+mod guests;
+mod server;
+
+pub(crate) use client::{Client, data};
+pub(crate) use guests::{component, variant};
+pub(crate) use server::Server;

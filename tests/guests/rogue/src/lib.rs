@@ -1,0 +1,89 @@
+//! A plugin that misbehaves when it is provoked, in every way that safe code has. The host must not care.
+
+use std::hint::black_box;
+
+use yado_sdk::prelude::*;
+
+/// Something to provoke.
+#[derive(State)]
+pub struct Rogue;
+
+/// What it can be provoked to.
+#[derive(Command)]
+pub enum RogueCommand {
+    /// Does nothing wrong.
+    #[command(creates)]
+    Behave {},
+    /// Never comes back.
+    #[command(creates)]
+    ProvokeLoop {},
+    /// Divides by zero, as the machine sees it.
+    #[command(creates)]
+    ProvokeTrap {},
+    /// Gives up with a reason.
+    #[command(creates)]
+    ProvokePanic {},
+    /// Takes all the memory that there is.
+    #[command(creates)]
+    ProvokeHoard {},
+    /// Calls itself for ever.
+    #[command(creates)]
+    ProvokeRecursion {},
+    /// Decides a hundred megabytes.
+    #[command(creates)]
+    ProvokeBabble {},
+    /// Decides an event that breaks its own schema.
+    #[command(creates)]
+    ProvokeLie {},
+}
+
+/// What can happen to it.
+#[derive(Event)]
+pub enum RogueEvent {
+    /// Something was said.
+    Said {
+        /// What was said.
+        #[schema(length(1..=100))]
+        words: String,
+    },
+}
+
+impl Aggregate for Rogue {
+    type Command = RogueCommand;
+    type Event = RogueEvent;
+
+    fn decide(_: Option<&Self>, command: RogueCommand, _: &Context) -> Decision<RogueEvent> {
+        match command {
+            RogueCommand::Behave {} => record(RogueEvent::Said { words: "Good day.".into() }),
+            RogueCommand::ProvokeLoop {} => loop {
+                black_box(());
+            },
+            RogueCommand::ProvokeTrap {} => {
+                let numbers: Vec<u8> = Vec::new();
+                record(RogueEvent::Said { words: numbers[black_box(7)].to_string() })
+            }
+            RogueCommand::ProvokePanic {} => panic!("I was provoked"),
+            RogueCommand::ProvokeHoard {} => {
+                let mut hoard = Vec::new();
+                loop {
+                    hoard.push(black_box(vec![1_u8; 1 << 20]));
+                }
+            }
+            RogueCommand::ProvokeRecursion {} => record(RogueEvent::Said { words: sink(black_box(1)).to_string() }),
+            RogueCommand::ProvokeBabble {} => record(RogueEvent::Said { words: "blah ".repeat(20 << 20) }),
+            RogueCommand::ProvokeLie {} => record(RogueEvent::Said { words: "never ".repeat(100) }),
+        }
+    }
+
+    fn evolve(_: Option<Self>, _: RogueEvent) -> Option<Self> {
+        Some(Self)
+    }
+}
+
+/// Goes down until the stack ends. What it returns depends on every level, so that no level can be left out.
+fn sink(depth: u64) -> u64 {
+    let ballast = black_box([depth; 32]);
+    if depth == 0 { 0 } else { sink(black_box(depth + 1)) ^ ballast[(depth % 32) as usize] }
+}
+
+plugin! { name: "rogue", aggregates: [Rogue] }
