@@ -56,8 +56,7 @@ async fn the_catalogs_calls_run_as_documented_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_catalogs_calls_run_as_documented_on_postgresql() {
-    let postgres = Postgres::start();
-    let url = postgres.database().await;
+    let url = Postgres::shared().database().await;
     let server = Server::start_with(&["--database-url", &url], &[("catalog", &component("catalog"))]).await;
     walk(&server.client()).await;
 }

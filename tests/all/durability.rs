@@ -36,7 +36,7 @@ async fn write(client: Client, category: String, prefix: String, stop: Arc<Atomi
 
 /// All products, page by page, as JSON by id.
 async fn products(client: &Client) -> BTreeMap<String, Value> {
-    let document = "query($o: Int!) { products(limit: 100, offset: $o, orderBy: [{ field: id }]) \
+    let document = "query($o: Int!) { products(limit: 100, offset: $o, orderBy: [{ id: ASC }]) \
                     { id name price categoryId createdAt updatedAt } }";
     let mut all = BTreeMap::new();
     loop {

@@ -14,7 +14,7 @@ async fn a_guest_that_misbehaves_harms_nobody_and_writes_nothing() {
     let client = server.client();
     let (category, _) = client.product("Pen").await;
     for provocation in PROVOCATIONS {
-        let document = format!("mutation {{ {provocation}(input: {{}}) {{ id }} }}");
+        let document = format!("mutation {{ {provocation} {{ id }} }}");
         let rename = "mutation($i: ID!, $n: String!) { updateCategory(input: { id: $i, name: $n }) { name } }";
         let (provoked, neighbour) = tokio::join!(
             client.send(&document, json!({})),
@@ -28,7 +28,7 @@ async fn a_guest_that_misbehaves_harms_nobody_and_writes_nothing() {
     // The operator is told what the caller is not.
     assert!(server.log().contains("I was provoked"), "{}", server.log());
     // The same guest still answers those who don't provoke it, and shows that nothing was written.
-    let behaved = client.ask("mutation { behave(input: {}) { revision position } }", json!({})).await;
+    let behaved = client.ask("mutation { behave { revision position } }", json!({})).await;
     assert_eq!(behaved["behave"]["revision"], 1);
     // A category, its product, one rename for each provocation, and this.
     assert_eq!(behaved["behave"]["position"].to_string(), (2 + PROVOCATIONS.len() + 1).to_string());

@@ -85,20 +85,17 @@ fn each_engine_is_known_to_one_crate() {
 
 #[test]
 fn the_host_names_no_example_domain() {
-    // Words that only an example domain has. A host that knows one of them has a special case.
-    let words = ["catalog", "category", "categories", "ordering", "useraccount", "shipment", "payment", "product"];
-    // English that has nothing to do with the domains.
-    let innocent = ["production", "productive", "byproduct", "category theory"];
+    // Words that only an example domain has, in all their forms. A host that knows one of them has a special case.
+    let domains = ["catalog", "categor", "ordering_", "useraccount", "shipment", "payment", "product"];
+    // English, and the engine's own words, that have nothing to do with the domains.
+    let innocent = ["catalogue", "pg_catalog", "production", "productive"];
     let mut found = Vec::new();
     for (name, text) in texts("host") {
-        let known = name.ends_with(".json") && name.contains("graphiql");
         for (number, line) in text.lines().enumerate() {
             let mut line = line.to_lowercase();
-            // The engine's own word for what is deployed.
-            line = line.replace("catalogue", "");
             innocent.iter().for_each(|word| line = line.replace(word, ""));
-            if !known && words.iter().any(|word| line.contains(word)) {
-                found.push(format!("{name}:{}", number + 1));
+            if domains.iter().any(|word| line.contains(word)) {
+                found.push(format!("{name}:{}: {line}", number + 1));
             }
         }
     }

@@ -159,6 +159,13 @@ impl Error {
 /// A store's failure as a caller may see it; the whole of it goes to the log.
 impl From<yado_store::Error> for Error {
     fn from(error: yado_store::Error) -> Self {
+        // A question that no database can answer is the caller's, and so is the remedy.
+        if let yado_store::Error::Invalid(message) = error {
+            return Self::BadInput {
+                what: "the request".into(),
+                problems: vec![Problem { path: Vec::new(), message }],
+            };
+        }
         tracing::error!(%error, "the database failed");
         let reason = match error {
             yado_store::Error::Full(_) => "the server's disk is full, and nothing was recorded",

@@ -26,8 +26,10 @@ struct Inner {
     limits: Limits,
     served: Arc<ArcSwap<Served>>,
     /// What requests run against, for the catalogue of the deployment that they began with.
-    backend: Box<dyn Fn(&Arc<Catalogue>) -> Arc<dyn Backend> + Send + Sync>,
+    backend: Box<Backends>,
 }
+
+type Backends = dyn Fn(&Arc<Catalogue>) -> Arc<dyn Backend> + Send + Sync;
 
 /// One deployment, ready to serve.
 pub(crate) struct Served {
@@ -81,8 +83,9 @@ impl GraphQl {
     /// Serves what is deployed on an engine, now and from now on.
     ///
     /// # Errors
-    /// If what is deployed can't be served as GraphQL.
+    /// If the limits can't be, or what is deployed can't be served as GraphQL.
     pub async fn new(engine: Engine, limits: Limits) -> Result<Self, String> {
+        limits.check()?;
         let served = Arc::new(ArcSwap::from_pointee(Served::of(&engine.catalogue(), &limits)?));
         engine.add_surface(Arc::new(Follower { limits: limits.clone(), served: served.clone() })).await?;
         let backend = move |catalogue: &Arc<Catalogue>| {

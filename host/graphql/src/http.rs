@@ -11,7 +11,7 @@ mod parameters;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{RawQuery, State};
-use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderName, VARY};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, VARY};
 use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, Response as HttpResponse, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -91,7 +91,11 @@ fn status(response: &Response, media: Media) -> StatusCode {
 }
 
 fn respond(status: StatusCode, media: Media, body: String) -> HttpResponse<Body> {
-    let headers = [(CONTENT_TYPE, media.content_type()), (VARY, HeaderValue::from_static("accept"))];
+    let headers = [
+        (CONTENT_TYPE, media.content_type()),
+        (VARY, HeaderValue::from_static("accept")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
     (status, headers, body).into_response()
 }
 
@@ -100,7 +104,7 @@ async fn body(graphql: &GraphQl, headers: &HeaderMap, request: HttpRequest<Body>
     accept::is_json(headers)?;
     let limit = graphql.limits().body_bytes;
     let too_large = || Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {limit} bytes"));
-    let length = headers.get(axum::http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: usize| length > limit) {
         return Err(too_large());
     }

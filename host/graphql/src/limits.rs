@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+/// What stores give at once.
+pub(crate) const PAGE_MOST: u32 = 10_000;
+
 /// What one request may ask for. Every figure is told in the error of whoever goes beyond it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields, default)]
@@ -10,7 +13,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// The document, in bytes.
     pub document_bytes: usize,
-    /// How deeply brackets of any kind may be nested in a document. Parsers recurse, and stacks end.
+    /// How deeply brackets of any kind may be nested in a document; 64 at most. Parsers recurse, and stacks end.
     pub nesting_max: u32,
     /// How deeply fields may be nested; introspection has a limit of its own.
     pub depth_max: u32,
@@ -26,12 +29,33 @@ pub struct Limits {
     pub directives_max: u32,
     /// How many rows a page has if nothing else is asked for.
     pub page_default: u32,
-    /// How many rows a page may have; 10,000 at most, which is what stores give at once.
+    /// How many rows a page may have; 10,000 at most.
     pub page_max: u32,
     /// How many rows may be skipped.
     pub offset_max: u32,
     /// How long a request may take, in milliseconds.
     pub timeout_ms: u64,
+}
+
+impl Limits {
+    /// Whether the figures go together, and within what the code behind them is made for.
+    ///
+    /// # Errors
+    /// Says which figure can't be, and what it may be.
+    pub fn check(&self) -> Result<(), String> {
+        let known = Self::default();
+        let between = |name: &str, value: u32, least: u32, most: u32| {
+            if (least..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!("the limit {name} is {value}, and must be between {least} and {most}"))
+            }
+        };
+        // The parser is known to get by with its stack up to here.
+        between("nesting_max", self.nesting_max, 1, known.nesting_max)?;
+        between("page_max", self.page_max, 1, PAGE_MOST)?;
+        between("page_default", self.page_default, 1, self.page_max)
+    }
 }
 
 impl Default for Limits {
@@ -51,5 +75,21 @@ impl Default for Limits {
             offset_max: 100_000,
             timeout_ms: 15_000,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_can_not_be_are_refused_with_what_they_may_be() {
+        assert_eq!(Limits::default().check(), Ok(()));
+        let refused = |limits: Limits| limits.check().unwrap_err();
+        let text = refused(Limits { page_max: 20_000, ..Limits::default() });
+        assert_eq!(text, "the limit page_max is 20000, and must be between 1 and 10000");
+        let text = refused(Limits { page_default: 20, page_max: 10, ..Limits::default() });
+        assert_eq!(text, "the limit page_default is 20, and must be between 1 and 10");
+        assert!(refused(Limits { nesting_max: 1_000, ..Limits::default() }).contains("between 1 and 64"));
     }
 }

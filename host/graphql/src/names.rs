@@ -112,7 +112,7 @@ mod tests {
     fn plurals_are_those_of_english() {
         for (one, many) in [
             ("ticket", "tickets"),
-            ("category", "categories"),
+            ("library", "libraries"),
             ("Day", "Days"),
             ("box", "boxes"),
             ("branch", "branches"),

@@ -35,7 +35,10 @@ pub(crate) fn page(
         match arguments.get(field) {
             None => {}
             Some(Json::Null) => all.push(Filter::Null { field: field.clone() }),
-            Some(value) => all.push(Filter::Compare { field: field.clone(), op: Op::Equal, value: value.clone() }),
+            Some(value) => {
+                let value = reader.value(field, value)?;
+                all.push(Filter::Compare { field: field.clone(), op: Op::Equal, value });
+            }
         }
     }
     if let Some(Json::Object(conditions)) = arguments.get("where") {
@@ -158,6 +161,11 @@ impl Reader<'_> {
         if value.is_null() {
             return Err(Error::input(format!(
                 "{field} is compared with null, which is neither true nor false: use isNull"
+            )));
+        }
+        if value.as_str().is_some_and(|text| text.contains('\0')) {
+            return Err(Error::input(format!(
+                "{field} is compared with a text with a NUL in it, which no row can have"
             )));
         }
         let ty = self.api.object(self.model).and_then(|object| object.field(field)).map(|field| field.ty.type_name());

@@ -141,7 +141,7 @@ impl schemars::JsonSchema for Name {
     }
 }
 
-/// One instance of one aggregate, and so one stream of events: `Product-018f…`.
+/// One instance of one aggregate, and so one stream of events: `Ticket-018f…`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId {
     text: Arc<str>,
@@ -224,9 +224,9 @@ mod tests {
 
     #[test]
     fn a_stream_id_comes_apart_as_it_was_put_together() {
-        let stream = StreamId::new(&Name::parse("Product").unwrap(), &EntityId::parse("a-b-c").unwrap());
+        let stream = StreamId::new(&Name::parse("Ticket").unwrap(), &EntityId::parse("a-b-c").unwrap());
         let parsed = StreamId::parse(stream.as_str()).unwrap();
-        assert_eq!((parsed.aggregate(), parsed.id()), ("Product", "a-b-c"));
+        assert_eq!((parsed.aggregate(), parsed.id()), ("Ticket", "a-b-c"));
         assert_eq!(parsed, stream);
     }
 

@@ -11,8 +11,8 @@
 //! | `"format": "decimal"` | an exact decimal number, written as a string of at most 28 digits |
 //! | `"decimalMinimum"`, `"decimalMaximum"`, `"decimalPlaces"` | its bounds, and how many digits may follow the point |
 //! | `"format": "id"` or `"uuid"` | an id |
-//! | `"x-references": "Category"` | the id must be that of an existing instance of this aggregate |
-//! | `"x-model": "Product"` | the object is a row of this read model |
+//! | `"x-references": "Venue"` | the id must be that of an existing instance of this aggregate |
+//! | `"x-model": "Ticket"` | the object is a row of this read model |
 //! | `"title"` | the type's name in the API |
 
 mod check;

@@ -19,8 +19,9 @@ use crate::{Exports, Fault};
 
 /// A loaded plugin. Clones are the same plugin; it goes with the last of them.
 ///
-/// All calls block: those that decide for at most [`Limits::decide_ms`](crate::Limits::decide_ms), which is short enough
-/// for a thread that serves requests; `project` and `answer` for as long as their rows make them wait.
+/// All calls block. Those that decide get no more of the processor than [`Limits::decide_ms`](crate::Limits::decide_ms),
+/// which is short enough for a thread that serves requests. `project` and `answer` also wait for their rows, and belong
+/// on a thread that may block.
 #[derive(Clone)]
 pub struct Plugin(Arc<Loaded>);
 

@@ -60,7 +60,7 @@ pub struct Limits {
     pub idle_per_tenant: usize,
     /// Idle instances to keep in all. When there are more, those go that were not used for the longest time.
     pub idle: usize,
-    /// An instance whose memory has grown beyond this is not kept.
+    /// An instance whose memory has grown beyond this is not kept: a fresh one costs microseconds.
     pub idle_memory_bytes: usize,
 }
 
@@ -105,7 +105,7 @@ impl Default for Limits {
             log_bytes: 64 * KIB,
             idle_per_tenant: 8,
             idle: 256,
-            idle_memory_bytes: 8 * MIB,
+            idle_memory_bytes: 4 * MIB,
         }
     }
 }

@@ -65,6 +65,24 @@ fn a_damaged_file_is_refused() {
 }
 
 #[test]
+fn a_file_with_a_flipped_bit_does_no_harm() {
+    let limits = Limits { describe_ms: 20, decide_ms: 20, ..Limits::default() };
+    let runtime = Runtime::new(Settings { limits, ..Settings::default() }).unwrap();
+    for bytes in [Guest::counter().module(), Guest::counter().component()] {
+        for at in (8..bytes.len()).step_by(101) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            // It may well be a plugin still, and a sound one; what counts is that the host survives it.
+            if let Ok(plugin) = runtime.load(&flipped) {
+                let _ = guest::calls::decide(&plugin);
+            }
+        }
+    }
+    let neighbour = runtime.load(&Guest::counter().module()).unwrap();
+    guest::calls::decide(&neighbour).unwrap().unwrap();
+}
+
+#[test]
 fn an_import_from_outside_the_contract_is_refused_by_its_name() {
     let wasi = Guest {
         packages: "package wasi:clocks@0.2.0 { interface monotonic-clock { now: func() -> u64; } }\n".into(),

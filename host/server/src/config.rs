@@ -105,6 +105,7 @@ impl Config {
         keys.guests.put(&mut guests);
         keys.graphql.put(&mut graphql);
         keys.limits.put(&mut limits);
+        graphql.check().doing(|| "the limits of [graphql] can't be".to_owned())?;
         Ok(Self {
             data,
             plugins_asked_for: keys.plugins.is_some(),

@@ -22,11 +22,12 @@ impl DataFolder {
             .recursive(true)
             .mode(0o700)
             .create(path)
-            .doing(|| format!("the data folder {shown} can't be made; name another one with --data"))?;
-        let mut lock =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path.join("lock")).doing(
-                || format!("the data folder {shown} can't be written to; mend its rights or use another --data"),
-            )?;
+            .doing_or(|| format!("the data folder {shown} can't be made"), "name another one with --data")?;
+        let lock = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path.join("lock"));
+        let mut lock = lock.doing_or(
+            || format!("the data folder {shown} can't be written to"),
+            "mend its rights, or name another --data",
+        )?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -41,7 +42,7 @@ impl DataFolder {
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error)
-                    .doing(|| format!("the data folder {shown} can't be locked; is it on a network disk?"));
+                    .doing_or(|| format!("the data folder {shown} can't be locked"), "it has to be on a local disk");
             }
         }
         // Who holds the lock is for people only; the lock itself does not depend on what is written.

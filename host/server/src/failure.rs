@@ -21,9 +21,14 @@ impl Failure {
 }
 
 /// Says what was being done when something broke.
-pub(crate) trait Doing<T> {
-    /// Puts what was being done before the cause.
+pub(crate) trait Doing<T>: Sized {
+    /// Puts what could not be done before the cause.
     fn doing(self, what: impl FnOnce() -> String) -> Result<T>;
+
+    /// The same, with what to do about it at the end.
+    fn doing_or(self, what: impl FnOnce() -> String, remedy: &str) -> Result<T> {
+        self.doing(what).map_err(|failure| Failure::new(format!("{failure}; {remedy}")))
+    }
 }
 
 impl<T, E: Display> Doing<T> for std::result::Result<T, E> {

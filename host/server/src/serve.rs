@@ -46,10 +46,8 @@ pub(crate) async fn run(config: Config, began: Instant) -> Result<()> {
 }
 
 async fn listen(config: &Config) -> Result<TcpListener> {
-    TcpListener::bind(config.listen.0).await.doing(|| {
-        let address = config.listen;
-        format!("{address} can't be listened at; free it, or choose another place with --listen")
-    })
+    let bound = TcpListener::bind(config.listen.0).await;
+    bound.doing_or(|| format!("{} can't be listened at", config.listen), "free it, or name another one with --listen")
 }
 
 /// What serves requests.
@@ -63,9 +61,13 @@ pub(crate) struct Started {
 pub(crate) async fn start(config: &Config) -> Result<Started> {
     let (log, read) = (&config.database_url, &config.read_database_url);
     let events = yado_store::open_events(log.expose(), &config.database).await;
-    let events = events.doing(|| format!("the database of the event log, {log}, can't be used"))?;
+    let events = events
+        .doing_or(|| format!("the event log in {log} can't be used"), "see to it, or name another --database-url")?;
     let reads = yado_store::open_reads(read.expose(), &config.database).await;
-    let reads = reads.doing(|| format!("the database of the read models, {read}, can't be used"))?;
+    let reads = reads.doing_or(
+        || format!("the read models in {read} can't be used"),
+        "see to it, or name another --read-database-url",
+    )?;
     let runtime = Runtime::new(config.guests.clone()).doing(|| "guests can't be run".to_owned())?;
     let engine = Engine::start(Parts { events, reads, runtime }, config.limits.clone()).await;
     let engine = engine.doing(|| "the engine can't be started".to_owned())?;

@@ -43,7 +43,8 @@ pub(crate) fn kept(data: &Path) -> Result<Option<Secret>> {
     let shown = file.display();
     match std::fs::read_to_string(&file) {
         Ok(text) => {
-            let token = text.trim().parse().doing(|| format!("{shown} holds no token; remove it to get a new one"))?;
+            let token =
+                text.trim().parse().doing_or(|| format!("{shown} holds no token"), "remove it to get a new one")?;
             Ok(Some(token))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -2,6 +2,7 @@
 //!
 //! Each command is a module that says what it does while it does it, and returns why it could not.
 
+mod graphiql;
 mod node;
 mod plugins;
 mod postgres;
@@ -23,7 +24,8 @@ type Failure = String;
 const USAGE: &str = "\
 cargo xtask run [FLAG…]        builds everything and starts the server; flags are those of `yado serve`
 cargo xtask test [FILTER]      runs all checks and tests, or only the tests whose names contain the filter
-cargo xtask plugins [NAME…]    builds all plugins, or the named ones, to target/plugins/<name>.wasm";
+cargo xtask plugins [NAME…]    builds all plugins, or the named ones, to target/plugins/<name>.wasm
+cargo xtask graphiql           builds the page at /graphiql, which the next build of the host embeds; needs Node";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
             "run" => Workspace::find().and_then(|workspace| run::run(&workspace, rest)),
             "test" => Workspace::find().and_then(|workspace| test::test(&workspace, rest)),
             "plugins" => Workspace::find().and_then(|workspace| plugins::run(&workspace, rest)),
+            "graphiql" => Workspace::find().and_then(|workspace| graphiql::build(&workspace)),
             other => Err(format!("there is no command {other}\n\n{USAGE}")),
         },
         None => Err(USAGE.to_owned()),

@@ -1,7 +1,7 @@
-//! The clients that the tests borrow from npm.
+//! What is borrowed from npm.
 //!
-//! `tests/clients` says which, and their lock file says which versions. They are installed in the target folder, so that
-//! the checkout stays as it is.
+//! A project of npm lies in the checkout with its lock file. It is copied into the target folder and installed there, so
+//! that the checkout stays as it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,25 @@ pub(crate) fn is_there() -> bool {
     ["node", "npm"].into_iter().all(|program| workspace::is_there(Command::new(program).arg("--version")))
 }
 
-/// Installs the clients, and says where they are. Where there is no Node, the tests that need it are left out.
+/// Brings a project into a folder, and its packages in the versions of the lock file. Tells whether anything has changed
+/// since the last time.
+pub(crate) fn bring(sources: &Path, folder: &Path) -> Result<bool, String> {
+    let changed = copy(sources, folder).map_err(|error| format!("{} can't be written: {error}", folder.display()))?;
+    // npm writes this file last.
+    let installed = folder.join("node_modules/.package-lock.json").is_file();
+    let of_npm = |file: &PathBuf| file.to_string_lossy().starts_with("package");
+    if installed && !changed.iter().any(of_npm) {
+        return Ok(!changed.is_empty());
+    }
+    let mut npm = Command::new("npm");
+    // None of the packages needs its install script.
+    npm.current_dir(folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    run(&mut npm).map_err(|reason| format!("{reason}; is there a network, and is the npm registry reachable?"))?;
+    Ok(true)
+}
+
+/// Installs the clients that tests borrow, and says where they are. Where there is no Node, the tests that need it are
+/// left out.
 pub(crate) fn clients(workspace: &Workspace) -> Result<Option<PathBuf>, String> {
     let sources = workspace.root.join("tests/clients");
     if !sources.join("package.json").is_file() {
@@ -26,22 +44,14 @@ pub(crate) fn clients(workspace: &Workspace) -> Result<Option<PathBuf>, String> 
         return Ok(None);
     }
     let folder = workspace.target.join("node");
-    let installed = folder.join("node_modules/.package-lock.json").is_file();
-    let changed = copy(&sources, &folder).map_err(|error| format!("{} can't be written: {error}", folder.display()))?;
-    if changed || !installed {
-        step("installing the clients of the tests (npm ci)", || {
-            let mut npm = Command::new("npm");
-            npm.current_dir(&folder).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
-            run(&mut npm).map_err(|reason| format!("{reason}; is there a network, and is the npm registry reachable?"))
-        })?;
-    }
+    step("clients from npm", || bring(&sources, &folder))?;
     Ok(Some(folder))
 }
 
-/// Copies the files of a folder, and tells whether what npm looks at has changed.
-fn copy(from: &Path, to: &Path) -> std::io::Result<bool> {
+/// Copies the files of a folder that are not there in the same form, and names them.
+fn copy(from: &Path, to: &Path) -> std::io::Result<Vec<PathBuf>> {
     fs::create_dir_all(to)?;
-    let mut changed = false;
+    let mut changed = Vec::new();
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         if !entry.file_type()?.is_file() {
@@ -49,8 +59,8 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<bool> {
         }
         let (content, copy) = (fs::read(entry.path())?, to.join(entry.file_name()));
         if fs::read(&copy).ok().as_ref() != Some(&content) {
-            changed |= entry.file_name().to_string_lossy().starts_with("package");
             fs::write(copy, content)?;
+            changed.push(entry.file_name().into());
         }
     }
     Ok(changed)

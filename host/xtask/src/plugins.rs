@@ -3,10 +3,10 @@
 //! Guests have a target folder of their own, so that their compiler does not wait for the host's, nor build what that
 //! one has built. A plugin that comes out the same is left alone: a running host swaps what changes.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
+use std::{env, fs};
 
 use crate::toolchain::{TARGET, Toolchain};
 use crate::workspace::Workspace;
@@ -14,15 +14,34 @@ use crate::{Failure, say};
 
 const PROFILE: &str = "guest";
 
+/// Where guests come from, and where they go. What is on a server's shelf runs, so the guests of tests have their own.
+struct Family {
+    sources: &'static str,
+    shelf: &'static str,
+}
+
+const PLUGINS: Family = Family { sources: "plugins", shelf: "plugins" };
+const TEST_GUESTS: Family = Family { sources: "tests/guests", shelf: "test-guests" };
+
 /// Builds the plugins of these names; all of them if there are none.
 pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<(), Failure> {
-    let known = find(&workspace.root)?;
+    build(workspace, &PLUGINS, names)
+}
+
+/// Builds the guests that only tests want.
+pub(crate) fn test_guests(workspace: &Workspace) -> Result<(), Failure> {
+    build(workspace, &TEST_GUESTS, &[])
+}
+
+fn build(workspace: &Workspace, family: &Family, names: &[String]) -> Result<(), Failure> {
+    let sources = workspace.root.join(family.sources);
+    let known = find(&sources)?;
     let chosen: Vec<&String> = if names.is_empty() { known.iter().collect() } else { names.iter().collect() };
     if let Some(unknown) = chosen.iter().find(|name| !known.contains(name)) {
         return Err(format!("there is no plugin {unknown}; there are {}", known.join(", ")));
     }
     if chosen.is_empty() {
-        return Err(format!("there is no plugin below {}", workspace.root.join("plugins").display()));
+        return Err(format!("there is no plugin below {}", sources.display()));
     }
     let toolchain = Toolchain::find()?;
     let list = chosen.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
@@ -34,12 +53,13 @@ pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<(), Failure
     chosen.iter().for_each(|name| {
         cargo.args(["--package", name]);
     });
+    cargo.arg("--config").arg(anonymous(&workspace.root));
     let status = cargo.status().map_err(|error| format!("cargo can't be run: {error}"))?;
     if !status.success() {
         return Err(format!("the plugins {list} don't build; the reason stands above"));
     }
     let built = target.join(TARGET).join(PROFILE);
-    let shelf = workspace.target.join("plugins");
+    let shelf = workspace.target.join(family.shelf);
     fs::create_dir_all(&shelf).map_err(|error| format!("{} can't be made: {error}", shelf.display()))?;
     for name in chosen {
         let plugin = shelf.join(format!("{name}.wasm"));
@@ -53,9 +73,18 @@ pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<(), Failure
     Ok(())
 }
 
-/// The names of the packages below `plugins/` that are built as guests.
-fn find(root: &Path) -> Result<Vec<String>, Failure> {
-    let folder = root.join("plugins");
+/// Keeps this machine's folders out of the guests' panic messages: the same sources are the same plugin everywhere.
+fn anonymous(root: &Path) -> String {
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    let folders = [cargo_home.map(|home| home.join("registry/src")), Some(root.to_owned())];
+    let flags = folders.into_iter().flatten().map(|folder| format!("--remap-path-prefix={}/=", folder.display()));
+    let flags = toml::Value::Array(flags.map(toml::Value::String).collect());
+    format!("target.{TARGET}.rustflags={flags}")
+}
+
+/// The names of the packages of a folder that are built as guests.
+fn find(folder: &Path) -> Result<Vec<String>, Failure> {
     let entries = folder.read_dir().map_err(|error| format!("{} can't be read: {error}", folder.display()))?;
     let mut names = Vec::new();
     for entry in entries.flatten() {

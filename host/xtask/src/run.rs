@@ -7,11 +7,14 @@ use std::process::Command;
 
 use crate::step::{skip, step};
 use crate::workspace::{self, Workspace};
-use crate::{node, plugins};
+use crate::{graphiql, node, plugins};
 
 /// Builds, then becomes the server. What follows `run` on the command line goes to `yado serve`, and wins there.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
-    prepare(workspace)?;
+    if let Err(reason) = page(workspace) {
+        skip("GraphiQL", &format!("because {reason}"));
+    }
+    guests(workspace)?;
     step("building the host (the first time takes several minutes)", || {
         workspace::run(&mut workspace.cargo(&["build", "--release", "--package", "yado-server"]))
     })?;
@@ -22,12 +25,17 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Str
     Err(format!("{} can't be started: {error}", server.get_program().display()))
 }
 
-/// What host and tests are built with: the page at /graphiql, and the guests.
-pub(crate) fn prepare(workspace: &Workspace) -> Result<(), String> {
+/// The page at /graphiql, where there is Node to build it. It comes before the host, which embeds it.
+pub(crate) fn page(workspace: &Workspace) -> Result<(), String> {
     if node::is_there() {
-        skip("building GraphiQL", "");
+        step("building GraphiQL", || graphiql::build(workspace))
     } else {
         skip("building GraphiQL", "because Node is not installed; the page at /graphiql will say how to get it");
+        Ok(())
     }
+}
+
+/// The plugins of this workspace.
+pub(crate) fn guests(workspace: &Workspace) -> Result<(), String> {
     step("building the guests (the first time takes about half a minute)", || plugins::run(workspace, &[]))
 }

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use crate::step::{say, skip, step};
 use crate::summary::Summary;
 use crate::workspace::{Workspace, is_there, run};
-use crate::{node, postgres, run as start};
+use crate::{node, plugins, postgres, run as start};
 
 /// Runs all checks and tests, or, with a filter, only the tests whose names contain it.
 pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<(), String> {
@@ -18,7 +18,9 @@ pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<(), Strin
     if filter.is_empty() {
         step("cargo fmt", || run(&mut workspace.cargo(&["fmt", "--all", "--check"])))?;
     }
-    start::prepare(workspace)?;
+    start::page(workspace)?;
+    start::guests(workspace)?;
+    step("building the guests of the tests", || plugins::test_guests(workspace))?;
     if filter.is_empty() {
         lint(workspace)?;
     } else {

@@ -7,15 +7,18 @@
 
 mod category;
 mod product;
+mod search;
 
 pub use category::{Category, CategoryCommand, CategoryEvent, CategoryRow};
 pub use product::{Product, ProductCommand, ProductEvent, ProductRow};
+pub use search::{Pagination, PriceRange, ProductPage, search_products};
 
 yado_sdk::plugin! {
     name: "catalog",
     description: "What a shop sells: products in categories.",
     aggregates: [Category, Product],
     models: [CategoryRow, ProductRow],
+    queries: [search_products],
 }
 
 #[cfg(test)]

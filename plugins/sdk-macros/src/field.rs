@@ -66,8 +66,8 @@ impl Field {
         })
     }
 
-    /// Whether the type is written as an `Option`. What the type really is only the compiler knows; this decides no more
-    /// than whether a `null` is spelt out.
+    /// Whether the type is written as an `Option`. What the type really is only the compiler knows; this serves to
+    /// refuse a mistake where it is made.
     pub(crate) fn looks_optional(&self) -> bool {
         matches!(&self.ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
     }
@@ -86,10 +86,18 @@ impl Field {
         }
     }
 
-    /// The field in a struct that serde sees, with another type if need be.
-    pub(crate) fn serial(&self, ty: &TokenStream, more: &TokenStream) -> TokenStream {
-        let Self { ident, name, .. } = self;
-        quote!(#[serde(rename = #name #more)] #ident: #ty)
+    /// The field in a struct expression, read from `fields`.
+    pub(crate) fn read_from(&self) -> TokenStream {
+        let Self { ident, name, ty, .. } = self;
+        let get = quote_spanned!(ty.span()=> fields.get::<#ty>);
+        quote!(#ident: #get(#name)?)
+    }
+
+    /// A call that adds the field, which is in scope as a reference, to a writer.
+    pub(crate) fn write_to(&self) -> TokenStream {
+        let Self { ident, name, ty, .. } = self;
+        let field = quote_spanned!(ty.span()=> field::<#ty>);
+        quote!(.#field(#name, #ident))
     }
 }
 

@@ -68,44 +68,25 @@ impl Message<'_> {
         if fields.is_empty() {
             return quote!(::core::result::Result::Ok(#whole));
         }
-        let idents = fields.iter().map(|field| &field.ident);
-        let serial = fields.iter().map(|field| {
-            let ty = &field.ty;
-            field.serial(&quote!(#ty), &TokenStream::new())
-        });
+        let ident = &self.variant.ident;
+        let fields = fields.iter().map(Field::read_from);
         quote! {{
-            #[derive(::yado_sdk::__private::serde::Deserialize)]
-            #[serde(crate = "::yado_sdk::__private::serde")]
-            struct __Fields { #(#serial),* }
-            let __Fields { #(#idents),* } = ::yado_sdk::__private::json::read(#name, payload)?;
-            ::core::result::Result::Ok(#whole)
+            let fields = ::yado_sdk::__private::json::Fields::read(#name, payload)?;
+            ::core::result::Result::Ok(Self::#ident { #(#fields),* })
         }}
     }
 
     /// An expression for the message that the variant, taken apart by [`pattern`](Self::pattern), is sent as.
     pub(crate) fn encode(&self, version: u32) -> TokenStream {
         let Self { name, fields, .. } = self;
-        let lifetime = (!fields.is_empty()).then(|| quote!(<'a>));
-        let idents = fields.iter().map(|field| &field.ident);
-        let serial = fields.iter().map(|field| {
-            let ty = &field.ty;
-            let more = if field.looks_optional() {
-                quote!(, skip_serializing_if = "::yado_sdk::__private::is_none")
-            } else {
-                TokenStream::new()
-            };
-            field.serial(&quote!(&'a #ty), &more)
-        });
-        quote! {{
-            #[derive(::yado_sdk::__private::serde::Serialize)]
-            #[serde(crate = "::yado_sdk::__private::serde")]
-            struct __Fields #lifetime { #(#serial),* }
+        let fields = fields.iter().map(Field::write_to);
+        quote! {
             ::yado_sdk::__private::Message {
                 name: #name,
                 version: #version,
-                payload: ::yado_sdk::__private::json::write(&__Fields { #(#idents),* }),
+                payload: ::yado_sdk::__private::json::Writer::default()#(#fields)*.finish(),
             }
-        }}
+        }
     }
 }
 

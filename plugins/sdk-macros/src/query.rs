@@ -50,8 +50,9 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
         Parameter::Argument { ident, name, ty } => Some((ident, name, ty)),
         _ => None,
     });
-    let serial = arguments.clone().map(|(ident, name, ty)| quote!(#[serde(rename = #name)] #ident: #ty));
-    let idents = arguments.clone().map(|(ident, ..)| ident);
+    let names: Vec<_> = arguments.clone().map(|(_, name, _)| name).collect();
+    let idents: Vec<_> = arguments.clone().map(|(ident, ..)| ident).collect();
+    let types: Vec<_> = arguments.clone().map(|(_, _, ty)| ty).collect();
     let shapes =
         arguments.map(|(_, name, ty)| quote!(::yado_sdk::__private::rules::field::<#ty>(#name, "", |schema| schema)));
     let passed = parameters.iter().map(|parameter| match parameter {
@@ -67,6 +68,15 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
         #[doc(hidden)]
         #[allow(non_camel_case_types)]
         #vis struct #marker {}
+
+        impl #marker {
+            /// The query with its arguments, for tests to ask.
+            #[allow(dead_code, clippy::too_many_arguments)]
+            #vis fn with(#(#idents: #types),*) -> ::yado_sdk::Asked<#returned> {
+                let arguments = #private::json::Writer::default()#(.field::<#types>(#names, &#idents))*.finish();
+                ::yado_sdk::Asked::new(#name, arguments)
+            }
+        }
 
         #[automatically_derived]
         impl #private::Query for #marker {
@@ -86,10 +96,8 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
                 arguments: &str,
                 surroundings: &#private::Surroundings,
             ) -> ::core::result::Result<::core::result::Result<::std::string::String, ::yado_sdk::Rejection>, #private::json::Unreadable> {
-                #[derive(#private::serde::Deserialize)]
-                #[serde(crate = "::yado_sdk::__private::serde")]
-                struct __Arguments { #(#serial),* }
-                let __Arguments { #(#idents),* } = #private::json::read(#name, arguments)?;
+                let fields = #private::json::Fields::read(#name, arguments)?;
+                #(let #idents: #types = fields.get(#names)?;)*
                 let answer: ::core::result::Result<#returned, ::yado_sdk::Rejection> = #ident(#(#passed),*);
                 ::core::result::Result::Ok(answer.map(|answer| #private::json::write(&answer)))
             }

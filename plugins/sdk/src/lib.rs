@@ -103,6 +103,7 @@ pub use context::Context;
 pub use decision::{Changes, Claims, Decision, Events, Rejection, ensure, nothing, record, reject};
 pub use id::{Entity, Id};
 pub use model::{Amount, Change, Column, Find, Projection, ReadModel, Rows, Where};
+pub use query::Asked;
 pub use recorded::{Recorded, Source};
 pub use rust_decimal::Decimal;
 pub use time::{NotATime, Timestamp};
@@ -128,10 +129,4 @@ pub mod __private {
     pub use crate::query::{Query, Surroundings};
     pub use crate::value::rules;
     pub use crate::{bindings, guest, json, log, manifest, schema};
-
-    /// For serde, which hands over a reference to a field that is one itself.
-    #[must_use]
-    pub const fn is_none<T>(value: &&Option<T>) -> bool {
-        value.is_none()
-    }
 }

@@ -34,7 +34,7 @@ use yado_runtime::{Limits, Runtime, Settings};
 
 use crate::Timestamp;
 
-pub use scenario::{Claimed, Given, Outcome, released, taken};
+pub use scenario::{Answered, Claimed, Given, Outcome, released, taken};
 
 /// The plugin whose tests are running: the package that cargo is testing.
 ///
@@ -94,6 +94,9 @@ fn checkers(manifest: &Manifest) -> Result<HashMap<String, Checker>, yado_model:
         aggregate.events.iter().map(|event| (format!("event {} {}", aggregate.name, event.name), &event.payload))
     });
     let rows = manifest.read_models.iter().map(|model| (format!("row {}", model.name), &model.row));
-    let schemas: Vec<(String, &Schema)> = commands.chain(events).chain(rows).collect();
+    let queries = manifest.queries.iter().flat_map(|query| {
+        [(format!("query {}", query.name), &query.arguments), (format!("answer {}", query.name), &query.returns)]
+    });
+    let schemas: Vec<(String, &Schema)> = commands.chain(events).chain(rows).chain(queries).collect();
     schemas.into_iter().map(|(name, schema)| Ok((name, Checker::new(schema)?))).collect()
 }

@@ -63,6 +63,8 @@ fn attempt(job: &Job, tip: &Tip, settings: &Settings) -> Result<Option<(Append, 
         plugin: job.aggregate.deployed.version,
         idempotency: job.idempotency.clone(),
     };
+    // The store refuses a batch as a whole for content that no engine can keep. Such content must not get there.
+    append.check().map_err(|error| misbehaved(&job.aggregate.deployed, "decide", &error.to_string()))?;
     Ok(Some((append, after)))
 }
 

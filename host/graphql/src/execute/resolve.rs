@@ -11,12 +11,11 @@ use super::tree::{self, Selected};
 use super::{Execution, Parent};
 use crate::api::{Answer, Field, Resolve};
 use crate::error::Error;
+use crate::limits::PAGE_MOST;
 use crate::select;
 
 /// How many rows are looked up by one statement: each is a parameter of it.
 const KEYS_PER_STATEMENT: usize = 1_000;
-/// How many rows one statement gives at most. No page is larger, which [`Execution::to_many`] builds on.
-const ROWS_PER_STATEMENT: u32 = 10_000;
 /// How many rows of many parents are asked for at first, at the least: loading some in vain costs less than asking twice.
 const ROWS_AT_FIRST: u32 = 1_000;
 
@@ -79,7 +78,8 @@ impl Execution<'_> {
     ///
     /// A statement can't limit each parent's rows, so it limits their sum, generously. It falls short only if parents
     /// have many more rows than their pages take: then those are asked for again that may have lost rows to it. Each time
-    /// at least one parent is done, because either a parent's rows fill its page or another's come after them.
+    /// at least one parent is done, because either a parent's rows fill its page, which is never larger than what is asked for, or another's
+    /// come after them.
     async fn to_many<'p>(
         &self,
         model: &Name,
@@ -100,9 +100,9 @@ impl Execution<'_> {
             let all = page.limit.saturating_mul(u32::try_from(asked.len()).unwrap_or(u32::MAX));
             let limit = match asked.len() {
                 1 => page.limit,
-                _ => all.clamp(least, ROWS_PER_STATEMENT),
+                _ => all.clamp(least, PAGE_MOST),
             };
-            least = ROWS_PER_STATEMENT;
+            least = PAGE_MOST;
             let values = asked.iter().map(|key| Json::String(key.clone())).collect();
             let mut all = vec![Filter::In { field: field.to_owned(), values }];
             all.extend(page.filter.clone());
@@ -163,11 +163,12 @@ impl Execution<'_> {
         let id = receipt.stream.id();
         let sets: Vec<_> = one.all.iter().map(|field| &field.node.selection_set.node).collect();
         let selected = tree::collect(self.document, self.variables, model.as_str(), &sets);
-        // The key is known already: whoever asks for nothing else need not wait for the projection.
+        // Whoever has the answer may ask for lists next, and expects to find the change in them.
+        self.backend.caught_up(model, receipt.position).await?;
+        // The key is known already, and need not be read.
         if selected.iter().all(|one| [key, "__typename"].contains(&one.first.node.name.node.as_str())) {
             return Ok(json!({ key: id }));
         }
-        self.backend.caught_up(model, receipt.position).await?;
         let rows = self.backend.rows(model, &self.caller.tenant, &[id.to_owned()]).await?;
         rows.into_iter().next().map(Json::Object).ok_or_else(|| Error::Gone {
             model: model.to_string(),

@@ -117,17 +117,13 @@ async fn headers_name_the_request() {
         let response = router(fixture.graphql.clone()).oneshot(request).await.unwrap();
         assert_eq!(response.status().as_u16(), 200);
     }
-    let dispatched = fixture.memory.dispatched.lock().unwrap();
-    let options: Vec<_> = dispatched
-        .iter()
-        .map(|one| {
-            (
-                one.options.idempotency_key.as_ref().unwrap().as_str(),
-                one.options.correlation_id.map(|id| id.to_string()),
-            )
-        })
-        .collect();
-    assert_eq!(options, [("k1", Some(correlation.to_owned())), ("k2", None)]);
+    let dispatched = std::mem::take(&mut *fixture.memory.dispatched.lock().unwrap());
+    let text = |one: &yado_engine::Dispatch| {
+        let id = one.options.correlation_id.map(|id| id.to_string());
+        (one.options.idempotency_key.as_ref().unwrap().to_string(), id)
+    };
+    let options: Vec<_> = dispatched.iter().map(text).collect();
+    assert_eq!(options, [("k1".to_owned(), Some(correlation.to_owned())), ("k2".to_owned(), None)]);
 
     let long = "k".repeat(201);
     let request = Request::post("/graphql").header("content-type", "application/json").header("idempotency-key", long);

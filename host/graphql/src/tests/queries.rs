@@ -116,6 +116,8 @@ async fn what_can_not_be_asked_is_bad_input() {
         "{ tickets(limit: -1) { id } }",
         "{ tickets(where: { price: { gt: \"cheap\" } }) { id } }",
         "{ tickets(where: { label: { eq: null } }) { id } }",
+        r#"{ tickets(where: { label: { contains: "a\u0000b" } }) { id } }"#,
+        r#"{ tickets(venueId: "\u0000") { id } }"#,
         "{ tickets(where: { colour: { eq: \"red\" } }) { id } }",
         "{ tickets(orderBy: [{ id: ASC, price: ASC }]) { id } }",
         "{ tickets(orderBy: [{ tags: ASC }]) { id } }",

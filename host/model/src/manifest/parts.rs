@@ -10,7 +10,7 @@ use crate::schema::Schema;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Aggregate {
-    /// Its name, in Pascal case: `Product`.
+    /// Its name, in Pascal case: `Ticket`.
     pub name: Name,
     /// What it is.
     #[serde(default)]
@@ -68,7 +68,7 @@ impl Target {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Command {
-    /// Its name, in the imperative and in Pascal case: `RenameProduct`. GraphQL calls it `renameProduct`.
+    /// Its name, in the imperative and in Pascal case: `RenameTicket`. GraphQL calls it `renameTicket`.
     pub name: Name,
     /// What it does.
     #[serde(default)]
@@ -89,7 +89,7 @@ pub struct Command {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EventType {
-    /// Its name, in the past tense and in Pascal case: `ProductRenamed`.
+    /// Its name, in the past tense and in Pascal case: `TicketRenamed`.
     pub name: Name,
     /// What has happened.
     #[serde(default)]
@@ -116,9 +116,9 @@ pub struct Constraint {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReadModel {
-    /// Its name, in Pascal case: `Product`.
+    /// Its name, in Pascal case: `Ticket`.
     pub name: Name,
-    /// What it is called when there are many: `products`. By default the name with an `s`, or what English asks for.
+    /// What it is called when there are many: `tickets`. By default the name with an `s`, or what English asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plural: Option<Name>,
     /// What it shows.
@@ -143,7 +143,7 @@ pub struct ReadModel {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Relation {
-    /// The name of the field in the API: `category`, `products`.
+    /// The name of the field in the API: `venue`, `tickets`.
     pub name: Name,
     /// What it shows.
     #[serde(default)]
@@ -196,7 +196,7 @@ const fn one() -> u32 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Query {
-    /// Its name, in camel case: `searchProducts`.
+    /// Its name, in camel case: `searchTickets`.
     pub name: Name,
     /// What it answers.
     #[serde(default)]

@@ -285,8 +285,8 @@ mod tests {
         assert_eq!(shape(&json!({ "type": "string", "format": "decimal" })), Shape::Decimal);
         assert_eq!(shape(&json!({ "type": "integer" })), Shape::Integer { wide: true });
         assert_eq!(shape(&json!({ "type": "integer", "minimum": 0, "maximum": 99 })), Shape::Integer { wide: false });
-        let id = shape(&json!({ "type": "string", "format": "id", "x-references": "Category" }));
-        assert_eq!(id, Shape::Id { references: Some(Name::parse("Category").unwrap()) });
+        let id = shape(&json!({ "type": "string", "format": "id", "x-references": "Venue" }));
+        assert_eq!(id, Shape::Id { references: Some(Name::parse("Venue").unwrap()) });
     }
 
     #[test]

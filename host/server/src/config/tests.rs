@@ -39,6 +39,12 @@ fn the_upper_layer_wins_key_by_key() {
 }
 
 #[test]
+fn limits_that_contradict_each_other_are_refused() {
+    let refused = Config::of(keys("[graphql]\npage_default = 20\npage_max = 10")).unwrap_err().to_string();
+    assert!(refused.contains("[graphql]") && refused.contains("page_default"), "{refused}");
+}
+
+#[test]
 fn what_is_printed_is_a_file_that_says_the_same() {
     let config = Config::of(keys(
         "cors_origins = ['http://localhost:5173']\n[guests]\nisolation = 'per-call'\nfuel = 5\n[limits]\nbatch = 3",

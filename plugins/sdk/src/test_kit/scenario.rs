@@ -1,18 +1,22 @@
 //! One test: what had happened, what is asked, and what comes of it.
 
+use std::marker::PhantomData;
+
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
+use yado_model::manifest::Projection;
 use yado_model::schema::Problem;
 use yado_model::{
     Actor, Claim, ClaimValue, Command, CommandId, CommandMeta, Context, Decision, EntityId, Name, NewEvent, Position,
-    RecordedEvent, Revision, StreamId, TenantId,
+    RecordedEvent, Rejection, Revision, StreamId, TenantId,
 };
 
 use super::report::{self, Came};
 use super::rows::Rows;
 use super::{Plugin, at};
 use crate::aggregate::Message;
-use crate::{Entity, Event, Id, Projection};
+use crate::{Asked, Entity, Event, Id, ReadModel};
 
 /// The id that a command which creates gets, where the test names none.
 const NEW: &str = "new";
@@ -33,6 +37,15 @@ pub struct Outcome<'a> {
     command: Message,
     stream: StreamId,
     came: Came,
+}
+
+/// What a query answered.
+#[derive(Debug)]
+pub struct Answered<'a, T> {
+    given: Given<'a>,
+    query: String,
+    answer: Result<Value, Rejection>,
+    of: PhantomData<fn() -> T>,
 }
 
 /// A claim that a decision is expected to make.
@@ -157,8 +170,8 @@ impl<'a> Given<'a> {
 
     /// These are the rows of a read model, all of them, by key.
     #[track_caller]
-    pub fn then_rows<M: Projection>(self, rows: impl IntoIterator<Item = M>) -> Self {
-        let came = self.project::<M>(&self.events);
+    pub fn then_rows<M: ReadModel>(self, rows: impl IntoIterator<Item = M>) -> Self {
+        let came = self.project().of(M::NAME);
         let mut expected: Vec<Value> = rows.into_iter().map(|row| parsed(&crate::json::write(&row))).collect();
         let key = self.plugin.manifest().read_model(M::NAME).map(|model| model.key.as_str().to_owned());
         expected.sort_by_key(|row| row[key.as_deref().unwrap_or_default()].to_string());
@@ -173,6 +186,23 @@ impl<'a> Given<'a> {
         self
     }
 
+    /// Asks a named query, whose arguments `with(…)` takes.
+    #[must_use = "a test says what it expects"]
+    #[track_caller]
+    pub fn ask<T>(self, query: Asked<T>) -> Answered<'a, T> {
+        let Asked { query: name, arguments, .. } = query;
+        self.plugin.assert_sound(&format!("query {name}"), &arguments);
+        let mut rows = self.project();
+        rows.begin();
+        let context = self.context(entity(NEW));
+        let answer = self.plugin.plugin.answer(&TenantId::default(), name, &arguments, &context, rows).1;
+        let answer = lived(answer);
+        if let Ok(answer) = &answer {
+            self.plugin.assert_sound(&format!("answer {name}"), &answer.to_string());
+        }
+        Answered { given: self, query: format!("{name} {arguments}"), answer, of: PhantomData }
+    }
+
     #[track_caller]
     fn decide(&self, stream: &StreamId, id: EntityId, message: &Message) -> Came {
         let problems = self.plugin.problems(&format!("command {}", message.name), &message.payload);
@@ -184,23 +214,25 @@ impl<'a> Given<'a> {
         let (plugin, tenant) = (&self.plugin.plugin, TenantId::default());
         let evolve = || plugin.evolve(&tenant, stream.aggregate(), None, &history);
         let state = if history.is_empty() { None } else { lived(evolve()) };
-        let position = self.events.len() as u64 + 1;
-        let command = Command {
-            name: message.name.to_owned(),
-            payload: message.payload.clone(),
-            context: Context {
-                tenant: tenant.clone(),
-                id,
-                now: yado_model::Timestamp::from_micros(at(position).micros()),
-                actor: self.actor.clone(),
-                command_id: CommandId(Uuid::from_u128(position.into())),
-                correlation_id: Uuid::from_u128(position.into()),
-                seed: (position, 1),
-            },
-        };
+        let command =
+            Command { name: message.name.to_owned(), payload: message.payload.clone(), context: self.context(id) };
         match lived(plugin.decide(&tenant, stream.aggregate(), state.as_deref(), &command)) {
             Ok(decision) => Came::Decided(decision),
             Err(rejection) => Came::Rejected(rejection),
+        }
+    }
+
+    /// The circumstances of what is asked next.
+    fn context(&self, id: EntityId) -> Context {
+        let position = self.events.len() as u64 + 1;
+        Context {
+            tenant: TenantId::default(),
+            id,
+            now: yado_model::Timestamp::from_micros(at(position).micros()),
+            actor: self.actor.clone(),
+            command_id: CommandId(Uuid::from_u128(position.into())),
+            correlation_id: Uuid::from_u128(position.into()),
+            seed: (position, 1),
         }
     }
 
@@ -223,29 +255,31 @@ impl<'a> Given<'a> {
         });
     }
 
-    /// The rows that a projection makes of events, each of them a batch of its own.
+    /// The rows that the projections make of what has happened, each event a batch of its own.
     #[track_caller]
-    fn project<M: Projection>(&self, events: &[RecordedEvent]) -> Vec<Value> {
+    fn project(&self) -> Rows {
         let manifest = self.plugin.manifest();
-        let projection = manifest.projections.iter().find(|known| known.models.iter().any(|m| m.as_str() == M::NAME));
-        let Some(projection) = projection else { panic!("no projection of the manifest writes {}", M::NAME) };
-        let heard = |event: &&RecordedEvent| {
+        let hears = |projection: &Projection, event: &RecordedEvent| {
             projection.events.iter().any(|source| {
                 source.aggregate.as_str() == event.stream.aggregate()
                     && (source.events.is_empty() || source.events.iter().any(|name| name.as_str() == event.event.name))
             })
         };
         let mut rows = Rows::new(manifest);
-        for event in events.iter().filter(heard) {
-            rows.begin();
-            let batch = std::slice::from_ref(event);
-            let (written, done) =
-                self.plugin.plugin.project(&TenantId::default(), projection.name.as_str(), batch, rows);
-            lived(done);
-            rows = written;
+        for event in &self.events {
+            for projection in manifest.projections.iter().filter(|projection| hears(projection, event)) {
+                rows.begin();
+                let (tenant, name, batch) =
+                    (TenantId::default(), projection.name.as_str(), std::slice::from_ref(event));
+                let (written, done) = self.plugin.plugin.project(&tenant, name, batch, rows);
+                lived(done);
+                rows = written;
+            }
         }
-        let rows = rows.of(M::NAME);
-        rows.iter().for_each(|row| self.plugin.assert_sound(&format!("row {}", M::NAME), &row.to_string()));
+        for model in &manifest.read_models {
+            let what = format!("row {}", model.name);
+            rows.of(model.name.as_str()).iter().for_each(|row| self.plugin.assert_sound(&what, &row.to_string()));
+        }
         rows
     }
 }
@@ -306,7 +340,7 @@ impl<'a> Outcome<'a> {
 
     /// These are the rows of a read model once the decision is recorded, all of them, by key.
     #[track_caller]
-    pub fn then_rows<M: Projection>(self, rows: impl IntoIterator<Item = M>) -> Given<'a> {
+    pub fn then_rows<M: ReadModel>(self, rows: impl IntoIterator<Item = M>) -> Given<'a> {
         self.recorded().then_rows(rows)
     }
 
@@ -332,6 +366,35 @@ impl<'a> Outcome<'a> {
 
     fn failure(&self, expected: &str) -> String {
         self.question(expected) + &report::came(&self.came)
+    }
+}
+
+impl<'a, T: Serialize> Answered<'a, T> {
+    /// This is the answer.
+    #[track_caller]
+    pub fn then_answer(self, expected: &T) -> Given<'a> {
+        let expected = parsed(&crate::json::write(expected));
+        assert!(self.answer.as_ref() == Ok(&expected), "{}", self.failure(&expected.to_string()));
+        self.given
+    }
+
+    /// The domain says no, with this code.
+    #[track_caller]
+    pub fn then_rejected(self, code: &str) -> Given<'a> {
+        let rejected = self.answer.as_ref().is_err_and(|rejection| rejection.code == code);
+        assert!(rejected, "{}", self.failure(&format!("rejected: {code}")));
+        self.given
+    }
+
+    fn failure(&self, expected: &str) -> String {
+        let came = match &self.answer {
+            Ok(answer) => answer.to_string(),
+            Err(rejection) => format!("rejected: {}, {:?}", rejection.code, rejection.message),
+        };
+        let line = |title: &str, text: &str| report::part(title, [text.to_owned()], "");
+        let given = report::given(&self.given.events);
+        let question = line("asked", &self.query);
+        format!("the answer is another\n{given}{question}{}{}", line("expected", expected), line("came", &came))
     }
 }
 
