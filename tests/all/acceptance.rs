@@ -16,8 +16,7 @@ const CREATE_PRODUCT: &str = r#"mutation CreateProduct($categoryId: ID!) {
   }
 }"#;
 const PRODUCTS: &str = "query Products { products { id name price category { id name } } }";
-const PRODUCTS_OF_CATEGORY: &str =
-    "query ProductsOfCategory($categoryId: ID!) { products(categoryId: $categoryId) { id name price category { name } } }";
+const PRODUCTS_OF_CATEGORY: &str = "query ProductsOfCategory($categoryId: ID!) { products(categoryId: $categoryId) { id name price category { name } } }";
 
 /// Walks through all of it.
 async fn walk(client: &Client) {
@@ -29,7 +28,8 @@ async fn walk(client: &Client) {
 
     let created = client.ask(CREATE_PRODUCT, json!({ "categoryId": category })).await;
     let product = created["createProduct"]["id"].clone();
-    let expected = json!({ "id": product, "name": "MacBook Pro", "price": 999.99, "category": { "name": "Computers" } });
+    let expected =
+        json!({ "id": product, "name": "MacBook Pro", "price": 999.99, "category": { "name": "Computers" } });
     assert_eq!(created["createProduct"].to_string(), expected.to_string());
 
     let other = client.ask(CREATE_CATEGORY, json!({ "name": "Phones" })).await["createCategory"]["id"].clone();
@@ -72,14 +72,16 @@ async fn a_price_is_exact_however_it_is_given() {
              {{ price __typename }} }}"
         )
     };
-    for (literal, variable) in [
-        ("999.99", Value::Null),
-        ("\"999.99\"", Value::Null),
-        ("$p", json!(999.99)),
-        ("$p", json!("999.99")),
-    ] {
-        let document = if literal == "$p" { document(literal).replace("Decimal)", "Decimal!)") } else { document(literal).replace(", $p: Decimal", "") };
-        let variables = if variable.is_null() { json!({ "c": category }) } else { json!({ "c": category, "p": variable }) };
+    for (literal, variable) in
+        [("999.99", Value::Null), ("\"999.99\"", Value::Null), ("$p", json!(999.99)), ("$p", json!("999.99"))]
+    {
+        let document = if literal == "$p" {
+            document(literal).replace("Decimal)", "Decimal!)")
+        } else {
+            document(literal).replace(", $p: Decimal", "")
+        };
+        let variables =
+            if variable.is_null() { json!({ "c": category }) } else { json!({ "c": category, "p": variable }) };
         let answer = client.ask(&document, variables).await;
         assert_eq!(answer["createProduct"]["price"].to_string(), "999.99", "{document}");
     }

@@ -19,8 +19,15 @@ const ACKNOWLEDGED: usize = 25;
 const CLIENTS: u32 = 8;
 
 /// Creates products until it is told to stop or the server is gone. Reports each id that was acknowledged.
-async fn write(client: Client, category: String, prefix: String, stop: Arc<AtomicBool>, ids: mpsc::UnboundedSender<String>) {
-    let document = "mutation($n: String!, $c: ID!) { createProduct(input: { name: $n, price: 1, categoryId: $c }) { id } }";
+async fn write(
+    client: Client,
+    category: String,
+    prefix: String,
+    stop: Arc<AtomicBool>,
+    ids: mpsc::UnboundedSender<String>,
+) {
+    let document =
+        "mutation($n: String!, $c: ID!) { createProduct(input: { name: $n, price: 1, categoryId: $c }) { id } }";
     for number in 0.. {
         if stop.load(Ordering::Relaxed) {
             return;

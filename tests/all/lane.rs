@@ -12,7 +12,8 @@ use yado_engine::{Dispatch, DispatchOptions, Engine, Error, Parts, Receipt, Sett
 use yado_model::{Code, IdempotencyKey, Name, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_runtime::Runtime;
 use yado_store::{
-    Answer, Append, Appended, EventStore, Options, PluginRecord, PluginVersion, Result, Snapshot, open_events, open_reads,
+    Answer, Append, Appended, EventStore, Options, PluginRecord, PluginVersion, Result, Snapshot, open_events,
+    open_reads,
 };
 
 use crate::support::component;
@@ -118,7 +119,12 @@ impl Rig {
         self.way.gate.add_permits(appends);
     }
 
-    fn send(&self, command: &str, payload: Value, key: Option<&str>) -> tokio::task::JoinHandle<yado_engine::Result<Receipt>> {
+    fn send(
+        &self,
+        command: &str,
+        payload: Value,
+        key: Option<&str>,
+    ) -> tokio::task::JoinHandle<yado_engine::Result<Receipt>> {
         let dispatch = Dispatch {
             tenant: TenantId::default(),
             command: Name::parse(command).unwrap(),

@@ -4,6 +4,7 @@
 //! interface and in folders of their own, and end it again. They wait for conditions, and never for time to pass.
 
 mod acceptance;
+mod clients;
 mod durability;
 mod hostile;
 mod lane;

@@ -37,11 +37,7 @@ fn texts(folder: &str) -> Vec<(String, String)> {
 fn dependencies(manifest: &str, tables: &[&str]) -> BTreeSet<String> {
     let text = std::fs::read_to_string(root().join(manifest).join("Cargo.toml")).unwrap();
     let manifest: toml::Table = text.parse().unwrap();
-    tables
-        .iter()
-        .filter_map(|table| manifest.get(*table)?.as_table())
-        .flat_map(|table| table.keys().cloned())
-        .collect()
+    tables.iter().filter_map(|table| manifest.get(*table)?.as_table()).flat_map(|table| table.keys().cloned()).collect()
 }
 
 #[test]
@@ -105,10 +101,25 @@ fn the_host_names_no_example_domain() {
 #[test]
 fn the_top_level_holds_what_the_plan_lists() {
     let planned = [
-        "Cargo.toml", "Cargo.lock", "README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE",
-        "deny.toml", "clippy.toml", "rustfmt.toml", "wit", "proto", "migrations", "host", "plugins", "tests",
+        "Cargo.toml",
+        "Cargo.lock",
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "deny.toml",
+        "clippy.toml",
+        "rustfmt.toml",
+        "wit",
+        "proto",
+        "migrations",
+        "host",
+        "plugins",
+        "tests",
         // What is built, and where the server keeps its data when it is tried out.
-        "target", "data",
+        "target",
+        "data",
     ];
     for entry in std::fs::read_dir(root()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -136,9 +147,10 @@ fn every_item_of_the_guest_contract_is_documented() {
     let mut undocumented = Vec::new();
     let mut documented = false;
     for line in text.lines().map(str::trim) {
-        let item = ["record ", "variant ", "enum ", "interface ", "world ", "type "].iter().any(|k| line.starts_with(k))
-            || line.contains(": func(")
-            || (line.ends_with(',') && line.contains(": ") && !line.starts_with("///"));
+        let item =
+            ["record ", "variant ", "enum ", "interface ", "world ", "type "].iter().any(|k| line.starts_with(k))
+                || line.contains(": func(")
+                || (line.ends_with(',') && line.contains(": ") && !line.starts_with("///"));
         if item && !documented {
             undocumented.push(line.to_owned());
         }

@@ -54,8 +54,16 @@ async fn wrong_input_is_answered_with_code_and_remedy() {
             input
         }),
         ("reference to nothing", create, with("categoryId", json!(NOBODY))),
-        ("unknown id", "mutation($i: ID!) { updateCategory(input: { id: $i, name: \"X\" }) { id } }", json!({ "i": NOBODY })),
-        ("unknown id to delete", "mutation($i: ID!) { deleteProduct(input: { id: $i }) { id } }", json!({ "i": NOBODY })),
+        (
+            "unknown id",
+            "mutation($i: ID!) { updateCategory(input: { id: $i, name: \"X\" }) { id } }",
+            json!({ "i": NOBODY }),
+        ),
+        (
+            "unknown id to delete",
+            "mutation($i: ID!) { deleteProduct(input: { id: $i }) { id } }",
+            json!({ "i": NOBODY }),
+        ),
         (
             "stale revision",
             "mutation($i: ID!) { updateProduct(input: { id: $i, name: \"X\" }, expectedRevision: 7) { id } }",
@@ -79,7 +87,7 @@ async fn wrong_input_is_answered_with_code_and_remedy() {
         text += &format!("## {name}\n{}\n\n", seen(&answer, &ids));
     }
     let deep = format!("{{ products {} }}", "{ category { products ".repeat(40) + "{ id }" + &" } }".repeat(40));
-    let aliases: String = (0..5_000).map(|n| format!("a{n}: products {{ id }} ")).collect();
+    let aliases: String = (0..400).map(|n| format!("a{n}: products {{ id }} ")).collect();
     for (name, document) in [("too deep", deep), ("too many aliases", format!("{{ {aliases} }}"))] {
         let answer = errors(&client, &document, json!({})).await;
         text += &format!("## {name}\n{}\n\n", seen(&answer, &ids));

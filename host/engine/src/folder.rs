@@ -77,15 +77,16 @@ impl Folder {
             let stopped = folder.engine.stopped();
             tokio::pin!(stopped);
             loop {
+                // The first look is for what has come since the folder was opened and before it was watched.
+                if let Err(error) = folder.look().await {
+                    tracing::error!(%error, "the plugin folder could not be read");
+                }
                 tokio::select! {
                     () = &mut stopped => return,
                     news = received.recv() => if news.is_none() { return },
                 }
                 let quiet = Duration::from_millis(QUIET_MS);
                 while tokio::time::timeout(quiet, received.recv()).await.is_ok_and(|news| news.is_some()) {}
-                if let Err(error) = folder.look().await {
-                    tracing::error!(%error, "the plugin folder could not be read");
-                }
             }
         }))
     }

@@ -4,8 +4,8 @@
 //! brackets. The text is therefore walked once, without recursion, before the parser sees it.
 
 use async_graphql::Positioned;
-use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType};
+use async_graphql::parser::{self, parse_query};
 
 use crate::Limits;
 use crate::error::{self, Error};
@@ -17,7 +17,19 @@ use crate::error::{self, Error};
 pub(crate) fn parse(text: &str, limits: &Limits) -> Result<ExecutableDocument, async_graphql::ServerError> {
     Error::within("bytes", text.len() as u64, limits.document_bytes as u64).map_err(|e| e.whole())?;
     Error::within("levels of brackets", nesting(text), limits.nesting_max.into()).map_err(|e| e.whole())?;
-    parse_query(text).map_err(|e| error::invalid(e.into()))
+    parse_query(text).map_err(|e| {
+        let said = match &e {
+            // The parser draws a picture of the place. What it wanted there stands on the last line, and the place is
+            // told beside the text.
+            parser::Error::Syntax { message, .. } => {
+                message.lines().last().unwrap_or_default().trim_matches([' ', '=']).to_owned()
+            }
+            other => other.to_string(),
+        };
+        let mut error = error::invalid(e.into());
+        error.message = format!("the document is not GraphQL: {said}");
+        error
+    })
 }
 
 /// The operation that is to run.

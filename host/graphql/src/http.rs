@@ -8,6 +8,8 @@
 mod accept;
 mod parameters;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{RawQuery, State};
@@ -15,6 +17,7 @@ use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, Hea
 use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, Response as HttpResponse, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use futures::StreamExt;
 use uuid::Uuid;
 use yado_model::{Code, IdempotencyKey};
 
@@ -23,6 +26,11 @@ use crate::request::{Caller, Request, Response};
 use crate::{GraphQl, graphiql};
 
 use accept::Media;
+
+/// How much of a body that is too large is read, so that its sender gets an answer.
+const DRAINED: usize = 32 * 1024 * 1024;
+/// How long that may take.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -106,6 +114,7 @@ async fn body(graphql: &GraphQl, headers: &HeaderMap, request: HttpRequest<Body>
     let too_large = || Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {limit} bytes"));
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: usize| length > limit) {
+        drain(request.into_body()).await;
         return Err(too_large());
     }
     to_bytes(request.into_body(), limit).await.map_err(|error| {
@@ -115,6 +124,23 @@ async fn body(graphql: &GraphQl, headers: &HeaderMap, request: HttpRequest<Body>
             false => Fault::bad("the body ended before its time"),
         }
     })
+}
+
+/// Reads a body that is too large, and throws it away, within bounds: a client that is still sending when the connection
+/// closes never sees why.
+async fn drain(body: Body) {
+    let mut chunks = body.into_data_stream();
+    let read = async {
+        let mut left = DRAINED;
+        while let Some(Ok(chunk)) = chunks.next().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Whoever is slower than that has to live without the answer.
+    let _ = tokio::time::timeout(DRAIN_TIME, read).await;
 }
 
 /// Who asks, as far as headers say.

@@ -16,8 +16,9 @@ pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
-/// What cargo tells the programs it runs about its own compiler. Another compiler would be misled by it.
-const INHERITED: [&str; 12] = [
+/// What cargo tells the programs it runs about its own compiler. Another compiler would be misled by it. Not among them
+/// is `RUSTUP_TOOLCHAIN`: whoever says `cargo +beta xtask` means the guests, too.
+const INHERITED: [&str; 11] = [
     "CARGO",
     "CARGO_BUILD_TARGET",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -29,7 +30,6 @@ const INHERITED: [&str; 12] = [
     "RUSTC_WORKSPACE_WRAPPER",
     "RUSTC_WRAPPER",
     "RUSTFLAGS",
-    "RUSTUP_TOOLCHAIN",
 ];
 
 /// A way to make guests.

@@ -61,7 +61,8 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// If it is missing though it may not be, or is something else.
     pub fn get<T: Value>(&self, name: &str) -> Result<T, Unreadable> {
-        let value = match self.entries.iter().find(|(known, _)| known == name) {
+        // Of a field that is there twice the last one counts, as it did for whoever checked the document.
+        let value = match self.entries.iter().rfind(|(known, _)| known == name) {
             Some((_, value)) => value.get(),
             None if T::OPTIONAL => "null",
             None => return Err(Unreadable::shape(self.message, format_args!("{name} is missing"))),

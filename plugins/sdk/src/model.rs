@@ -95,21 +95,7 @@ impl<M: ReadModel> Rows<M> {
     ///
     /// `rows.patch(&id, |row| [row.name.to(name), row.changes.plus(1)])`
     pub fn patch<C: IntoIterator<Item = Change<M>>>(&mut self, key: &M::Key, changes: impl FnOnce(&M::Columns) -> C) {
-        let mut fields = String::new();
-        for Change { column, what, .. } in changes(M::COLUMNS) {
-            match what {
-                What::To(value) => {
-                    fields.push(if fields.is_empty() { '{' } else { ',' });
-                    // A column's name is letters and digits, so it needs no escapes.
-                    fields.extend(["\"", column, "\":", &value]);
-                }
-                What::Plus(amount) => read_model::add(M::NAME, key.as_ref(), column, &amount),
-            }
-        }
-        if !fields.is_empty() {
-            fields.push('}');
-            read_model::patch(M::NAME, key.as_ref(), &fields);
-        }
+        apply(M::NAME, key.as_ref(), &mut changes(M::COLUMNS).into_iter().map(|change| (change.column, change.what)));
     }
 
     /// Removes a row, if it is there.
@@ -130,6 +116,25 @@ impl<M: ReadModel> Rows<M> {
 impl<M: ReadModel> fmt::Debug for Rows<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the rows of {}", M::NAME)
+    }
+}
+
+/// Not generic, so that a plugin holds it once and not for every change that it makes.
+fn apply(model: &str, key: &str, changes: &mut dyn Iterator<Item = (&'static str, What)>) {
+    let mut fields = String::new();
+    for (column, what) in changes {
+        match what {
+            What::To(value) => {
+                fields.push(if fields.is_empty() { '{' } else { ',' });
+                // A column's name is letters and digits, so it needs no escapes.
+                fields.extend(["\"", column, "\":", &value]);
+            }
+            What::Plus(amount) => read_model::add(model, key, column, &amount),
+        }
+    }
+    if !fields.is_empty() {
+        fields.push('}');
+        read_model::patch(model, key, &fields);
     }
 }
 

@@ -43,7 +43,9 @@ impl Client {
 
     /// A category and a product in it.
     pub(crate) async fn product(&self, name: &str) -> (String, String) {
-        let category = self.ask("mutation($n: String!) { createCategory(input: { name: $n }) { id } }", json!({ "n": name })).await;
+        let category = self
+            .ask("mutation($n: String!) { createCategory(input: { name: $n }) { id } }", json!({ "n": name }))
+            .await;
         let category = category["createCategory"]["id"].as_str().unwrap().to_owned();
         let product = self
             .ask(

@@ -31,13 +31,13 @@ async fn a_mutation_reads_what_it_has_written() {
 }
 
 #[tokio::test]
-async fn whoever_asks_for_the_key_alone_does_not_wait() {
+async fn whoever_asks_for_the_key_alone_waits_and_reads_nothing() {
     let fixture = fixture();
     let answer = fixture
         .ask("mutation { a: openVenue(input: { name: \"Hall\" }) { ...K } } fragment K on Venue { key: id __typename }")
         .await;
     assert_eq!(answer, json!({ "data": { "a": { "key": "new1", "__typename": "Venue" } } }));
-    assert_eq!(fixture.memory.statements(), ["dispatch OpenVenue"]);
+    assert_eq!(fixture.memory.statements(), ["dispatch OpenVenue", "wait Venue 1"]);
 }
 
 #[tokio::test]

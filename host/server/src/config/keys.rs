@@ -201,6 +201,8 @@ table! {
         "guests-table-elements" "YADO_GUESTS_TABLE_ELEMENTS" table_elements: Positive => limits.table_elements,
         /// What a guest may answer in one call, in bytes.
         "guests-output-bytes" "YADO_GUESTS_OUTPUT_BYTES" output_bytes: Positive => limits.output_bytes,
+        /// What a guest may answer in one decision or fold, in bytes.
+        "guests-decide-output-bytes" "YADO_GUESTS_DECIDE_OUTPUT_BYTES" decide_output_bytes: Positive => limits.decide_output_bytes,
         /// The time for one decision, in milliseconds.
         "guests-decide-ms" "YADO_GUESTS_DECIDE_MS" decide_ms: Positive => limits.decide_ms,
         /// The time for one batch of a projection, or for the answer to a query, in milliseconds.

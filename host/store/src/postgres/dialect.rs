@@ -17,7 +17,7 @@ pub(super) struct PostgresDialect {
     pub(super) icu: bool,
 }
 
-/// The type of a column, as the catalog spells it.
+/// The type of a column, as the system tables spell it.
 pub(super) const fn declared(kind: Kind) -> &'static str {
     match kind {
         Kind::Text => "text",

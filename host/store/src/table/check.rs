@@ -142,7 +142,7 @@ mod tests {
         for name in ["events", "rm_", "rm_A", "rm_a\"b", "rm_a;", "rm_é", &format!("rm_{}", "a".repeat(58)), ""] {
             assert!(check_name(name).is_err(), "{name}");
         }
-        assert!(check_name("rm_catalog_2_0a").is_ok());
+        assert!(check_name("rm_counters_2_0a").is_ok());
     }
 
     #[test]
