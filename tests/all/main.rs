@@ -3,6 +3,9 @@
 //! One binary, because each takes long to link. Tests start what they need themselves, on free ports of the loopback
 //! interface and in folders of their own, and end it again. They wait for conditions, and never for time to pass.
 
+// All of this is test code, helpers too: what is unexpected is to end the test at once.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
 mod acceptance;
 mod clients;
 mod durability;

@@ -115,7 +115,8 @@ impl CommandBus {
             if self.streams.exists(key, aggregate.clone()).await? {
                 known.insert(stream);
             } else {
-                let message = format!("refers to a {} that is not there (id {:?})", reference.aggregate, reference.id.as_str());
+                let message =
+                    format!("refers to a {} that is not there (id {:?})", reference.aggregate, reference.id.as_str());
                 problems.push(Problem { path: reference.path, message });
             }
         }

@@ -87,3 +87,13 @@ mod tests {
         assert!(engine("secret").is_err_and(|error| !error.to_string().contains("secret")));
     }
 }
+
+/// What a commit promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Promise {
+    /// It is on disk when it returns. For the log: what it has lost nobody can make again.
+    Durable,
+    /// It holds together with all commits before it, and a power cut may take back the last ones. For read models: rows
+    /// and checkpoint go back together, and the projection makes up for them from the log.
+    Derived,
+}

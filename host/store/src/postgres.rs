@@ -20,16 +20,23 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool, Postgres, Transaction};
 
+use crate::open::Promise;
 use crate::{Error, Options, Result};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/postgres");
 
 /// A session of a node that hangs must not hold the log's lock for ever; a statement must end at some time. A server that
 /// does not wait for its disk would make what is acknowledged a matter of luck; stricter settings are left alone.
-const SESSION: &str = "\
+const DURABLE_SESSION: &str = "\
     select set_config('idle_in_transaction_session_timeout', '10s', false), \
         set_config('statement_timeout', '30s', false), \
         case when current_setting('synchronous_commit') = 'off' then set_config('synchronous_commit', 'on', false) end";
+
+/// What is derived does not wait for the disk.
+const DERIVED_SESSION: &str = "\
+    select set_config('idle_in_transaction_session_timeout', '10s', false), \
+        set_config('statement_timeout', '30s', false), \
+        set_config('synchronous_commit', 'off', false)";
 
 /// The database's encoding, and the collation whose `lower` knows the case of all letters.
 const ABILITIES: &str = "\
@@ -48,7 +55,11 @@ struct Database {
 }
 
 impl Database {
-    async fn open(url: &str, options: &Options) -> Result<Self> {
+    async fn open(url: &str, options: &Options, promise: Promise) -> Result<Self> {
+        let session = match promise {
+            Promise::Durable => DURABLE_SESSION,
+            Promise::Derived => DERIVED_SESSION,
+        };
         let connect = PgConnectOptions::from_str(url)?.application_name("yado");
         let pool = PgPoolOptions::new()
             .max_connections(options.connections.max(1))
@@ -63,8 +74,8 @@ impl Database {
                     Ok(true)
                 })
             })
-            .after_connect(|connection, _| {
-                Box::pin(async move { sqlx::query(SESSION).execute(connection).await.map(|_| ()) })
+            .after_connect(move |connection, _| {
+                Box::pin(async move { sqlx::query(session).execute(connection).await.map(|_| ()) })
             })
             .connect_with(connect)
             .await?;

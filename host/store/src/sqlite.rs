@@ -2,7 +2,8 @@
 //!
 //! One connection writes, and several read what is committed (WAL), so that a reader never waits for a writer or the
 //! other way round. Every transaction that writes begins with the write lock (`begin immediate`): it can't lose it halfway,
-//! and writers of other processes wait their turn. `synchronous=full` has a commit return when it is on disk.
+//! and writers of other processes wait their turn. `synchronous=full` has a commit to the
+//! log return when it is on disk.
 //!
 //! In memory there is one connection for everything, because another one would be another database.
 
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
+use crate::open::Promise;
 use crate::{Error, Options, Result, decimal};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
@@ -38,7 +40,7 @@ struct Database {
 }
 
 impl Database {
-    async fn open(url: &str, options: &Options) -> Result<Self> {
+    async fn open(url: &str, options: &Options, promise: Promise) -> Result<Self> {
         let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)).unwrap_or_default();
         if path.is_empty() || path.contains('?') {
             return Err(Error::Invalid("a SQLite URL is sqlite:PATH or sqlite::memory:, without parameters".into()));
@@ -64,7 +66,10 @@ impl Database {
             let writing = connect
                 .clone()
                 .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
+                .synchronous(match promise {
+                    Promise::Durable => SqliteSynchronous::Full,
+                    Promise::Derived => SqliteSynchronous::Normal,
+                })
                 // Where `fsync` alone leaves data in the disk's own memory (macOS), this has it written out.
                 .pragma("fullfsync", "on")
                 .pragma("journal_size_limit", "67108864");
@@ -91,7 +96,15 @@ impl Database {
 
     /// A transaction that holds the write lock from the beginning.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.writer.begin_with("begin immediate").await?)
+        match self.writer.begin_with("begin immediate").await {
+            // A full disk makes SQLite end a transaction by itself, and the connection's wrapper never hears of it: it
+            // takes the connection to be within that transaction for ever. A new connection knows nothing of it.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await?;
+                Ok(self.writer.begin_with("begin immediate").await?)
+            }
+            begun => Ok(begun?),
+        }
     }
 
     async fn ping(&self) -> Result<()> {
@@ -163,5 +176,30 @@ mod tests {
     #[test]
     fn the_largest_statement_is_within_sqlites_parameters() {
         assert!(CHUNKS[0] * (crate::limits::MOST_COLUMNS + 1) <= 32_766);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_was_full_is_written_to_again_once_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("full.db").display());
+        let database = Database::open(&url, &Options::default(), Promise::Durable).await.unwrap();
+        let write = async |bytes: usize| {
+            let mut transaction = database.write().await?;
+            sqlx::query("create table if not exists filler (bytes blob)").execute(&mut *transaction).await?;
+            sqlx::query("insert into filler values (zeroblob(?))")
+                .bind(i64::try_from(bytes).unwrap())
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok::<_, Error>(())
+        };
+        write(1_000).await.unwrap();
+        // As many pages as there are: for SQLite it is the same as a full disk.
+        sqlx::query("pragma max_page_count = 1").execute(&database.writer).await.unwrap();
+        let refused = write(1_000_000).await.unwrap_err();
+        assert!(matches!(refused, Error::Full(_)), "{refused}");
+        // The next connection does not know of the limit that this test has set, and finds room.
+        write(1_000_000).await.unwrap();
+        database.close().await;
     }
 }

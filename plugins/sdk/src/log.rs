@@ -20,7 +20,15 @@ pub fn write(level: Level, message: fmt::Arguments<'_>) {
 pub(crate) fn explain_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     if cfg!(target_family = "wasm") {
-        ONCE.call_once(|| std::panic::set_hook(Box::new(|panic| log::panicked(&panic.to_string()))));
+        ONCE.call_once(|| {
+            std::panic::set_hook(Box::new(|panic| {
+                let said = panic.payload_as_str().unwrap_or("no text");
+                match panic.location() {
+                    Some(place) => log::panicked(&format!("{said} ({place})")),
+                    None => log::panicked(said),
+                }
+            }));
+        });
     }
 }
 

@@ -20,6 +20,7 @@
 //! command is decided at the time of the event that it would record first.
 
 mod build;
+mod outcome;
 mod report;
 mod rows;
 mod scenario;
@@ -34,7 +35,8 @@ use yado_runtime::{Limits, Runtime, Settings};
 
 use crate::Timestamp;
 
-pub use scenario::{Answered, Claimed, Given, Outcome, released, taken};
+pub use outcome::{Answered, Claimed, Outcome, released, taken};
+pub use scenario::Given;
 
 /// The plugin whose tests are running: the package that cargo is testing.
 ///

@@ -58,7 +58,7 @@ impl Client {
 }
 
 /// The data of an answer without errors.
-pub(crate) fn data(answer: Value) -> Value {
+fn data(answer: Value) -> Value {
     assert!(answer.get("errors").is_none(), "{answer:#}");
     answer["data"].clone()
 }

@@ -4,6 +4,6 @@ mod client;
 mod guests;
 mod server;
 
-pub(crate) use client::{Client, data};
+pub(crate) use client::Client;
 pub(crate) use guests::{component, variant};
 pub(crate) use server::Server;

@@ -10,6 +10,7 @@ use super::time::Time;
 use crate::append::settle::{Asked, Known, Settled, settle};
 use crate::limits::{self, LONGEST_NAME};
 use crate::number::{bound, loaded, stored};
+use crate::open::Promise;
 use crate::recorded::{self, Stored};
 use crate::{Answer, Append, Appended, EventStore, Options, PluginRecord, PluginVersion, Result, Snapshot};
 
@@ -90,7 +91,7 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
-        Ok(Self { database: Database::open(url, options).await? })
+        Ok(Self { database: Database::open(url, options, Promise::Durable).await? })
     }
 }
 
@@ -356,7 +357,8 @@ mod tests {
     /// otherwise get, the planner finds one, and nothing is left to sort.
     #[tokio::test]
     async fn every_statement_has_its_index() {
-        let database = Database::open(&Postgres::shared().database().await, &Options::default()).await.unwrap();
+        let database =
+            Database::open(&Postgres::shared().database().await, &Options::default(), Promise::Durable).await.unwrap();
         let mut connection = database.pool.acquire().await.unwrap();
         connection.execute("set enable_seqscan = off; set plan_cache_mode = force_generic_plan").await.unwrap();
         connection.execute("set enable_bitmapscan = off").await.unwrap();

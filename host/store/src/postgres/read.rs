@@ -9,6 +9,7 @@ use super::dialect::{PostgresDialect, cast, declared, push_array, row};
 use crate::cell::Cell;
 use crate::limits::{self, LONGEST_NAME};
 use crate::number::{bound, loaded, stored};
+use crate::open::Promise;
 use crate::read::changes::Changes;
 use crate::read::select;
 use crate::table::{TENANT, check_name, index_name, quoted};
@@ -50,7 +51,7 @@ pub(crate) struct Reads {
 
 impl Reads {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
-        Ok(Self { database: Database::open(url, options).await? })
+        Ok(Self { database: Database::open(url, options, Promise::Derived).await? })
     }
 
     fn dialect(&self) -> PostgresDialect {

@@ -10,6 +10,7 @@ use super::{Database, chunks};
 use crate::append::settle::{Asked, EventRow, Known, Settled, settle};
 use crate::limits::{self, LONGEST_NAME};
 use crate::number::{bound, loaded, stored};
+use crate::open::Promise;
 use crate::recorded::{self, Stored};
 use crate::{Answer, Append, Appended, Error, EventStore, Options, PluginRecord, PluginVersion, Result, Snapshot};
 
@@ -64,7 +65,7 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
-        Ok(Self { database: Database::open(url, options).await? })
+        Ok(Self { database: Database::open(url, options, Promise::Durable).await? })
     }
 }
 
@@ -329,7 +330,7 @@ mod tests {
 
     /// How SQLite goes about a statement.
     async fn plan(sql: &str, parameters: usize) -> String {
-        let database = Database::open("sqlite::memory:", &Options::default()).await.unwrap();
+        let database = Database::open("sqlite::memory:", &Options::default(), Promise::Durable).await.unwrap();
         let mut query = sqlx::query(sqlx::AssertSqlSafe(format!("explain query plan {sql}")));
         for _ in 0..parameters {
             query = query.bind("[]");

@@ -7,6 +7,7 @@ use yado_model::{Position, TenantId};
 use super::dialect::{SqliteDialect, declared, row};
 use super::{Database, chunks};
 use crate::number::{loaded, stored};
+use crate::open::Promise;
 use crate::read::changes::Changes;
 use crate::read::select::{self, Dialect as _};
 use crate::table::{TENANT, check_name, index_name, quoted};
@@ -26,7 +27,7 @@ pub(crate) struct Reads {
 
 impl Reads {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
-        Ok(Self { database: Database::open(url, options).await? })
+        Ok(Self { database: Database::open(url, options, Promise::Derived).await? })
     }
 }
 
