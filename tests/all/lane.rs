@@ -37,6 +37,8 @@ struct Way {
     /// The size of each append, as it arrives at the gate.
     arrivals: mpsc::UnboundedSender<usize>,
     count: AtomicUsize,
+    /// Events of single streams that have been read.
+    read: AtomicUsize,
 }
 
 #[async_trait]
@@ -57,7 +59,9 @@ impl EventStore for Way {
     }
 
     async fn read_stream(&self, t: &TenantId, s: &StreamId, after: Revision, limit: u32) -> Result<Vec<RecordedEvent>> {
-        self.store.read_stream(t, s, after, limit).await
+        let events = self.store.read_stream(t, s, after, limit).await?;
+        self.read.fetch_add(events.len(), Ordering::Relaxed);
+        Ok(events)
     }
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>> {
         self.store.read_log(after, limit).await
@@ -100,16 +104,20 @@ struct Rig {
 
 impl Rig {
     async fn new(url: &str) -> Self {
+        Self::with(url, Settings::default()).await
+    }
+
+    async fn with(url: &str, settings: Settings) -> Self {
         let store = open_events(url, &Options::default()).await.unwrap();
         let (arrivals, received) = mpsc::unbounded_channel();
         let (gate, fates, count) = (Semaphore::new(0), Mutex::default(), AtomicUsize::new(0));
-        let way = Arc::new(Way { store, gate, fates, arrivals, count });
+        let way = Arc::new(Way { store, gate, fates, arrivals, count, read: AtomicUsize::new(0) });
         let parts = Parts {
             events: way.clone(),
             reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
             runtime: Runtime::new(yado_runtime::Settings::default()).unwrap(),
         };
-        let engine = Engine::start(parts, Settings::default()).await.unwrap();
+        let engine = Engine::start(parts, settings).await.unwrap();
         engine.deploy(component("catalog")).await.unwrap();
         Self { engine, way, arrivals: received }
     }
@@ -229,7 +237,7 @@ async fn a_queue_that_is_full_refuses_at_once_and_loses_nothing() {
     let settings = Settings { shards: 1, shard_queue: 4, ..Settings::default() };
     let (arrivals, _received) = mpsc::unbounded_channel();
     let (gate, fates, count) = (Semaphore::new(0), Mutex::default(), AtomicUsize::new(0));
-    let way = Arc::new(Way { store, gate, fates, arrivals, count });
+    let way = Arc::new(Way { store, gate, fates, arrivals, count, read: AtomicUsize::new(0) });
     let parts = Parts {
         events: way.clone(),
         reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
@@ -261,4 +269,97 @@ async fn a_queue_that_is_full_refuses_at_once_and_loses_nothing() {
     }
     assert!((4..=8).contains(&recorded) && recorded + refused == 40, "{recorded} recorded, {refused} refused");
     assert_eq!(rig.way.head().await.unwrap(), Position::new(recorded));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_whose_news_got_lost_is_recognised_as_a_whole() {
+    let mut rig = Rig::new("sqlite::memory:").await;
+    let id = rig.category().await;
+    rig.arrivals.recv().await.unwrap();
+    let first = rig.send("UpdateCategory", json!({ "id": id, "name": "first" }), None);
+    assert_eq!(rig.arrivals.recv().await, Some(1));
+    let rename = |name: &str, key| rig.send("UpdateCategory", json!({ "id": id, "name": name }), key);
+    // They gather behind the first, some with a key and some without.
+    let rest: Vec<_> =
+        (0..8).map(|n| rename(&n.to_string(), (n % 2 == 0).then_some(["a", "b", "c", "d"][n / 2]))).collect();
+    rig.way.fates.lock().await.extend([Fate::Unheard, Fate::Unheard, Fate::Through]);
+    rig.open(40);
+    first.await.unwrap().unwrap();
+    let mut revisions = Vec::new();
+    for receipt in join_all(rest).await {
+        let receipt = receipt.unwrap().unwrap();
+        assert!(!receipt.repeated);
+        revisions.push(receipt.revision.get());
+    }
+    revisions.sort_unstable();
+    assert_eq!(revisions, (3..=10).collect::<Vec<_>>());
+    assert_eq!(rig.way.head().await.unwrap(), Position::new(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repetition_of_what_is_under_way_gets_the_first_answer() {
+    let mut rig = Rig::new("sqlite::memory:").await;
+    let id = rig.category().await;
+    rig.arrivals.recv().await.unwrap();
+    let first = rig.send("DeleteCategory", json!({ "id": id }), Some("key"));
+    assert_eq!(rig.arrivals.recv().await, Some(1));
+    // The second one finds nothing to delete any more, because the first one has.
+    let second = rig.send("DeleteCategory", json!({ "id": id }), Some("key"));
+    rig.open(10);
+    let (first, second) = (first.await.unwrap().unwrap(), second.await.unwrap().unwrap());
+    assert_eq!((first.revision, first.position), (second.revision, second.position));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_knows_an_old_state_looks_before_it_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("events.db").display());
+    let (one, other) = (Rig::new(&url).await, Rig::new(&url).await);
+    let id = one.category().await;
+    one.open(20);
+    other.open(20);
+    let rename = |rig: &Rig, name: &str| rig.send("UpdateCategory", json!({ "id": id, "name": name }), None);
+    assert_eq!(rename(&other, "a").await.unwrap().unwrap().revision, Revision::new(2));
+    assert_eq!(rename(&one, "b").await.unwrap().unwrap().revision, Revision::new(3));
+    // What the other process remembers would make this change nothing.
+    assert_eq!(rename(&other, "a").await.unwrap().unwrap().revision, Revision::new(4));
+    one.send("DeleteCategory", json!({ "id": id }), None).await.unwrap().unwrap();
+    assert_eq!(rename(&other, "a").await.unwrap().unwrap_err().code(), Code::NotFound);
+    let refers = json!({ "name": "Pen", "price": "1", "categoryId": id });
+    assert_eq!(other.send("CreateProduct", refers, None).await.unwrap().unwrap_err().code(), Code::BadUserInput);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_loops_for_many_callers_leaves_time_for_its_neighbours() {
+    let rig = Rig::new("sqlite::memory:").await;
+    rig.engine.deploy(component("rogue")).await.unwrap();
+    rig.open(1_000);
+    let loops: Vec<_> = (0..600).map(|_| rig.send("ProvokeLoop", json!({}), None)).collect();
+    // If all of them were decided it would take half a minute, and a command may take ten seconds.
+    rig.send("CreateCategory", json!({ "name": "Pens" }), None).await.unwrap().unwrap();
+    for looped in loops {
+        let code = looped.await.unwrap().unwrap_err().code();
+        assert!([Code::PluginFault, Code::Unavailable].contains(&code), "{code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_stream_is_read_from_its_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("events.db").display());
+    let settings = || Settings { snapshot_events: 50, batch: 50, ..Settings::default() };
+    let rig = Rig::with(&url, settings()).await;
+    let id = rig.category().await;
+    rig.open(1_000);
+    let rename = |rig: &Rig, n: u32| rig.send("UpdateCategory", json!({ "id": id, "name": n.to_string() }), None);
+    for n in 0..120 {
+        rename(&rig, n).await.unwrap().unwrap();
+    }
+    rig.engine.shutdown().await;
+    // Without a snapshot all of its events would be read again.
+    let again = Rig::with(&url, settings()).await;
+    again.open(10);
+    assert_eq!(rename(&again, 200).await.unwrap().unwrap().revision, Revision::new(122));
+    let read = again.way.read.load(Ordering::Relaxed);
+    assert!(read < 100, "{read} events were read of a stream that has a snapshot at its hundredth");
 }

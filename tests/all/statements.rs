@@ -1,6 +1,6 @@
-//! How many statements a query costs.
+//! How many statements a query costs, and how many rows it reads.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Server, component};
 
@@ -21,4 +21,36 @@ async fn products_with_their_categories_cost_two_statements_however_many_there_a
     let before = count();
     client.ask("{ products { name category { name } } }", json!({})).await;
     assert_eq!(count() - before, 2);
+}
+
+/// The rows that statements on read models have returned, one by one.
+fn rows_read(server: &Server) -> Vec<u64> {
+    let log = server.log();
+    let lines = log.lines().filter(|line| line.to_lowercase().contains("from \\\"rm_"));
+    let returned = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let rows = line.get("rows_returned");
+        rows.and_then(Value::as_u64).unwrap_or_else(|| panic!("no rows in {line}"))
+    };
+    lines.map(returned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_each_categorys_products_is_one_statement_that_reads_no_more_than_the_pages() {
+    let server = Server::start_with(&["--log", "warn,sqlx::query=debug"], &[("catalog", &component("catalog"))]).await;
+    let client = server.client();
+    for _ in 0..3 {
+        let (category, _) = client.product("Number 0").await;
+        let create = |n: u32| {
+            format!("a{n}: createProduct(input: {{ name: \"Number {n}\", price: {n}, categoryId: $c }}) {{ id }} ")
+        };
+        let creations: String = (1..40).map(create).collect();
+        client.ask(&format!("mutation($c: ID!) {{ {creations} }}"), json!({ "c": category })).await;
+    }
+    let before = rows_read(&server).len();
+    let all = client.ask("{ categories { products(limit: 2, orderBy: { price: DESC }) { price } } }", json!({})).await;
+    let page = json!({ "products": [{ "price": 39 }, { "price": 38 }] });
+    assert_eq!(all["categories"], json!([page, page, page]));
+    // The categories, and two products of each of the three.
+    assert_eq!(rows_read(&server)[before..], [3, 6]);
 }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Server, component, variant};
+use crate::support::{Client, Server, component, eventually, variant};
 
 /// How often the code changes under load.
 const SWAPS: u32 = 50;
@@ -24,13 +23,8 @@ async fn digest(client: &Client, plugin: &str) -> Option<String> {
 /// Waits until this code runs.
 async fn live(client: &Client, plugin: &str, component: &[u8]) {
     let wanted = yado_model::Digest::of(component).to_string();
-    for _ in 0..1_500 {
-        if digest(client, plugin).await.as_deref() == Some(&wanted) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{plugin} {wanted} did not go live");
+    let is_live = async || digest(client, plugin).await.as_deref() == Some(&wanted);
+    eventually(&format!("{plugin} {wanted} is live"), is_live).await;
 }
 
 /// Creates and renames until it is told to stop. Every single request must succeed.
@@ -69,10 +63,11 @@ async fn fifty_swaps_under_load_fail_and_lose_no_request() {
         live(&client, "catalog", &next).await;
         // Each version does some of the work.
         let before = done.load(Ordering::Relaxed);
-        while done.load(Ordering::Relaxed) == before {
+        eventually("the clients go on", async || {
             assert!(workers.iter().all(|worker| !worker.is_finished()), "a request failed");
-            tokio::task::yield_now().await;
-        }
+            done.load(Ordering::Relaxed) > before
+        })
+        .await;
     }
     stop.store(true, Ordering::Relaxed);
     let mut ids = Vec::new();
@@ -108,9 +103,7 @@ async fn a_broken_file_is_refused_with_its_reason_and_the_old_code_goes_on() {
 
     // The same by the folder: the log tells of it.
     server.put_plugin("catalog", &torn);
-    while !server.log().contains("was refused") {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("the log tells of the refusal", async || server.log().contains("was refused")).await;
     assert_eq!(digest(&client, "catalog").await, before);
     let renamed = "mutation($i: ID!) { updateCategory(input: { id: $i, name: \"Still here\" }) { name } }";
     assert_eq!(client.ask(renamed, json!({ "i": category })).await["updateCategory"]["name"], "Still here");

@@ -53,6 +53,13 @@ async fn wrong_input_is_answered_with_code_and_remedy() {
             input["i"]["name"] = json!("");
             input
         }),
+        ("wrong in many ways", create, json!({ "i": { "name": 42, "price": null, "colour": "red" } })),
+        (
+            "wrong in many ways, as literals",
+            "mutation { a: createProduct(input: { name: 42, price: null, colour: RED }) { id } \
+             b: createCategory(input: {}) { id } }",
+            json!({}),
+        ),
         ("reference to nothing", create, with("categoryId", json!(NOBODY))),
         (
             "unknown id",
@@ -77,6 +84,7 @@ async fn wrong_input_is_answered_with_code_and_remedy() {
         ("nothing at all", "", json!({})),
         ("page too large", "{ products(limit: 1000000) { id } }", json!({})),
         ("negative offset", "{ products(offset: -1) { id } }", json!({})),
+        ("direction as a string", "{ products(orderBy: { name: \"DESC\" }) { id } }", json!({})),
         ("variable of the wrong type", "query($id: ID!) { product(id: $id) { id } }", json!({ "id": { "a": 1 } })),
         ("variable missing", "query($id: ID!) { product(id: $id) { id } }", json!({})),
     ];
@@ -86,9 +94,19 @@ async fn wrong_input_is_answered_with_code_and_remedy() {
         let answer = errors(&client, document, variables).await;
         text += &format!("## {name}\n{}\n\n", seen(&answer, &ids));
     }
-    let deep = format!("{{ products {} }}", "{ category { products ".repeat(40) + "{ id }" + &" } }".repeat(40));
-    let aliases: String = (0..400).map(|n| format!("a{n}: products {{ id }} ")).collect();
-    for (name, document) in [("too deep", deep), ("too many aliases", format!("{{ {aliases} }}"))] {
+    // Fields at this depth: products and categories in turn, with an id at the bottom.
+    let deep = |levels: usize| {
+        let names: Vec<&str> = ["products", "category"].into_iter().cycle().take(levels - 1).collect();
+        format!("{{ {} {{ id }} {} }}", names.join(" { "), "}".repeat(levels - 2))
+    };
+    let aliases = |of: &str, count: u32| (0..count).map(|n| format!("a{n}: {of} ")).collect::<String>();
+    for (name, document) in [
+        ("too deep", deep(13)),
+        ("too many brackets", deep(80)),
+        ("too many fields at the root", format!("{{ {} }}", aliases("products { id }", 400))),
+        ("too many aliases", format!("{{ products {{ {} }} }}", aliases("name", 120))),
+        ("too many values", "{ products(limit: 1000) { category { products(limit: 1000) { id } } } }".to_owned()),
+    ] {
         let answer = errors(&client, &document, json!({})).await;
         text += &format!("## {name}\n{}\n\n", seen(&answer, &ids));
     }

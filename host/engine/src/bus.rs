@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use yado_model::manifest::{IdKind, Target};
@@ -32,29 +33,44 @@ impl CommandBus {
     }
 
     /// Runs a command, within the time that a command may take.
-    pub(crate) async fn dispatch(&self, catalogue: &Catalogue, dispatch: Dispatch) -> Result<Receipt> {
+    pub(crate) async fn dispatch(&self, catalogue: &Catalogue, dispatch: &Dispatch) -> Result<Receipt> {
         let limit_ms = self.settings.command_ms;
-        let what = format!("the command {}", dispatch.command);
         match tokio::time::timeout(Duration::from_millis(limit_ms), self.run(catalogue, dispatch)).await {
             Ok(result) => result,
-            Err(_) => Err(Error::Timeout { what, limit_ms }),
+            Err(_) => Err(Error::Timeout { what: format!("the command {}", dispatch.command), limit_ms }),
         }
     }
 
-    async fn run(&self, catalogue: &Catalogue, dispatch: Dispatch) -> Result<Receipt> {
+    async fn run(&self, catalogue: &Catalogue, dispatch: &Dispatch) -> Result<Receipt> {
         let Some(command) = catalogue.command(&dispatch.command) else {
             return Err(Error::Unknown { kind: "command", name: dispatch.command.to_string() });
         };
         let payload = dispatch.payload.to_string();
         self.check(command, &dispatch.payload, payload.len())?;
-        let idempotency =
-            dispatch.options.idempotency_key.clone().map(|key| Idempotency { key, request: request_digest(&dispatch) });
-        if let Some(idempotency) = &idempotency
-            && let Some(receipt) = self.earlier(&dispatch.tenant, idempotency).await?
-        {
+        let key = dispatch.options.idempotency_key.clone();
+        let Some(key) = key else { return self.decide(catalogue, command, dispatch, payload, None).await };
+        let idempotency = Idempotency { key, request: request_digest(dispatch) };
+        if let Some(receipt) = self.earlier(&dispatch.tenant, &idempotency).await? {
             return Ok(receipt);
         }
-        self.references(catalogue, command, &dispatch).await?;
+        let decided = self.decide(catalogue, command, dispatch, payload, Some(idempotency.clone())).await;
+        match decided {
+            // The first attempt may have been under way, and this one refused because of what that one did. By now it
+            // is durable, and its answer is this one's.
+            Err(error) => Ok(self.earlier(&dispatch.tenant, &idempotency).await?.ok_or(error)?),
+            decided => decided,
+        }
+    }
+
+    async fn decide(
+        &self,
+        catalogue: &Catalogue,
+        command: &Arc<CommandType>,
+        dispatch: &Dispatch,
+        payload: String,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Receipt> {
+        self.references(catalogue, command, dispatch).await?;
         let (reply, answer) = oneshot::channel();
         self.streams.decide(job(command, dispatch, payload, idempotency, reply)?)?;
         answer.await.unwrap_or_else(|_| Err(stopping()))
@@ -103,18 +119,17 @@ impl CommandBus {
             let message = format!("the arguments refer to {} things, and {most} is the most", references.len());
             return Err(Error::BadInput { what, problems: vec![Problem { path: Vec::new(), message }] });
         }
-        let mut known = HashSet::new();
-        let mut problems = Vec::new();
-        for reference in references {
-            let Some(aggregate) = catalogue.aggregate(&reference.aggregate) else { continue };
+        let mut asked = HashSet::new();
+        let probes = references.into_iter().filter_map(|reference| {
+            let aggregate = catalogue.aggregate(&reference.aggregate)?.clone();
             let stream = StreamId::new(&reference.aggregate, &reference.id);
-            if known.contains(&stream) {
-                continue;
-            }
             let key = StreamKey { tenant: dispatch.tenant.clone(), stream: stream.clone() };
-            if self.streams.exists(key, aggregate.clone()).await? {
-                known.insert(stream);
-            } else {
+            let probe = async move { (reference, self.streams.exists(key, aggregate).await) };
+            asked.insert(stream).then_some(probe)
+        });
+        let mut problems = Vec::new();
+        for (reference, exists) in join_all(probes.collect::<Vec<_>>()).await {
+            if !exists? {
                 let message =
                     format!("refers to a {} that is not there (id {:?})", reference.aggregate, reference.id.as_str());
                 problems.push(Problem { path: reference.path, message });
@@ -126,7 +141,7 @@ impl CommandBus {
 
 fn job(
     command: &Arc<CommandType>,
-    dispatch: Dispatch,
+    dispatch: &Dispatch,
     payload: String,
     idempotency: Option<Idempotency>,
     reply: oneshot::Sender<Result<Receipt>>,
@@ -153,13 +168,13 @@ fn job(
         tenant: dispatch.tenant.clone(),
         id: id.clone(),
         now: Timestamp::now(),
-        actor: dispatch.options.actor,
+        actor: dispatch.options.actor.clone(),
         command_id,
         correlation_id: meta.correlation_id,
         seed: uuid::Uuid::new_v4().as_u64_pair(),
     };
     Ok(Job {
-        key: StreamKey { tenant: dispatch.tenant, stream: StreamId::new(&aggregate.manifest.name, &id) },
+        key: StreamKey { tenant: dispatch.tenant.clone(), stream: StreamId::new(&aggregate.manifest.name, &id) },
         aggregate: aggregate.clone(),
         command: Command { name: command.manifest.name.to_string(), payload, context },
         meta,

@@ -4,6 +4,7 @@
 //! holds one sees aggregates, read models and schemas that belong together.
 
 mod aggregate;
+mod breaker;
 mod build;
 mod command;
 mod model;

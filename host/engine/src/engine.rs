@@ -4,10 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use yado_model::{Position, TenantId};
 use yado_runtime::Runtime;
-use yado_store::{EventStore, Filter, ReadStore, Row, Select};
+use yado_store::{Each, EventStore, Filter, ReadStore, Row, Select};
 
 use crate::bus::CommandBus;
 use crate::catalogue::Model;
@@ -16,7 +15,9 @@ use crate::lifecycle::Lifecycle;
 use crate::projection::Surroundings;
 use crate::reads::QueryBus;
 use crate::stream::{Streams, stopping};
-use crate::{Catalogue, Check, Deployment, Dispatch, Health, Receipt, Refusal, Result, Settings, Surface};
+use crate::sweep;
+use crate::vigil::Vigil;
+use crate::{Catalogue, Check, Deployment, Dispatch, Error, Health, Receipt, Refusal, Result, Settings, Surface};
 
 /// How long a database may take to say that it is there.
 const PING_MS: u64 = 2_000;
@@ -45,7 +46,10 @@ pub struct Engine {
 struct Shared {
     /// The way for commands. It is closed first.
     commands: Mutex<Option<CommandBus>>,
-    loops: Mutex<Vec<JoinHandle<()>>>,
+    /// The loops of the write side.
+    writers: Vigil,
+    /// The loops of the read side.
+    readers: Vigil,
     stopped: watch::Sender<bool>,
 }
 
@@ -58,18 +62,25 @@ impl Engine {
         let Parts { events, reads, runtime } = parts;
         let settings = Arc::new(settings);
         let (head, known_head) = watch::channel(events.head().await?);
-        let (lane, writer) = Lane::start(events.clone(), &settings, head);
-        let (streams, mut loops) = Streams::start(&events, &lane, &settings);
-        loops.push(writer);
+        let (writers, readers) = (Vigil::new(), Vigil::new());
+        let stopped = watch::Sender::new(false);
+        let lane = Lane::start(events.clone(), &settings, head, &writers);
+        let guest_stack_bytes = runtime.limits().stack_bytes;
+        let streams = Streams::start(&events, &lane, &settings, guest_stack_bytes, &writers)
+            .map_err(|error| Error::Unavailable { reason: format!("no thread: {error}"), retry_after_ms: 1_000 })?;
+        tokio::spawn(writers.watch("the sweep", sweep::run(events.clone(), settings.clone(), stopped.subscribe())));
         let queries = QueryBus::new(reads.clone(), settings.clone());
-        let surroundings =
-            Surroundings { events: events.clone(), reads: reads.clone(), settings: settings.clone(), head: known_head };
-        let lifecycle = Lifecycle::start(runtime, surroundings, queries.clone());
-        let shared = Shared {
-            commands: Mutex::new(Some(CommandBus::new(streams, events.clone(), settings))),
-            loops: Mutex::new(loops),
-            stopped: watch::Sender::new(false),
+        let surroundings = Surroundings {
+            events: events.clone(),
+            reads: reads.clone(),
+            settings: settings.clone(),
+            head: known_head,
+            vigil: readers.clone(),
+            stopped: stopped.subscribe(),
         };
+        let lifecycle = Lifecycle::start(runtime, surroundings, queries.clone());
+        let commands = Mutex::new(Some(CommandBus::new(streams, events.clone(), settings)));
+        let shared = Shared { commands, writers, readers, stopped };
         Ok(Self { lifecycle, queries, events, reads, shared: Arc::new(shared) })
     }
 
@@ -85,9 +96,11 @@ impl Engine {
     /// Says why nothing was recorded; or, if it is not known whether something was, that it is not.
     pub async fn dispatch(&self, catalogue: &Arc<Catalogue>, dispatch: Dispatch) -> Result<Receipt> {
         let commands = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match commands {
-            Some(commands) => commands.dispatch(catalogue, dispatch).await,
-            None => Err(stopping()),
+        let Some(commands) = commands else { return Err(stopping()) };
+        match commands.dispatch(catalogue, &dispatch).await {
+            // Between two versions of a plugin: the new one has recorded what the old one can't read.
+            Err(Error::Superseded { .. }) => commands.dispatch(&self.catalogue(), &dispatch).await,
+            done => done,
         }
     }
 
@@ -113,6 +126,21 @@ impl Engine {
     /// When the database can't be read.
     pub async fn select(&self, model: &Model, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
         self.queries.select(model, tenant, select).await
+    }
+
+    /// Rows that meet a selection for each of several values of a field, by one statement: limit and offset are those of
+    /// one value. Rows of one value are together, in the selection's order.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn select_each(
+        &self,
+        model: &Model,
+        tenant: &TenantId,
+        each: &Each,
+        select: &Select,
+    ) -> Result<Vec<Row>> {
+        self.queries.select_each(model, tenant, each, select).await
     }
 
     /// How many rows meet a filter, by one statement.
@@ -149,6 +177,10 @@ impl Engine {
     pub async fn health(&self) -> Health {
         let mut checks =
             vec![database("event log", self.events.ping()).await, database("read models", self.reads.ping()).await];
+        if let Some(name) = self.shared.writers.broken().or_else(|| self.shared.readers.broken()) {
+            let detail = format!("{name} broke: start the server again, and look into its log");
+            checks.push(Check { name: "loops".into(), ok: false, detail });
+        }
         let ready = checks.iter().all(|check| check.ok);
         let plugins: Vec<String> = self
             .catalogue()
@@ -160,8 +192,9 @@ impl Engine {
             checks.push(Check {
                 name: format!("projection {}", status.name),
                 ok: status.trouble.is_none(),
+                // What exactly the trouble is may be a guest's words or the database's, and is for the log alone.
                 detail: match status.trouble {
-                    Some(trouble) => trouble.to_string(),
+                    Some(_) => format!("stands at position {}; the server's log says why", status.position),
                     None => format!("at position {}", status.position),
                 },
             });
@@ -181,12 +214,7 @@ impl Engine {
         self.shared.stopped.send_replace(true);
         // The shards end when the last handle to them is gone, and the lane when the last shard is.
         drop(self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let loops = std::mem::take(&mut *self.shared.loops.lock().unwrap_or_else(PoisonError::into_inner));
-        for running in loops {
-            if let Err(error) = running.await {
-                tracing::error!(%error, "a loop broke");
-            }
-        }
+        self.shared.writers.ended().await;
         self.lifecycle.stop().await;
         self.events.close().await;
         self.reads.close().await;
@@ -197,7 +225,10 @@ async fn database(name: &str, ping: impl Future<Output = yado_store::Result<()>>
     let answer = tokio::time::timeout(Duration::from_millis(PING_MS), ping).await;
     let trouble = match answer {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.to_string()),
+        Ok(Err(error)) => {
+            tracing::error!(name, %error, "a database is not reachable");
+            Some("not reachable; the server's log says why".to_owned())
+        }
         Err(_) => Some(format!("no answer within {PING_MS} ms")),
     };
     Check { name: name.to_owned(), ok: trouble.is_none(), detail: trouble.unwrap_or_else(|| "reachable".into()) }

@@ -58,6 +58,16 @@ pub enum Error {
         /// In which function.
         function: String,
     },
+    /// The log holds an event that is newer than the code: another version of the plugin runs by now, or has run.
+    #[error("the plugin {plugin} can't read {event} at position {position}, which a newer version of it has recorded")]
+    Superseded {
+        /// Which plugin.
+        plugin: String,
+        /// Which event.
+        event: String,
+        /// Where it stands in the log.
+        position: Position,
+    },
     /// It took longer than allowed.
     #[error(
         "{what} took longer than {limit_ms} ms; it may still be recorded: repeat it with the same idempotency key to find out"
@@ -116,7 +126,7 @@ impl Error {
             Self::Rejected(_) => Code::Rejected,
             Self::Conflict { .. } => Code::Conflict,
             Self::NotFound { .. } => Code::NotFound,
-            Self::PluginFault { .. } => Code::PluginFault,
+            Self::PluginFault { .. } | Self::Superseded { .. } => Code::PluginFault,
             Self::Timeout { .. } => Code::Timeout,
             Self::Unavailable { .. } => Code::Unavailable,
             Self::Lagging { .. } => Code::Lagging,
@@ -150,6 +160,7 @@ impl Error {
             Self::NotFound { .. }
             | Self::Unknown { .. }
             | Self::PluginFault { .. }
+            | Self::Superseded { .. }
             | Self::Timeout { .. }
             | Self::IdempotencyKeyReused { .. } => Vec::new(),
         }

@@ -6,17 +6,20 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use notify::Watcher;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use yado_model::Digest;
 
 use crate::{Deployment, Engine, Refusal};
 
 /// How long the folder must be quiet before it is read: whoever copies a file writes it in pieces.
 const QUIET_MS: u64 = 100;
+
+/// How long to wait before trying again what the host could not do.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Files that are read from the folder. One more is refused.
 const MOST_FILES: usize = 256;
@@ -26,8 +29,18 @@ const MOST_FILES: usize = 256;
 pub struct Folder {
     engine: Engine,
     path: Arc<Path>,
-    /// What each file held when it was last looked at, so that a refused file is refused once.
-    seen: Arc<Mutex<HashMap<PathBuf, Digest>>>,
+    /// What each file held when it was last deployed, and what came of it. Whoever holds it has the folder alone: what is
+    /// read, what is deployed and what is written must not mix.
+    seen: Arc<Mutex<HashMap<PathBuf, Seen>>>,
+}
+
+/// What is known of a file.
+struct Seen {
+    digest: Digest,
+    /// Why it does not run, if it does not.
+    refused: Option<String>,
+    /// Whether it may be taken without a change to any file.
+    passing: bool,
 }
 
 /// The folder can't be used.
@@ -84,6 +97,8 @@ impl Folder {
                 tokio::select! {
                     () = &mut stopped => return,
                     news = received.recv() => if news.is_none() { return },
+                    // The host could not deploy something, and may be able to by now.
+                    () = tokio::time::sleep(AGAIN), if folder.has_hope().await => continue,
                 }
                 let quiet = Duration::from_millis(QUIET_MS);
                 while tokio::time::timeout(quiet, received.recv()).await.is_ok_and(|news| news.is_some()) {}
@@ -97,10 +112,11 @@ impl Folder {
     /// When the plugin is refused; nothing has changed then. Also when it can't be written: then it runs, and the text
     /// says that it will not after a restart.
     pub async fn install(&self, component: Vec<u8>) -> Result<Deployment, Refusal> {
+        let mut seen = self.seen.lock().await;
         let digest = Digest::of(&component);
         let deployment = self.engine.deploy(component.clone()).await?;
         let target = self.path.join(format!("{}.wasm", deployment.plugin));
-        self.note(&target, digest);
+        seen.insert(target.clone(), Seen { digest, refused: None, passing: false });
         let (folder, to) = (self.path.clone(), target.clone());
         let written = tokio::task::spawn_blocking(move || put(&folder, &to, &component)).await;
         written.map_err(std::io::Error::other).flatten().map_err(|error| {
@@ -110,37 +126,43 @@ impl Folder {
         Ok(deployment)
     }
 
-    /// Reads the folder, and deploys what has changed.
+    /// Reads the folder, and deploys what has changed. What was refused before is tried again along with it, because it
+    /// may have lacked just what has come.
     async fn look(&self) -> Result<(), FolderError> {
+        let mut seen = self.seen.lock().await;
         let path = self.path.clone();
         let files = tokio::task::spawn_blocking(move || read(&path))
             .await
             .map_err(std::io::Error::other)
             .flatten()
             .map_err(|error| self.failed("read", error))?;
-        let mut names = Vec::new();
-        let mut components = Vec::new();
-        for (file, bytes) in files {
-            if self.note(&file, Digest::of(&bytes)) {
-                names.push(file);
-                components.push(bytes);
-            }
-        }
-        if components.is_empty() {
+        let files: Vec<_> = files.into_iter().map(|(file, bytes)| (Digest::of(&bytes), file, bytes)).collect();
+        let news = files.iter().any(|(digest, file, _)| seen.get(file).is_none_or(|known| known.digest != *digest));
+        let due = |digest: Digest, file: &PathBuf| {
+            seen.get(file)
+                .is_none_or(|known| known.digest != digest || known.passing || (news && known.refused.is_some()))
+        };
+        let due: Vec<_> = files.into_iter().filter(|(digest, file, _)| due(*digest, file)).collect();
+        if due.is_empty() {
             return Ok(());
         }
-        for (file, answer) in names.iter().zip(self.engine.deploy_all(components).await) {
-            if let Err(refusal) = answer {
-                tracing::error!(file = %file.display(), reason = %refusal, "a plugin was refused; what ran before goes on");
+        let (files, components): (Vec<_>, Vec<_>) =
+            due.into_iter().map(|(digest, file, bytes)| ((digest, file), bytes)).unzip();
+        for ((digest, file), answer) in files.into_iter().zip(self.engine.deploy_all(components).await) {
+            let passing = matches!(answer, Err(Refusal::Unavailable(_)));
+            let refused = answer.err().map(|refusal| refusal.to_string());
+            let known = seen.get(&file).filter(|known| known.digest == digest).and_then(|known| known.refused.as_ref());
+            if let Some(reason) = refused.as_ref().filter(|reason| known != Some(reason)) {
+                tracing::error!(file = %file.display(), reason, "a plugin was refused; what ran before goes on");
             }
+            seen.insert(file, Seen { digest, refused, passing });
         }
         Ok(())
     }
 
-    /// Remembers what a file holds. Returns whether that is news.
-    fn note(&self, file: &Path, digest: Digest) -> bool {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.insert(file.to_owned(), digest) != Some(digest)
+    /// Whether something was refused for a reason that may pass by itself.
+    async fn has_hope(&self) -> bool {
+        self.seen.lock().await.values().any(|known| known.passing)
     }
 
     fn failed(&self, what: &'static str, source: std::io::Error) -> FolderError {

@@ -14,6 +14,13 @@ use yado_model::Position;
 use yado_store::{Append, Appended, EventStore, Result as Stored};
 
 use crate::Settings;
+use crate::vigil::Vigil;
+
+/// How long a transaction may take before it is given up. The database has limits of its own, and may have gone without
+/// a word.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(35);
+/// The pauses between attempts at a transaction that fails in passing grow from the first of these to the second.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// Appends that depend on each other: all of them belong to one stream, and each expects what the one before it leaves.
 struct Group {
@@ -33,7 +40,8 @@ impl Lane {
         store: Arc<dyn EventStore>,
         settings: &Settings,
         head: watch::Sender<Position>,
-    ) -> (Self, tokio::task::JoinHandle<()>) {
+        vigil: &Vigil,
+    ) -> Self {
         let (groups, received) = mpsc::channel(settings.lane_queue);
         let writer = Writer {
             store,
@@ -42,7 +50,8 @@ impl Lane {
             bytes: settings.lane_bytes,
             attempts: settings.lane_attempts.max(1),
         };
-        (Self { groups }, tokio::spawn(writer.run(received)))
+        tokio::spawn(vigil.watch("the lane", writer.run(received)));
+        Self { groups }
     }
 
     /// Records a group. Waits for room in the lane, and then until the group is durable or has lost.
@@ -96,7 +105,7 @@ impl Writer {
         let sizes: Vec<usize> = batch.iter().map(|group| group.appends.len()).collect();
         let (appends, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|group| (group.appends, group.reply)).unzip();
         let appends: Vec<Append> = appends.into_iter().flatten().collect();
-        match self.record(&appends).await {
+        match self.record(&appends, false).await {
             Ok(outcomes) => {
                 self.tell(&outcomes);
                 let mut outcomes = outcomes.into_iter();
@@ -114,7 +123,7 @@ impl Writer {
                 let mut appends = appends.into_iter();
                 for (size, reply) in sizes.into_iter().zip(replies) {
                     let group: Vec<Append> = appends.by_ref().take(size).collect();
-                    let outcomes = self.record(&group).await;
+                    let outcomes = self.record(&group, true).await;
                     if let Ok(outcomes) = &outcomes {
                         self.tell(outcomes);
                     }
@@ -137,13 +146,17 @@ impl Writer {
 
     /// Records a batch, and repeats the attempt when the database fails in passing. A connection that breaks during a
     /// commit leaves open whether the events are recorded; the repetition finds out, because an append that was
-    /// recorded then meets its own events.
-    async fn record(&self, appends: &[Append]) -> Stored<Vec<Appended>> {
-        let mut pause = Duration::from_millis(50);
+    /// recorded then meets its own events. `again` says that there has been an attempt before.
+    async fn record(&self, appends: &[Append], mut again: bool) -> Stored<Vec<Appended>> {
+        let (mut pause, longest) = PAUSES;
         for attempt in 1.. {
-            match self.store.append(appends).await {
+            let recorded = match tokio::time::timeout(TRANSACTION_LIMIT, self.store.append(appends)).await {
+                Ok(recorded) => recorded,
+                Err(_) => Err(yado_store::Error::Unavailable(format!("no answer within {TRANSACTION_LIMIT:?}"))),
+            };
+            match recorded {
                 Ok(mut outcomes) => {
-                    if attempt > 1 {
+                    if again {
                         for (append, outcome) in appends.iter().zip(&mut outcomes) {
                             self.recognise(append, outcome).await?;
                         }
@@ -153,7 +166,8 @@ impl Writer {
                 Err(error) if error.is_transient() && attempt < self.attempts => {
                     tracing::warn!(%error, attempt, "a transaction failed; it is tried again");
                     tokio::time::sleep(pause).await;
-                    pause *= 4;
+                    pause = (pause * 4).min(longest);
+                    again = true;
                 }
                 Err(error) => return Err(error),
             }
@@ -161,11 +175,17 @@ impl Writer {
         unreachable!("the loop only ends by returning")
     }
 
-    /// Turns the conflict of an append with itself into what it is: a success whose news got lost.
+    /// Turns the defeat of an append by itself into what it is: a success whose news got lost. It shows as a conflict,
+    /// or, where it has an idempotency key, as a repetition.
     async fn recognise(&self, append: &Append, outcome: &mut Appended) -> Stored<()> {
-        let Appended::Conflict { actual } = *outcome else { return Ok(()) };
         let count = append.events.len() as u64;
-        if actual < append.expected.plus(count) {
+        let after = append.expected.plus(count);
+        let suspicious = match outcome {
+            Appended::Conflict { actual } => *actual >= after,
+            Appended::Repeated(answer) => answer.stream == append.stream && answer.revision == after,
+            Appended::Recorded { .. } | Appended::Taken { .. } => false,
+        };
+        if !suspicious {
             return Ok(());
         }
         let limit = u32::try_from(count).unwrap_or(u32::MAX);

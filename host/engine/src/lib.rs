@@ -20,6 +20,8 @@ mod request;
 mod settings;
 mod stream;
 mod surface;
+mod sweep;
+mod vigil;
 
 pub use catalogue::{AggregateType, Catalogue, Clash, CommandType, Deployed, Model, ProjectionType};
 pub use engine::{Engine, Parts};
@@ -30,4 +32,4 @@ pub use lifecycle::{Deployment, Refusal};
 pub use request::{Dispatch, DispatchOptions, Receipt};
 pub use settings::Settings;
 pub use surface::Surface;
-pub use yado_store::{Filter, Op, Order, Row, Select};
+pub use yado_store::{Each, Filter, Op, Order, Row, Select};

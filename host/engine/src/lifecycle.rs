@@ -65,7 +65,7 @@ pub enum Refusal {
 enum Order {
     Deploy(Vec<Vec<u8>>, oneshot::Sender<Vec<Result<Deployment, Refusal>>>),
     Surface(Arc<dyn Surface>, oneshot::Sender<Result<(), String>>),
-    Retire(Arc<ProjectionType>, Running),
+    Retire(Arc<str>, u64),
     Stop(oneshot::Sender<()>),
 }
 
@@ -90,6 +90,18 @@ struct Owner {
     live: Arc<ArcSwap<Catalogue>>,
     running: Projections,
     surfaces: Vec<Arc<dyn Surface>>,
+    /// Projections that have been replaced, and run on for requests that began before.
+    retiring: HashMap<Arc<str>, Retiring>,
+    /// How many there have been.
+    retirements: u64,
+}
+
+/// A projection on its way out.
+struct Retiring {
+    projection: Arc<ProjectionType>,
+    running: Running,
+    /// Which retirement it is: it may come back, and be replaced again.
+    number: u64,
 }
 
 impl Lifecycle {
@@ -106,6 +118,8 @@ impl Lifecycle {
             live: live.clone(),
             running: running.clone(),
             surfaces: Vec::new(),
+            retiring: HashMap::new(),
+            retirements: 0,
         };
         tokio::spawn(owner.run(received));
         Self { orders, live, running }
@@ -164,7 +178,7 @@ impl Owner {
                         self.surfaces.push(surface);
                     }));
                 }
-                Order::Retire(projection, running) => self.retired(&projection, running).await,
+                Order::Retire(key, number) => self.retired(&key, number).await,
                 Order::Stop(reply) => {
                     self.stop_projections().await;
                     let _ = reply.send(());
@@ -175,9 +189,10 @@ impl Owner {
         self.stop_projections().await;
     }
 
-    async fn stop_projections(&self) {
+    async fn stop_projections(&mut self) {
         let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
-        for running in running.into_values() {
+        let retiring = self.retiring.drain().map(|(_, retiring)| retiring.running);
+        for running in running.into_values().chain(retiring) {
             running.stop().await;
         }
     }

@@ -16,8 +16,9 @@ use yado_store::{EventStore, ReadStore};
 
 use crate::Settings;
 use crate::catalogue::{Catalogue, ProjectionType};
+use crate::vigil::Vigil;
 
-pub(crate) use status::Status;
+pub(crate) use status::{Status, Trouble};
 
 /// What a projection's loop works with.
 #[derive(Clone)]
@@ -27,6 +28,9 @@ pub(crate) struct Surroundings {
     pub(crate) settings: Arc<Settings>,
     /// The position of the last event, as far as this process knows.
     pub(crate) head: watch::Receiver<Position>,
+    pub(crate) vigil: Vigil,
+    /// Whether the engine is going down.
+    pub(crate) stopped: watch::Receiver<bool>,
 }
 
 /// A running projection.
@@ -50,7 +54,8 @@ impl Running {
         let name = definition.projection.manifest.name.to_string();
         let (definition, watched) = watch::channel(definition);
         let (report, status) = watch::channel(Status::begin(name));
-        let task = tokio::spawn(runner::Runner::new(watched, surroundings, report).run());
+        let vigil = surroundings.vigil.clone();
+        let task = tokio::spawn(vigil.watch("a projection", runner::Runner::new(watched, surroundings, report).run()));
         Self { definition, status, task }
     }
 
@@ -67,8 +72,7 @@ impl Running {
     /// Ends the loop after the step that it is at.
     pub(crate) async fn stop(self) {
         drop(self.definition);
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "a projection's loop broke");
-        }
+        // A loop that broke has been noticed already.
+        let _ = self.task.await;
     }
 }

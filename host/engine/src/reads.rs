@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use yado_model::{Position, TenantId};
 use yado_runtime::{Comparison, Condition, Selection};
-use yado_store::{Filter, Op, Order, ReadStore, Row, Select, Table};
+use yado_store::{Each, Filter, Op, Order, ReadStore, Row, Select, Table};
 
 use crate::catalogue::Model;
 use crate::projection::Status;
@@ -65,6 +65,16 @@ impl QueryBus {
         Ok(self.store.select(&model.table, tenant, select).await?)
     }
 
+    pub(crate) async fn select_each(
+        &self,
+        model: &Model,
+        tenant: &TenantId,
+        each: &Each,
+        select: &Select,
+    ) -> Result<Vec<Row>> {
+        Ok(self.store.select_each(&model.table, tenant, each, select).await?)
+    }
+
     pub(crate) async fn count(&self, model: &Model, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
         Ok(self.store.count(&model.table, tenant, filter).await?)
     }
@@ -72,28 +82,36 @@ impl QueryBus {
 
 /// A guest's selection as the store understands it; or what is wrong with it.
 pub(crate) fn select(table: &Table, selection: Selection) -> Result<Select, String> {
-    let known = |field: &str| match table.column(field) {
-        Some(_) => Ok(()),
-        None => Err(format!("there is no field {field:?}")),
-    };
-    let conditions = selection.conditions.into_iter().map(|condition| {
-        known(&condition.field)?;
-        filter(condition)
-    });
-    let conditions = conditions.collect::<Result<Vec<_>, String>>()?;
     let order = selection.ordering.into_iter().map(|ordering| {
-        known(&ordering.field)?;
+        known(table, &ordering.field)?;
         Ok(Order { field: ordering.field, descending: ordering.descending })
     });
     Ok(Select {
-        filter: (!conditions.is_empty()).then_some(Filter::All(conditions)),
+        filter: filter(table, selection.conditions)?,
         order: order.collect::<Result<_, String>>()?,
         limit: selection.limit.min(MOST_ROWS),
         offset: selection.offset,
     })
 }
 
-fn filter(condition: Condition) -> Result<Filter, String> {
+/// A guest's conditions as the store understands them; or what is wrong with them. No conditions are no filter.
+pub(crate) fn filter(table: &Table, conditions: Vec<Condition>) -> Result<Option<Filter>, String> {
+    let compared = conditions.into_iter().map(|condition| {
+        known(table, &condition.field)?;
+        compare(condition)
+    });
+    let compared = compared.collect::<Result<Vec<_>, String>>()?;
+    Ok((!compared.is_empty()).then_some(Filter::All(compared)))
+}
+
+fn known(table: &Table, field: &str) -> Result<(), String> {
+    match table.column(field) {
+        Some(_) => Ok(()),
+        None => Err(format!("there is no field {field:?}")),
+    }
+}
+
+fn compare(condition: Condition) -> Result<Filter, String> {
     let Condition { field, comparison, value } = condition;
     let value: Value =
         serde_json::from_str(&value).map_err(|error| format!("the value for {field} is not JSON: {error}"))?;
@@ -135,8 +153,28 @@ pub(crate) fn sum(value: Option<&Value>, amount: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use yado_model::Name;
+    use yado_store::{Column, Kind};
 
     use super::*;
+
+    #[test]
+    fn a_guests_conditions_are_held_against_the_table() {
+        let name = |text: &str| Name::parse(text).unwrap();
+        let column = |text: &str| Column { name: name(text), kind: Kind::Text, nullable: true };
+        let columns = vec![column("id"), column("label")];
+        let table = Table { name: "rm_ticket".into(), columns, key: name("id"), indexes: Vec::new() };
+        let is = |field: &str, value: &str| Condition {
+            field: field.into(),
+            comparison: Comparison::Equal,
+            value: value.into(),
+        };
+        assert_eq!(filter(&table, Vec::new()), Ok(None));
+        let no_label = Filter::All(vec![Filter::Null { field: "label".into() }]);
+        assert_eq!(filter(&table, vec![is("label", "null")]), Ok(Some(no_label)));
+        assert_eq!(filter(&table, vec![is("weight", "1")]), Err("there is no field \"weight\"".into()));
+        assert!(filter(&table, vec![is("label", "pen")]).unwrap_err().starts_with("the value for label is not JSON"));
+    }
 
     #[test]
     fn sums_keep_the_form_of_the_number() {

@@ -25,6 +25,10 @@ pub struct Settings {
     pub payload_bytes: usize,
     /// References that one command may have.
     pub references: usize,
+    /// Events between two snapshots of a stream.
+    pub snapshot_events: u64,
+    /// How long an answer is kept for repetitions of its request.
+    pub answers_kept_ms: u64,
     /// How often a command is decided anew because another process was faster.
     pub conflict_retries: u32,
     /// How long a command may take.
@@ -51,10 +55,12 @@ impl Default for Settings {
             lane_queue: 1_024,
             lane_events: 2_000,
             lane_bytes: 8 * 1024 * 1024,
-            lane_attempts: 4,
+            lane_attempts: 6,
             decision_events: 1_000,
             payload_bytes: 1024 * 1024,
             references: 200,
+            snapshot_events: 1_000,
+            answers_kept_ms: 24 * 60 * 60 * 1_000,
             conflict_retries: 5,
             command_ms: 10_000,
             caught_up_ms: 5_000,

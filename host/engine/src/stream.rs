@@ -13,20 +13,26 @@ mod decide;
 mod load;
 mod resident;
 mod shard;
+mod snapshot;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use yado_model::{Command, CommandMeta, Revision, StreamId, TenantId};
 use yado_store::{EventStore, Idempotency};
 
 use crate::catalogue::AggregateType;
 use crate::lane::Lane;
+use crate::vigil::Vigil;
 use crate::{Error, Receipt, Result, Settings};
 
 pub(crate) use load::upcast;
+use snapshot::Snapshots;
+
+/// The host's own part of the stack of a shard's thread, beneath that of the guest.
+const HOST_STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// A stream of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -68,19 +74,33 @@ pub(crate) struct Streams {
 
 impl Streams {
     /// Starts the shards. They end when all handles are gone and all commands are answered.
+    ///
+    /// Each has a thread of its own. A guest may compute for as long as its deadline allows, and then again for the next
+    /// command; the threads that serve everything else must not wait for it.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
     pub(crate) fn start(
         store: &Arc<dyn EventStore>,
         lane: &Lane,
         settings: &Arc<Settings>,
-    ) -> (Self, Vec<JoinHandle<()>>) {
-        let (shards, loops) = (0..settings.shards.max(1))
-            .map(|_| {
-                let (messages, received) = mpsc::channel(settings.shard_queue);
-                let shard = shard::Shard::new(store.clone(), lane.clone(), settings.clone());
-                (messages, tokio::spawn(shard.run(received)))
-            })
-            .unzip::<_, _, Vec<_>, Vec<_>>();
-        (Self { shards: shards.into() }, loops)
+        guest_stack_bytes: usize,
+        vigil: &Vigil,
+    ) -> std::io::Result<Self> {
+        let snapshots = Snapshots::start(store.clone(), settings.snapshot_events, vigil);
+        let mut shards = Vec::new();
+        for number in 0..settings.shards.max(1) {
+            let (messages, received) = mpsc::channel(settings.shard_queue);
+            let shard = shard::Shard::new(store.clone(), lane.clone(), snapshots.clone(), settings.clone());
+            let watched = vigil.watch("a shard", shard.run(received));
+            let runtime = Handle::current();
+            std::thread::Builder::new()
+                .name(format!("yado-shard-{number}"))
+                .stack_size(guest_stack_bytes + HOST_STACK_BYTES)
+                .spawn(move || runtime.block_on(watched))?;
+            shards.push(messages);
+        }
+        Ok(Self { shards: shards.into() })
     }
 
     /// Hands a command to its shard. A shard whose queue is full refuses it at once.

@@ -62,7 +62,14 @@ pub(crate) enum Scalar {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Enum {
     pub(crate) description: String,
-    pub(crate) values: Vec<String>,
+    pub(crate) values: Vec<EnumValue>,
+}
+
+/// One of the names.
+#[derive(Debug, PartialEq)]
+pub(crate) struct EnumValue {
+    pub(crate) name: String,
+    pub(crate) description: String,
 }
 
 /// What can be selected.
@@ -157,6 +164,24 @@ impl Field {
     }
 }
 
+impl Enum {
+    /// Whether it has a value of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.values.iter().any(|value| value.name == name)
+    }
+
+    /// The names, for people.
+    pub(crate) fn names(&self) -> String {
+        self.values.iter().map(|value| value.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl EnumValue {
+    pub(crate) fn new(name: &str, description: &str) -> Self {
+        Self { name: name.to_owned(), description: description.to_owned() }
+    }
+}
+
 impl Argument {
     fn new(name: &str, description: &str, ty: TypeRef) -> Self {
         Self { name: name.to_owned(), description: description.to_owned(), ty, default: None }
@@ -192,15 +217,33 @@ impl Scalar {
         }
     }
 
+    /// It in the words of a refusal: "must be …".
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::String => "a String",
+            Self::Id => "an ID: a string, or a whole number",
+            Self::Int => "an Int: a whole number of 32 bits",
+            Self::BigInt => "a BigInt: a whole number of 64 bits",
+            Self::Float => "a Float",
+            Self::Decimal => "a Decimal: a number, or a string with one",
+            Self::Boolean => "a Boolean",
+            Self::DateTime => "a DateTime: a string such as 2026-01-31T09:30:00Z",
+            Self::Json => "JSON",
+        }
+    }
+
     /// What it is, for the scalars that GraphQL itself does not have.
     pub(crate) const fn description(self) -> Option<&'static str> {
         match self {
-            Self::BigInt => {
-                Some("A whole number of 64 bits. It is given as a number or as a string, and answered as a number.")
-            }
+            Self::BigInt => Some(
+                "A whole number of 64 bits. It is given as a number or as a string, and answered as a number with all of its \
+                 digits. JavaScript's JSON.parse keeps 15 of them: where there may be more, read answers with a lossless \
+                 JSON parser.",
+            ),
             Self::Decimal => Some(
                 "An exact decimal number of at most 28 digits. It is given as a number or as a string, and answered as a \
-                 number with all of its digits; no digit is lost on the way.",
+                 number with all of its digits. JavaScript's JSON.parse keeps 15 of them: where there may be more, read \
+                 answers with a lossless JSON parser.",
             ),
             Self::DateTime => Some("A point in time: RFC 3339 with an offset, answered in UTC to the microsecond."),
             Self::Json => Some("Any JSON value."),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use yado_engine::{Catalogue, Dispatch, Engine, Error, Model, Receipt, Result, Row, Select};
+use yado_engine::{Catalogue, Dispatch, Each, Engine, Error, Model, Receipt, Result, Row, Select};
 use yado_model::{Name, Position, TenantId};
 
 /// What running a request takes from the engine. Read models go by their names.
@@ -23,6 +23,9 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Rows by a selection, in its order: one statement.
     async fn select(&self, model: &Name, tenant: &TenantId, select: &Select) -> Result<Vec<Row>>;
+
+    /// A page of rows for each of several values of a field: one statement.
+    async fn select_each(&self, model: &Name, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>>;
 }
 
 /// An engine, and a catalogue of it.
@@ -53,5 +56,9 @@ impl Backend for Deployment {
 
     async fn select(&self, model: &Name, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
         self.engine.select(self.model(model)?, tenant, select).await
+    }
+
+    async fn select_each(&self, model: &Name, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
+        self.engine.select_each(self.model(model)?, tenant, each, select).await
     }
 }

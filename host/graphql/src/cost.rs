@@ -95,7 +95,7 @@ struct Scale<'a> {
 
 impl<'a> Scale<'a> {
     fn operation(&mut self, operation: &'a Positioned<OperationDefinition>) -> Result<Weight, Error> {
-        let root = if crate::document::is_mutation(operation) { MUTATION } else { QUERY };
+        let root = if crate::document::is_mutation(&operation.node) { MUTATION } else { QUERY };
         self.directives += operation.node.directives.len() as u64;
         let weight = self.set(&operation.node.selection_set.node, Some(root), 0)?;
         Error::within("levels of selections", weight.levels.into(), self.limits.nesting_max.into())?;

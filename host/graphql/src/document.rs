@@ -57,8 +57,8 @@ fn unknown(name: &str) -> Error {
 }
 
 /// Whether an operation changes something.
-pub(crate) fn is_mutation(operation: &Positioned<OperationDefinition>) -> bool {
-    operation.node.ty == OperationType::Mutation
+pub(crate) fn is_mutation(operation: &OperationDefinition) -> bool {
+    operation.ty == OperationType::Mutation
 }
 
 /// How deeply brackets are nested, outside of strings and comments.

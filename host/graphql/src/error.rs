@@ -4,10 +4,15 @@
 //! Codes are those of [`Code`], on this surface as on every other.
 
 use async_graphql::{ErrorExtensionValues, PathSegment, Pos, ServerError, Value};
+use serde_json::json;
 use yado_engine as engine;
+use yado_model::schema::Problem;
 use yado_model::{Code, Position};
 
 use crate::values;
+
+/// How the problem of a field begins that an input does not have.
+pub(crate) const UNKNOWN_FIELD: &str = "unknown field";
 
 /// Why a request, or a field of it, has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -18,6 +23,14 @@ pub(crate) enum Error {
     /// The request is not GraphQL, or does not fit the schema.
     #[error("{0}")]
     Input(String),
+    /// A field's arguments are not what they should be.
+    #[error("{}", arguments(field, problems))]
+    Arguments {
+        /// The field.
+        field: String,
+        /// Each argument, or field of an input, at fault.
+        problems: Vec<Problem>,
+    },
     /// The request asks for too much.
     #[error("the document has {actual} {what}, and at most {limit} are allowed: ask for less at a time")]
     TooComplex {
@@ -34,6 +47,21 @@ pub(crate) enum Error {
          repeating it with the same idempotency key tells"
     )]
     Timeout {
+        /// What is allowed.
+        limit_ms: u64,
+    },
+    /// The fields before it took all of the request's time.
+    #[error(
+        "the fields before this one took all of the request's {limit_ms} ms, so it was not begun: send it in a request of \
+         its own"
+    )]
+    NotBegun {
+        /// What is allowed.
+        limit_ms: u64,
+    },
+    /// The body did not come.
+    #[error("the body did not arrive within {limit_ms} ms, and nothing was begun: send it again, all of it at once")]
+    Stalled {
         /// What is allowed.
         limit_ms: u64,
     },
@@ -75,9 +103,9 @@ impl Error {
     pub(crate) const fn code(&self) -> Code {
         match self {
             Self::Engine(error) => error.code(),
-            Self::Input(_) => Code::BadUserInput,
+            Self::Input(_) | Self::Arguments { .. } => Code::BadUserInput,
             Self::TooComplex { .. } => Code::TooComplex,
-            Self::Timeout { .. } => Code::Timeout,
+            Self::Timeout { .. } | Self::NotBegun { .. } | Self::Stalled { .. } => Code::Timeout,
             Self::Gone { .. } => Code::NotFound,
             Self::BadRow { .. } => Code::PluginFault,
         }
@@ -90,7 +118,17 @@ impl Error {
             }
             Self::TooComplex { actual, limit, .. } => vec![("actual", (*actual).into()), ("limit", (*limit).into())],
             Self::Gone { position, .. } => vec![("position", position.get().into())],
-            Self::Input(_) | Self::Timeout { .. } | Self::BadRow { .. } => Vec::new(),
+            Self::Arguments { problems, .. } => {
+                let field = |problem: &Problem| {
+                    values::from_json(&json!({ "path": problem.path.join("."), "message": problem.message }))
+                };
+                vec![("fields", problems.iter().map(field).collect())]
+            }
+            Self::Input(_)
+            | Self::Timeout { .. }
+            | Self::NotBegun { .. }
+            | Self::Stalled { .. }
+            | Self::BadRow { .. } => Vec::new(),
         }
     }
 
@@ -109,6 +147,16 @@ impl Error {
     pub(crate) fn whole(&self) -> ServerError {
         self.at(None, Vec::new())
     }
+}
+
+/// All problems in one line, in the form in which the engine tells those that it finds.
+fn arguments(field: &str, problems: &[Problem]) -> String {
+    let told = |Problem { path, message }: &Problem| match path.join(".").as_str() {
+        "" => message.clone(),
+        path if message.starts_with(UNKNOWN_FIELD) => format!("{UNKNOWN_FIELD} {path}"),
+        path => format!("{path} {message}"),
+    };
+    format!("{field}: {}", problems.iter().map(told).collect::<Vec<_>>().join("; "))
 }
 
 /// What async-graphql finds wrong with a document.

@@ -3,14 +3,18 @@
 //! All objects of a level are resolved together: a field is asked once for all of them, so a relation costs one statement
 //! however many rows there are, by construction and not by waiting for others to join in. Everything else is as the
 //! GraphQL specification has it: fields of the same name are merged, the answer has the order of the document, what fails
-//! is null and takes along what can't be null, and mutations run one after another.
+//! is null and takes along what can't be null, and mutations run one after another. A mutation that fails keeps none of the
+//! others from running, and takes nothing from their answers: what is recorded is told.
 //!
 //! async-graphql has an executor for dynamic schemas. In version 7.2 it runs a mutation twice that is selected twice,
 //! leaves fields that fail out of the answer, and answers in the order in which fields are done.
 
+mod given;
 mod path;
 mod resolve;
 mod tree;
+
+pub(crate) use given::wrong;
 
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +25,7 @@ use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, Sele
 use async_graphql::{Name, Positioned, ServerError, Value};
 use futures::future::{BoxFuture, FutureExt, join_all};
 use serde_json::{Map, Value as Json};
+use tokio::time::{Instant, timeout_at};
 
 use crate::api::{Api, MUTATION, QUERY, Type};
 use crate::backend::Backend;
@@ -43,7 +48,11 @@ pub(crate) struct Execution<'a> {
     pub(crate) variables: &'a Variables,
     /// The answers of `__schema` and `__type`, by the names under which they were asked for.
     pub(crate) introspection: Value,
+    /// When the request's time is over.
+    pub(crate) deadline: Instant,
     pub(crate) errors: Mutex<Vec<ServerError>>,
+    /// Where commands were recorded, by the names under which they were asked for.
+    pub(crate) receipts: Mutex<IndexMap<Name, Value>>,
 }
 
 /// A value that could not be had; why has been recorded.
@@ -67,13 +76,14 @@ struct Item<'p> {
 impl<'a> Execution<'a> {
     /// Runs an operation.
     pub(crate) async fn run(self, operation: &'a Positioned<OperationDefinition>) -> Response {
-        let mutation = document::is_mutation(operation);
+        let mutation = document::is_mutation(&operation.node);
         let root = if mutation { MUTATION } else { QUERY };
         let parent = Parent { fields: Cow::Owned(Map::new()), path: Path::root() };
         let set = &operation.node.selection_set.node;
         let completed = self.objects(root, vec![parent], vec![set]).await;
         let data = completed.into_iter().next().and_then(Result::ok).unwrap_or_default();
         Response::new(data, self.errors.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .with_receipts(self.receipts.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The fields of several objects of one type.
@@ -89,13 +99,7 @@ impl<'a> Execution<'a> {
             if ty == MUTATION {
                 let several = selected.len() > 1;
                 for one in &selected {
-                    let column = self.column(ty, &parents, one, several).await;
-                    // Its answer is lost anyway: what comes after a change that has failed is not begun.
-                    let failed = column.iter().any(Result::is_err);
-                    columns.push(column);
-                    if failed {
-                        return vec![Err(Failed); parents.len()];
-                    }
+                    columns.push(self.change(&parents, one, several).await);
                 }
             } else {
                 columns = join_all(selected.iter().map(|one| self.column(ty, &parents, one, false))).await;
@@ -114,6 +118,22 @@ impl<'a> Execution<'a> {
             parents.iter().map(one).collect()
         }
         .boxed()
+    }
+
+    /// One field of a mutation, within what is left of the request's time. Each is held to it by itself, so that those that
+    /// are done have their answers.
+    async fn change(&self, parents: &[Parent<'_>], one: &Selected<'_>, several: bool) -> Vec<Completed> {
+        let limit_ms = self.limits.timeout_ms;
+        let error = if Instant::now() >= self.deadline {
+            Error::NotBegun { limit_ms }
+        } else {
+            match timeout_at(self.deadline, self.column(MUTATION, parents, one, several)).await {
+                Ok(column) => return column,
+                Err(_) => Error::Timeout { limit_ms },
+            }
+        };
+        parents.iter().for_each(|parent| self.record(&error, one, &parent.path.field(one.key.clone())));
+        vec![Ok(Value::Null); parents.len()]
     }
 
     /// One field of several objects.

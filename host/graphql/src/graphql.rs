@@ -8,6 +8,7 @@ use async_graphql::dynamic::Schema;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{ServerError, Value};
 use serde_json::{Value as Json, json};
+use tokio::time::{Instant, timeout_at};
 use yado_engine::{Catalogue, Engine, Surface};
 
 use crate::api::{self, Api, Source};
@@ -16,7 +17,7 @@ use crate::error::{self, Error};
 use crate::execute::Execution;
 use crate::input::Variables;
 use crate::request::{Request, Response};
-use crate::{Limits, cost, document, registry};
+use crate::{Limits, cost, document, execute, registry};
 
 /// GraphQL over an engine. Cheap to clone.
 #[derive(Clone)]
@@ -115,19 +116,17 @@ impl GraphQl {
 
     /// Runs a request. Whatever goes wrong is in the answer.
     pub async fn execute(&self, request: Request) -> Response {
-        let limit_ms = self.0.limits.timeout_ms;
         // The future is large, and callers keep it in theirs.
-        let answer = Box::pin(self.answer(request));
-        match tokio::time::timeout(Duration::from_millis(limit_ms), answer).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(errors)) => Response::refused(errors),
-            Err(_) => Response::refused(vec![Error::Timeout { limit_ms }.whole()]),
+        match Box::pin(self.answer(request)).await {
+            Ok(response) => response,
+            Err(errors) => Response::refused(errors),
         }
     }
 
     async fn answer(&self, request: Request) -> Result<Response, Vec<ServerError>> {
         let refuse = |error: Error| vec![error.whole()];
         let limits = &self.0.limits;
+        let deadline = Instant::now() + Duration::from_millis(limits.timeout_ms);
         let served = self.0.served.load_full();
         let document = document::parse(&request.query, limits).map_err(|e| vec![e])?;
         let operation = document::operation(&document, request.operation_name.as_deref()).map_err(refuse)?;
@@ -138,8 +137,13 @@ impl GraphQl {
             }
             _ => {}
         }
-        let variables = Variables::new(&operation.node, &request.variables).map_err(refuse)?;
+        let variables = Variables::new(&served.api, &operation.node, &request.variables);
         cost::check(&served.api, limits, &document, operation, &variables).map_err(refuse)?;
+        let wrong = execute::wrong(&served.api, &document, &operation.node, &variables);
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        variables.check().map_err(|errors| errors.iter().map(Error::whole).collect::<Vec<_>>())?;
 
         let mut checked = async_graphql::Request::new(request.query).variables(variables.to_async_graphql());
         checked.operation_name = request.operation_name;
@@ -159,9 +163,17 @@ impl GraphQl {
             document: &document,
             variables: &variables,
             introspection: introspection(checked.data),
+            deadline,
             errors: Mutex::default(),
+            receipts: Mutex::default(),
         };
-        Ok(execution.run(operation).await)
+        let run = execution.run(operation);
+        if document::is_mutation(&operation.node) {
+            // It holds its fields to the deadline one by one, and answers with those that are done.
+            return Ok(run.await);
+        }
+        let limit_ms = limits.timeout_ms;
+        timeout_at(deadline, run).await.map_err(|_| refuse(Error::Timeout { limit_ms }))
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{RawQuery, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, VARY};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, VARY};
 use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, Response as HttpResponse, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -107,7 +107,8 @@ fn respond(status: StatusCode, media: Media, body: String) -> HttpResponse<Body>
     (status, headers, body).into_response()
 }
 
-/// The body, if it is JSON and not too long.
+/// The body, if it is JSON, not too long, and not too long in coming: whoever sends nothing more would hold the
+/// connection, and what stands behind it, for ever.
 async fn body(graphql: &GraphQl, headers: &HeaderMap, request: HttpRequest<Body>) -> Result<Bytes, Fault> {
     accept::is_json(headers)?;
     let limit = graphql.limits().body_bytes;
@@ -117,7 +118,10 @@ async fn body(graphql: &GraphQl, headers: &HeaderMap, request: HttpRequest<Body>
         drain(request.into_body()).await;
         return Err(too_large());
     }
-    to_bytes(request.into_body(), limit).await.map_err(|error| {
+    let limit_ms = graphql.limits().body_ms;
+    let read = tokio::time::timeout(Duration::from_millis(limit_ms), to_bytes(request.into_body(), limit));
+    let read = read.await.map_err(|_| Fault::of(StatusCode::REQUEST_TIMEOUT, Error::Stalled { limit_ms }))?;
+    read.map_err(|error| {
         let source = std::error::Error::source(&error);
         match source.is_some_and(|source| source.to_string().contains("length limit")) {
             true => too_large(),
@@ -159,12 +163,16 @@ fn caller(headers: &HeaderMap) -> Result<Caller, Fault> {
 #[derive(Debug)]
 pub(crate) struct Fault {
     status: StatusCode,
-    reason: String,
+    error: Error,
 }
 
 impl Fault {
     fn new(status: StatusCode, reason: impl Into<String>) -> Self {
-        Self { status, reason: reason.into() }
+        Self::of(status, Error::input(reason))
+    }
+
+    fn of(status: StatusCode, error: Error) -> Self {
+        Self { status, error }
     }
 
     fn bad(reason: impl Into<String>) -> Self {
@@ -172,8 +180,12 @@ impl Fault {
     }
 
     fn answered_in(self, media: Media) -> HttpResponse<Body> {
-        let error = Error::input(self.reason).whole();
-        respond(self.status, media, Response::refused(vec![error]).to_json())
+        let mut answer = respond(self.status, media, Response::refused(vec![self.error.whole()]).to_json());
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            // The rest of the body may still come, and must not be taken for the next request.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
     }
 }
 

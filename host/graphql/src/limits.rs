@@ -2,8 +2,12 @@
 
 use serde::Deserialize;
 
-/// What stores give at once.
+/// How many rows of one page stores give at once.
 pub(crate) const PAGE_MOST: u32 = 10_000;
+/// How many keys stores take at once.
+pub(crate) const KEYS_MOST: usize = 10_000;
+/// How many rows of the pages of several parents stores give at once.
+pub(crate) const ROWS_MOST: usize = 100_000;
 
 /// What one request may ask for. Every figure is told in the error of whoever goes beyond it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -11,6 +15,8 @@ pub(crate) const PAGE_MOST: u32 = 10_000;
 pub struct Limits {
     /// The body of an HTTP request, in bytes.
     pub body_bytes: usize,
+    /// How long a body may take to arrive, in milliseconds.
+    pub body_ms: u64,
     /// The document, in bytes.
     pub document_bytes: usize,
     /// How deeply brackets of any kind may be nested in a document; 64 at most. Parsers recurse, and stacks end.
@@ -33,7 +39,7 @@ pub struct Limits {
     pub page_max: u32,
     /// How many rows may be skipped.
     pub offset_max: u32,
-    /// How long a request may take, in milliseconds.
+    /// How long a request may take, in milliseconds. Of a mutation's fields those that are done by then are answered.
     pub timeout_ms: u64,
 }
 
@@ -62,6 +68,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 1024 * 1024,
+            body_ms: 10_000,
             document_bytes: 64 * 1024,
             nesting_max: 64,
             depth_max: 12,

@@ -4,9 +4,9 @@
 //! [`crate::execute`] does, a level at a time, so that a relation costs one statement however many rows ask for it. Hence
 //! the schema is built to answer introspection only, and no field of it can ever be asked for a value.
 
-use async_graphql::dynamic::{self, FieldFuture, InputObject, InputValue, Schema, SchemaBuilder};
+use async_graphql::dynamic::{self, EnumItem, FieldFuture, InputObject, InputValue, Schema, SchemaBuilder};
 
-use crate::api::{Api, Argument, Field, MUTATION, QUERY, Scalar, Type};
+use crate::api::{Api, Argument, EnumValue, Field, MUTATION, QUERY, Scalar, Type};
 use crate::{Limits, values};
 
 /// Makes the schema of an API.
@@ -29,7 +29,10 @@ fn register(builder: SchemaBuilder, name: &str, ty: &Type) -> SchemaBuilder {
             None => builder,
         },
         Type::Enum(known) => {
-            let made = dynamic::Enum::new(name).items(known.values.iter().map(String::as_str));
+            let item = |value: &EnumValue| {
+                described(EnumItem::new(value.name.as_str()), &value.description, EnumItem::description)
+            };
+            let made = dynamic::Enum::new(name).items(known.values.iter().map(item));
             builder.register(described(made, &known.description, dynamic::Enum::description))
         }
         Type::Object(known) => {

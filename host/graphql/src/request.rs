@@ -1,6 +1,7 @@
 //! A request as this crate gets it, and its answer.
 
-use async_graphql::{ServerError, Value};
+use async_graphql::indexmap::IndexMap;
+use async_graphql::{Name, ServerError, Value};
 use serde::Serialize;
 use serde_json::Map;
 use uuid::Uuid;
@@ -44,6 +45,9 @@ pub struct Response {
     data: Option<Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ServerError>,
+    /// What there is to know beside the data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extensions: Option<Value>,
     /// Whether the request was refused for what it would change.
     #[serde(skip)]
     changes: bool,
@@ -51,16 +55,25 @@ pub struct Response {
 
 impl Response {
     pub(crate) const fn new(data: Value, errors: Vec<ServerError>) -> Self {
-        Self { data: Some(data), errors, changes: false }
+        Self { data: Some(data), errors, extensions: None, changes: false }
+    }
+
+    /// Says where commands were recorded, by the name under which each was asked for.
+    pub(crate) fn with_receipts(mut self, receipts: IndexMap<Name, Value>) -> Self {
+        if !receipts.is_empty() {
+            let all = IndexMap::from([(Name::new("receipts"), Value::Object(receipts))]);
+            self.extensions = Some(Value::Object(all));
+        }
+        self
     }
 
     pub(crate) const fn refused(errors: Vec<ServerError>) -> Self {
-        Self { data: None, errors, changes: false }
+        Self { data: None, errors, extensions: None, changes: false }
     }
 
     pub(crate) fn read_only() -> Self {
         let error = Error::input("a mutation can't be sent by GET: send it by POST");
-        Self { data: None, errors: vec![error.whole()], changes: true }
+        Self { data: None, errors: vec![error.whole()], extensions: None, changes: true }
     }
 
     /// Whether nothing was begun, because the request itself is at fault.

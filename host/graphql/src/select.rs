@@ -111,7 +111,7 @@ impl Reader<'_> {
     }
 
     fn comparisons(&mut self, field: &str, given: &Map<String, Json>, all: &mut Vec<Filter>) -> Result<(), Error> {
-        for (name, value) in given {
+        for (name, value) in given.iter().filter(|(_, value)| !value.is_null()) {
             self.count()?;
             let op = match name.as_str() {
                 "eq" => Op::Equal,
@@ -158,11 +158,6 @@ impl Reader<'_> {
     fn value(&mut self, field: &str, value: &Json) -> Result<Json, Error> {
         self.values += 1;
         Error::within("values to compare with", self.values, VALUES_MAX)?;
-        if value.is_null() {
-            return Err(Error::input(format!(
-                "{field} is compared with null, which is neither true nor false: use isNull"
-            )));
-        }
         if value.as_str().is_some_and(|text| text.contains('\0')) {
             return Err(Error::input(format!(
                 "{field} is compared with a text with a NUL in it, which no row can have"

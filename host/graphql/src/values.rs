@@ -108,9 +108,16 @@ pub(crate) fn answered(scalar: Scalar, value: &Json) -> Option<GraphQl> {
 pub(crate) fn answered_enum(known: &Enum, value: &Json) -> Option<GraphQl> {
     match value {
         Json::Null => Some(GraphQl::Null),
-        Json::String(text) if known.values.contains(text) => Some(GraphQl::Enum(Name::new(text))),
+        Json::String(text) if known.has(text) => Some(GraphQl::Enum(Name::new(text))),
         _ => None,
     }
+}
+
+/// A number without a fraction as the whole number that it is, however it was written; nothing if it is none.
+pub(crate) fn integral(number: &Number) -> Option<Number> {
+    let text = number.to_string();
+    let decimal = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).ok()?;
+    if decimal.fract().is_zero() { i64::try_from(decimal).ok().map(Number::from) } else { None }
 }
 
 /// A number with exactly the digits of a text.
@@ -142,6 +149,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::EnumValue;
 
     fn exact(text: &str) -> GraphQl {
         GraphQl::Number(Number::from_str(text).unwrap())
@@ -190,6 +198,23 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        for (text, expected) in [
+            ("5.0", Some("5")),
+            ("5e0", Some("5")),
+            ("-1.20e2", Some("-120")),
+            ("9007199254740993.000", Some("9007199254740993")),
+            ("7", Some("7")),
+            ("5.5", None),
+            ("1e400", None),
+            ("9223372036854775808.0", None),
+        ] {
+            let number = integral(&Number::from_str(text).unwrap());
+            assert_eq!(number.map(|number| number.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_compared_with_is_written_as_rows_have_it() {
         let time = comparable(Scalar::DateTime, json!("2026-01-31T10:30:00+01:00"));
         assert_eq!(time, Some(json!("2026-01-31T09:30:00.000000Z")));
@@ -200,7 +225,7 @@ mod tests {
     fn a_row_that_does_not_hold_what_it_should_is_not_answered() {
         assert_eq!(answered(Scalar::Int, &json!("7")), None);
         assert_eq!(answered(Scalar::Decimal, &json!("cheap")), None);
-        let status = Enum { description: String::new(), values: vec!["OPEN".into()] };
+        let status = Enum { description: String::new(), values: vec![EnumValue::new("OPEN", "")] };
         assert_eq!(answered_enum(&status, &json!("SHUT")), None);
     }
 }

@@ -14,6 +14,10 @@
 //! | `"x-references": "Venue"` | the id must be that of an existing instance of this aggregate |
 //! | `"x-model": "Ticket"` | the object is a row of this read model |
 //! | `"title"` | the type's name in the API |
+//! | `"x-descriptions": {"RED": "…"}` | what single values of an `enum` mean |
+//!
+//! A property that has more to say than its type does (a description of its own, say) wraps it: `"allOf": [{…}]` with one
+//! schema in it is that schema.
 
 mod check;
 mod shape;

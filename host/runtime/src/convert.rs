@@ -113,7 +113,7 @@ pub(crate) fn rejection(rejection: types::Rejection) -> Result<Rejection, Halt> 
 
 pub(crate) fn selection(selection: read_model::Selection) -> rows::Selection {
     rows::Selection {
-        conditions: selection.conditions.into_iter().map(condition).collect(),
+        conditions: conditions(selection.conditions),
         ordering: selection
             .ordering
             .into_iter()
@@ -122,6 +122,10 @@ pub(crate) fn selection(selection: read_model::Selection) -> rows::Selection {
         limit: selection.limit,
         offset: selection.offset,
     }
+}
+
+pub(crate) fn conditions(conditions: Vec<read_model::Condition>) -> Vec<rows::Condition> {
+    conditions.into_iter().map(condition).collect()
 }
 
 fn condition(condition: read_model::Condition) -> rows::Condition {

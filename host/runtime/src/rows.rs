@@ -42,6 +42,12 @@ pub trait Rows: Any + Send {
     /// # Errors
     /// Any error ends the guest's call.
     fn find(&mut self, model: &str, selection: Selection) -> Result<Vec<String>, RowsError>;
+
+    /// How many rows meet all of the conditions.
+    ///
+    /// # Errors
+    /// Any error ends the guest's call.
+    fn count(&mut self, model: &str, conditions: Vec<Condition>) -> Result<u64, RowsError>;
 }
 
 /// Why rows could not be read or written. Whose fault it is decides what becomes of the call.

@@ -67,6 +67,12 @@ impl Runtime {
         })))
     }
 
+    /// What guests may use up.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
     /// Makes a plugin of a file: a component, or a core module that carries its component type. It blocks for as long
     /// as compiling takes, which is a second for a large plugin that is not in the cache.
     ///

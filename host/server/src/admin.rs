@@ -1,10 +1,10 @@
 //! `/admin`: what the operator may do while the server runs. Every request shows the admin token first.
 
+mod upload;
+
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -38,11 +38,10 @@ impl Admin {
 
 /// `/admin/plugins`.
 pub(crate) fn router(admin: Admin) -> Router {
-    let (limit, admin) = (DefaultBodyLimit::max(admin.component_bytes), Arc::new(admin));
+    let admin = Arc::new(admin);
     Router::new()
         .route("/admin/plugins", get(list).post(deploy))
-        .layer(limit)
-        // What comes later is reached first: nobody's body is read before they have shown the token.
+        // Nobody's body is read before they have shown the token.
         .layer(middleware::from_fn_with_state(admin.clone(), guard))
         .with_state(admin)
 }
@@ -81,17 +80,12 @@ fn shown(deployed: &Deployed) -> Value {
     })
 }
 
-async fn deploy(State(admin): State<Arc<Admin>>, body: Result<Bytes, BytesRejection>) -> Response {
-    let component = match body {
+async fn deploy(State(admin): State<Arc<Admin>>, request: Request) -> Response {
+    let component = match upload::read(request.into_body(), admin.component_bytes).await {
         Ok(component) => component,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let message =
-                format!("the plugin has more than {} bytes, which is this server's limit", admin.component_bytes);
-            return failure(StatusCode::PAYLOAD_TOO_LARGE, Code::BadUserInput, message);
-        }
-        Err(rejection) => return failure(rejection.status(), Code::BadUserInput, rejection.body_text()),
+        Err(unread) => return failure(unread.status(), Code::BadUserInput, unread.to_string()),
     };
-    match admin.plugins.install(component.into()).await {
+    match admin.plugins.install(component).await {
         Ok(deployment) => Json(went_live(&deployment)).into_response(),
         Err(refusal) => {
             let (status, code) = refused(&refusal);

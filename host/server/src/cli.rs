@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::client::Remote;
 use crate::config::{Config, Sources};
 use crate::failure::{Doing as _, Result};
-use crate::{check, client, logging, serve, terminal};
+use crate::{check, client, environment, logging, serve, terminal};
 
 /// The host's part of the stack of a thread: what Rust gives to one if nobody asks for more.
 const HOST_STACK: usize = 2 * 1024 * 1024;
@@ -66,6 +66,14 @@ enum Plugin {
 }
 
 impl Cli {
+    /// What the command line asks for. If it asks for help, or for nothing that can be, this prints what there is to say
+    /// and ends the process.
+    pub(crate) fn read() -> Self {
+        let mut command = environment::without_empty(Self::command());
+        let matches = command.get_matches_mut();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
     /// Does what was asked. The time is when the process began.
     pub(crate) fn run(self, began: Instant) -> Result<()> {
         match self.command {
@@ -73,6 +81,7 @@ impl Cli {
             Command::Serve(serve) => {
                 let config = Config::resolve(serve.sources)?;
                 logging::start(&config)?;
+                environment::unread(&Self::command()).iter().for_each(|remark| tracing::warn!("{remark}"));
                 let threads = threads(config.guests.limits.stack_bytes + HOST_STACK)?;
                 threads.block_on(Box::pin(serve::run(config, began)))
             }
@@ -93,14 +102,13 @@ fn threads(stack_bytes: usize) -> Result<Runtime> {
 }
 
 fn print(sources: Sources) -> Result<()> {
+    environment::unread(&Cli::command()).iter().for_each(|remark| terminal::tell(&format!("yado: {remark}")));
     terminal::say(Config::resolve(sources)?.to_toml()?.trim_end());
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

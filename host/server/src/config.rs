@@ -5,10 +5,12 @@
 
 mod file;
 mod keys;
+mod nearest;
 mod value;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use nearest::nearest;
 pub(crate) use value::{DatabaseUrl, Listen, LogFormat, Origin, Secret};
 
 use crate::failure::{Doing as _, Failure, Result};
@@ -70,13 +72,15 @@ pub(crate) struct Http {
     pub(crate) connections: u32,
     /// How long a connection may be idle, or take to send the head of a request.
     pub(crate) idle_ms: u64,
+    /// How long the body of a request may take.
+    pub(crate) body_ms: u64,
     /// How long requests may go on when the server has been told to stop.
     pub(crate) drain_ms: u64,
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Self { connections: 1_024, idle_ms: 60_000, drain_ms: 10_000 }
+        Self { connections: 1_024, idle_ms: 60_000, body_ms: 60_000, drain_ms: 10_000 }
     }
 }
 

@@ -1,30 +1,61 @@
 //! Accepts connections, and lets them end in order.
 //!
-//! There is a limit to how many are open at a time, and to how long one may be idle or take to send the head of a
-//! request: a client that opens connections and says nothing takes no other client's place for long.
+//! There is a limit to how many are open at a time, to how long one may be idle or take to send the head of a request, and
+//! to how long the body may take: a client that opens connections and says nothing, or stops in the middle, takes no other
+//! client's place for long. When the server stops, whoever has begun a request and does not go on with it is hung up on
+//! soon; what the server itself is still at gets all the time that the configuration gives it.
 
+mod body;
+
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Http;
+use crate::front::Front;
 use crate::stop::Stop;
+
+use body::Timed;
+pub(crate) use body::is_stalled;
+#[cfg(test)]
+pub(crate) use body::stalled;
 
 /// The pause after an accept that failed for want of resources, which only time or a closed connection mends.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// How long a client may keep a stopping server waiting for the next part of a request. What is on its way through a
+/// network arrives within that.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long parts of a request may take.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    idle: Duration,
+    body: Duration,
+    grace: Duration,
+}
+
 /// Serves until it is told to stop, then lets the requests under way finish for as long as the configuration says.
-pub(crate) async fn serve(listener: TcpListener, router: Router, http: &Http, stop: &Stop) {
+pub(crate) async fn serve(listener: TcpListener, front: Front, http: &Http, stop: &Stop) {
+    serve_within(listener, front, http, GRACE, stop).await;
+}
+
+async fn serve_within(listener: TcpListener, front: Front, http: &Http, grace: Duration, stop: &Stop) {
     let permits = Arc::new(Semaphore::new(usize::try_from(http.connections).unwrap_or(Semaphore::MAX_PERMITS)));
-    let idle = Duration::from_millis(http.idle_ms);
+    let (idle, body) = (Duration::from_millis(http.idle_ms), Duration::from_millis(http.body_ms));
+    let patience = Patience { idle, body, grace };
     let (finish, finishing) = watch::channel(());
     let mut open = JoinSet::new();
     loop {
@@ -38,7 +69,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, http: &Http, st
             Some(_) = open.join_next() => {}
             (accepted, permit) = next => match accepted {
                 Ok((stream, _)) => {
-                    let connection = connection(stream, router.clone(), idle, finishing.clone());
+                    let connection = connection(stream, front.clone(), patience, finishing.clone());
                     open.spawn(async move {
                         connection.await;
                         drop(permit);
@@ -60,21 +91,38 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, http: &Http, st
 }
 
 /// One connection. When the sender of `finishing` is gone, it ends with the request that it is at.
-async fn connection(stream: TcpStream, router: Router, idle: Duration, mut finishing: watch::Receiver<()>) {
+async fn connection(stream: TcpStream, front: Front, patience: Patience, finishing: watch::Receiver<()>) {
     // Answers are written whole, so there is nothing to gather.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router);
+    let begun = AtomicBool::new(false);
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        begun.store(true, Ordering::Relaxed);
+        let request = request.map(|body| Body::new(Timed::new(body, patience, finishing.clone())));
+        let answer = front.answer(request);
+        async move { Ok::<Response, Infallible>(answer.await) }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(idle)
+        .header_read_timeout(patience.idle)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
+    let mut told = finishing.clone();
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = finishing.changed() => {
+        _ = told.changed() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // A connection between two requests is closed by now, and one that is at its request stays open for it. What
+            // is left is a first request whose head has not come whole.
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = tokio::time::sleep(patience.grace), if !begun.load(Ordering::Relaxed) => {
+                    if !begun.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    connection.await
+                }
+            }
         }
     };
     if let Err(error) = ended {

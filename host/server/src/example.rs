@@ -42,6 +42,8 @@ struct Maker {
 
 impl Maker {
     fn object(&self, object: &Object, schema: Option<&Value>) -> Option<Value> {
+        // A field that has words of its own wraps its type in an `allOf` of one.
+        let schema = schema.and_then(|schema| schema.get("allOf")?.get(0)).or(schema);
         let made = object.fields.iter().filter(|field| field.required).map(|field| {
             let property = schema.and_then(|schema| schema.get("properties")?.get(field.name.as_str()));
             Some((field.name.to_string(), self.value(field, &field.slot, property)?))

@@ -1,7 +1,7 @@
 //! Whether the server is well: for people, load balancers and whatever restarts processes.
 //!
 //! *Live* means that the process answers: restarting it would not help if this holds. *Ready* means that it can serve:
-//! it is not while a database is away or the server is about to stop.
+//! it is not while it starts, while a database is away, or when it is about to stop.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -22,9 +22,24 @@ struct Watched {
 pub(crate) fn router(engine: Engine, stop: Stop) -> Router {
     Router::new()
         .route("/health", get(whole))
-        .route("/health/live", get(async || Json(json!({ "status": "ok" }))))
+        .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .with_state(Watched { engine, stop })
+}
+
+/// The same, for as long as there is nothing to look at.
+pub(crate) fn starting() -> Router {
+    let starting = (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "starting" })));
+    let whole = json!({ "status": "starting", "version": env!("CARGO_PKG_VERSION"), "checks": [] });
+    let whole = (StatusCode::SERVICE_UNAVAILABLE, Json(whole));
+    Router::new()
+        .route("/health", get(async || whole))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(async || starting))
+}
+
+async fn live() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
 }
 
 async fn whole(State(watched): State<Watched>) -> (StatusCode, Json<Value>) {

@@ -10,8 +10,10 @@ mod client;
 mod config;
 mod connections;
 mod data;
+mod environment;
 mod example;
 mod failure;
+mod front;
 mod health;
 mod http;
 mod logging;
@@ -24,11 +26,9 @@ mod token;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
     let began = Instant::now();
-    match cli::Cli::parse().run(began) {
+    match cli::Cli::read().run(began) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             terminal::tell(&format!("yado: {failure}"));

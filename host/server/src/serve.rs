@@ -11,6 +11,7 @@ use crate::admin::Admin;
 use crate::config::Config;
 use crate::data::DataFolder;
 use crate::failure::{Doing as _, Result};
+use crate::front::Front;
 use crate::plugins::Plugins;
 use crate::stop::Stop;
 use crate::token::{self, AdminToken};
@@ -22,23 +23,31 @@ pub(crate) async fn run(config: Config, began: Instant) -> Result<()> {
     // The folder and the port come first: without them nothing else is touched.
     let _data = DataFolder::open(&config.data)?;
     let listener = listen(&config).await?;
+    let address = listener.local_addr().doing(|| "the address that is listened at is not known".to_owned())?;
     let token = match &config.admin_token {
         Some(token) => AdminToken::new(token),
         None => AdminToken::new(&token::keep(&config.data)?),
     };
+    // Whoever asks from here on gets an answer, if only that the server is starting.
+    let front = Front::closed();
+    let serving = tokio::spawn({
+        let (front, http, stop) = (front.clone(), config.http.clone(), stop.clone());
+        async move { connections::serve(listener, front, &http, &stop).await }
+    });
+    let serving = async { serving.await.doing(|| "connections can't be served any more".to_owned()) };
+    tracing::info!(%address, "starting");
     let started = tokio::select! {
         started = start(&config) => started?,
-        () = stop.told() => return Ok(()),
+        () = stop.told() => return serving.await,
     };
     let Started { engine, graphql, plugins } = started;
     let admin = Admin::new(engine.clone(), plugins, token, config.guests.limits.component_bytes);
-    let router = http::router(&config, &engine, graphql, admin, &stop);
-    let address = listener.local_addr().doing(|| "the address that is listened at is not known".to_owned())?;
+    front.open(http::router(&config, &engine, graphql, admin, &stop));
     let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(%address, ms, plugins = engine.catalogue().plugins().count(), "ready");
     banner::show(address, &config, &engine.catalogue());
 
-    connections::serve(listener, router, &config.http, &stop).await;
+    serving.await?;
     tracing::info!("stopping");
     engine.shutdown().await;
     tracing::info!("stopped");

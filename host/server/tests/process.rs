@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -48,17 +48,30 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut process =
-            yado(&["serve", "--listen", "127.0.0.1:0"], folder.path()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::until("ready", &mut yado(&["serve", "--listen", "127.0.0.1:0"], folder.path()), folder)
+    }
+
+    /// Starts a server, and waits until it has said this.
+    fn until(said: &str, command: &mut Command, folder: TempDir) -> Self {
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let ready = lines.find_map(|line| {
+        let address = lines.find_map(|line| {
             let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
-            (line["message"] == "ready").then(|| line["address"].as_str().unwrap().parse().unwrap())
+            (line["message"] == said).then(|| line["address"].as_str().unwrap().parse().unwrap())
         });
-        let address = ready.expect("it ended before it was ready");
+        let address = address.unwrap_or_else(|| panic!("it ended before it was {said}"));
         // The pipe has to be read on, or the server would wait for room in it.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, address, folder }
+    }
+
+    /// Asks for a path, and returns the whole answer, head and all.
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     fn url(&self) -> String {
@@ -170,4 +183,48 @@ fn a_server_that_is_away_is_one_sentence() {
     let arguments = ["plugin", "list", "--server", &url, "--token", "0123456789abcdef"];
     let said = refused(&mut yado(&arguments, folder.path()));
     assert!(said.starts_with(&format!("yado: no server answers at {url}")), "{said}");
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("yado.toml"), "plugins = 'of-file'\n").unwrap();
+    let mut command = yado(&["config"], folder.path());
+    let printed = answered(command.env("YADO_LISTEN", "").env("YADO_PLUGINS", "").env("YADO_CONFIG", ""));
+    for line in ["listen = \"127.0.0.1:4000\"", "plugins = \"of-file\""] {
+        assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
+    }
+}
+
+#[test]
+fn a_variable_that_nothing_reads_is_told_of_and_does_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = yado(&["config"], folder.path());
+    command.env("YADO_LISTN", "127.0.0.1:1").env("YADO_PORT_4000_TCP", "tcp://10.0.0.1:4000").env("YADO_TEST_X", "1");
+    let Output { status, stderr, .. } = command.output().unwrap();
+    let said = String::from_utf8(stderr).unwrap();
+    assert!(status.success(), "{said}");
+    assert!(said.contains("YADO_LISTN; did you mean YADO_LISTEN?") && said.contains("YADO_PORT_4000_TCP"), "{said}");
+    assert!(!said.contains("YADO_TEST_X"), "{said}");
+}
+
+#[test]
+fn a_server_that_is_starting_lives_and_says_that_it_is_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    // A database that takes connections and never says a word keeps the start waiting.
+    let database = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://ada@{}/yado", database.local_addr().unwrap());
+    let mut command = yado(&["serve", "--listen", "127.0.0.1:0", "--database-url", &url], folder.path());
+    let mut server = Server::until("starting", command.env("YADO_DATABASE_ACQUIRE_TIMEOUT_MS", "3600000"), folder);
+    for (path, status, body) in [
+        ("/health/live", "200", "\"ok\""),
+        ("/health/ready", "503", "\"starting\""),
+        ("/graphql", "503", "\"UNAVAILABLE\""),
+    ] {
+        let answer = server.get(path);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(body), "{path}: {answer}");
+        assert_eq!(answer.contains("retry-after: "), path == "/graphql", "{path}: {answer}");
+    }
+    server.signal("TERM");
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
 }

@@ -13,6 +13,7 @@
 
 mod append;
 mod claims;
+mod each;
 pub(crate) mod fixtures;
 mod log;
 mod repetition;
@@ -26,6 +27,7 @@ pub mod concurrency;
 
 pub use append::*;
 pub use claims::*;
+pub use each::*;
 pub use fixtures::{counted, stream, tenant};
 pub use log::*;
 pub use repetition::*;
@@ -127,6 +129,10 @@ macro_rules! conformance_reads {
             a_filter_is_data_and_never_sql
             a_selection_of_what_is_not_there_is_refused
             limits_on_selections_are_kept
+            each_value_gets_a_page_of_its_own
+            the_rows_of_each_value_are_filtered_and_in_order
+            rows_of_each_value_come_as_any_rows_do
+            limits_on_selections_for_each_value_are_kept
             a_projection_begins_at_zero_and_goes_on_where_it_was
             a_step_from_elsewhere_writes_nothing
             a_step_without_rows_moves_the_checkpoint

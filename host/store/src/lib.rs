@@ -31,5 +31,5 @@ pub use append::{Answer, Append, Appended, Idempotency};
 pub use error::{Error, Result};
 pub use log::{EventStore, PluginRecord, PluginVersion, Snapshot};
 pub use open::{Options, open_events, open_reads};
-pub use read::{Committed, Filter, Op, Order, Progress, ReadStore, Row, Select, TableWrites, Write};
+pub use read::{Committed, Each, Filter, Op, Order, Progress, ReadStore, Row, Select, TableWrites, Write};
 pub use table::{Column, Kind, Table};

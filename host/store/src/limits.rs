@@ -7,6 +7,8 @@ use crate::{Error, Result};
 
 /// At most so many events or rows are read at once.
 pub const LONGEST_PAGE: u32 = 10_000;
+/// At most so many rows are read at once for several values, if each has as many as it may.
+pub const LARGEST_ANSWER: usize = 100_000;
 /// At most so many events are recorded in one transaction.
 pub const LARGEST_BATCH: usize = 10_000;
 /// A payload has at most so many bytes.

@@ -47,6 +47,10 @@ pub trait ReadStore: Send + Sync {
     /// Rows that meet a selection, in its order. One statement.
     async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>>;
 
+    /// Rows that meet a selection for each of several values of a column: the limit and the offset are those of one
+    /// value. Rows of one value are together, in the selection's order; values are in any order. One statement.
+    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>>;
+
     /// How many rows meet a filter. One statement.
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64>;
 
@@ -106,6 +110,15 @@ pub struct Select {
     pub limit: u32,
     /// So many are skipped first.
     pub offset: u32,
+}
+
+/// The values of a column of which each gets rows of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Each {
+    /// The column.
+    pub field: String,
+    /// The values, as a row has them.
+    pub values: Vec<Value>,
 }
 
 /// A condition on rows.

@@ -2,11 +2,13 @@
 //!
 //! Each command is a module that says what it does while it does it, and returns why it could not.
 
+mod debian;
 mod graphiql;
 mod node;
 mod plugins;
 mod postgres;
 mod run;
+mod rustup;
 mod step;
 mod summary;
 mod test;

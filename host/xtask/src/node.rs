@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::step::{skip, step};
+use crate::step::{LeftOut, step};
 use crate::workspace::{self, Workspace, run};
 
 /// Whether Node and npm are on this machine.
@@ -32,20 +32,38 @@ pub(crate) fn bring(sources: &Path, folder: &Path) -> Result<bool, String> {
     Ok(true)
 }
 
-/// Installs the clients that tests borrow, and says where they are. Where there is no Node, the tests that need it are
-/// left out.
-pub(crate) fn clients(workspace: &Workspace) -> Result<Option<PathBuf>, String> {
-    let sources = workspace.root.join("tests/clients");
-    if !sources.join("package.json").is_file() {
-        return Ok(None);
-    }
+/// Does a step that needs Node and npm's registry, and says whether it was done. A machine may lack either, and the step
+/// is left out there; but where `CI` is set and Node is there, what it is for must not vanish unnoticed.
+pub(crate) fn try_step(
+    left_out: &mut LeftOut,
+    what: &str,
+    work: impl FnOnce() -> Result<(), String>,
+) -> Result<bool, String> {
     if !is_there() {
-        skip("clients from npm", "because Node is not installed; the tests that need them are left out too");
-        return Ok(None);
+        left_out.add(what, "because Node is not installed");
+        return Ok(false);
     }
-    let folder = workspace.target.join("node");
-    step("clients from npm", || bring(&sources, &folder))?;
-    Ok(Some(folder))
+    match step(what, work) {
+        Ok(()) => Ok(true),
+        Err(reason) if is_ci() => Err(reason),
+        Err(reason) => {
+            left_out.add(what, &format!("because {reason}"));
+            Ok(false)
+        }
+    }
+}
+
+/// Whether this runs where nobody watches, as continuous integration says it.
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false")
+}
+
+/// Installs the clients that tests borrow, and says where they are. Where they can't be had, the tests that need them are
+/// left out too.
+pub(crate) fn clients(workspace: &Workspace, left_out: &mut LeftOut) -> Result<Option<PathBuf>, String> {
+    let (sources, folder) = (workspace.root.join("tests/clients"), workspace.target.join("node"));
+    let there = try_step(left_out, "clients from npm, and the tests with them", || bring(&sources, &folder).map(drop))?;
+    Ok(there.then_some(folder))
 }
 
 /// Copies the files of a folder that are not there in the same form, and names them.

@@ -5,28 +5,29 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::debian::{self, Rights};
 use crate::step::{say, step};
-use crate::workspace::{is_there, run};
+use crate::workspace::run;
 
 /// Debian's settings for what happens when a server is installed.
 const CLUSTERS: &str = "/etc/postgresql-common/createcluster.conf";
 
-/// The folder of `initdb` and `postgres`. On a Debian machine the packages are installed if root asks for it.
+/// The folder of `initdb` and `postgres`. On a Debian machine the packages are installed, by root or with the help of `sudo`.
 pub(crate) fn programs() -> Result<PathBuf, String> {
     if let Some(found) = find() {
         return Ok(found);
     }
-    if !is_there(Command::new("apt-get").arg("--version")) {
+    if !debian::is_here() {
         return Err("the tests need the programs of a PostgreSQL server (`initdb`, `postgres`), version 14 or newer: \
                     install it, and put `pg_config` on the PATH"
             .to_owned());
     }
-    if !is_root() {
+    let Some(rights) = Rights::find() else {
         return Err("the tests need the programs of a PostgreSQL server: run `apt-get install postgresql` as root, \
                     then this again"
             .to_owned());
-    }
-    step("installing PostgreSQL (apt-get install postgresql)", install)?;
+    };
+    step("installing PostgreSQL (apt-get install postgresql)", || install(rights))?;
     find().ok_or_else(|| "PostgreSQL was installed, but its `initdb` is not in /usr/lib/postgresql/*/bin".to_owned())
 }
 
@@ -54,26 +55,14 @@ fn version(folder: &Path) -> Option<u32> {
     folder.parent()?.file_name()?.to_str()?.parse().ok()
 }
 
-fn install() -> Result<(), String> {
+fn install(rights: Rights) -> Result<(), String> {
     // Without this the package makes a database of its own and starts a server for it.
     if !Path::new(CLUSTERS).exists() {
-        let folder = Path::new(CLUSTERS).parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder)
-            .and_then(|()| fs::write(CLUSTERS, "create_main_cluster = false\n"))
-            .map_err(|error| format!("{CLUSTERS} can't be written: {error}"))?;
+        let script = format!("mkdir -p $(dirname {CLUSTERS}) && echo 'create_main_cluster = false' > {CLUSTERS}");
+        run(rights.command("sh").args(["-c", &script]))?;
         say(&format!("    wrote {CLUSTERS}, so that no server is started"));
     }
-    let apt = |arguments: &[&str]| {
-        let mut apt = Command::new("apt-get");
-        apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y"]).args(arguments);
-        run(&mut apt).map_err(|reason| format!("{reason}; is there a network, and is the package source reachable?"))
-    };
-    apt(&["update"])?;
-    apt(&["-o", "Dpkg::Options::=--force-confold", "install", "--no-install-recommends", "postgresql"])
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|answer| answer.stdout.trim_ascii() == b"0")
+    rights.install(&["postgresql"])
 }
 
 #[cfg(test)]

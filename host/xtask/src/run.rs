@@ -5,15 +5,13 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use crate::step::{skip, step};
+use crate::step::{LeftOut, step};
 use crate::workspace::{self, Workspace};
 use crate::{graphiql, node, plugins};
 
 /// Builds, then becomes the server. What follows `run` on the command line goes to `yado serve`, and wins there.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
-    if let Err(reason) = page(workspace) {
-        skip("GraphiQL", &format!("because {reason}"));
-    }
+    page(workspace, &mut LeftOut::default())?;
     guests(workspace)?;
     step("building the host (the first time takes several minutes)", || {
         workspace::run(&mut workspace.cargo(&["build", "--release", "--package", "yado-server"]))
@@ -25,14 +23,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Str
     Err(format!("{} can't be started: {error}", server.get_program().display()))
 }
 
-/// The page at /graphiql, where there is Node to build it. It comes before the host, which embeds it.
-pub(crate) fn page(workspace: &Workspace) -> Result<(), String> {
-    if node::is_there() {
-        step("building GraphiQL", || graphiql::build(workspace))
-    } else {
-        skip("building GraphiQL", "because Node is not installed; the page at /graphiql will say how to get it");
-        Ok(())
-    }
+/// The page at /graphiql, where there is Node to build it; without it, the server's own page there says how to get it. It
+/// comes before the host, which embeds it.
+pub(crate) fn page(workspace: &Workspace, left_out: &mut LeftOut) -> Result<(), String> {
+    node::try_step(left_out, "building GraphiQL", || graphiql::build(workspace)).map(drop)
 }
 
 /// The plugins of this workspace.

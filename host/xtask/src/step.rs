@@ -12,9 +12,21 @@ pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T, String>) -> R
     Ok(result)
 }
 
-/// Says that a step is left out, and why.
-pub(crate) fn skip(what: &str, why: &str) {
-    say(&format!("==> {what}: left out, {why}"));
+/// What has been left out, and why. It is said when it happens, and can be said again at the end, where it is seen.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOut(Vec<String>);
+
+impl LeftOut {
+    /// Says that something is left out, and why.
+    pub(crate) fn add(&mut self, what: &str, why: &str) {
+        say(&format!("==> {what}: left out, {why}"));
+        self.0.push(format!("left out: {what}, {why}"));
+    }
+
+    /// Says all of it again.
+    pub(crate) fn repeat(&self) {
+        self.0.iter().for_each(|line| say(line));
+    }
 }
 
 /// Writes a line to standard output. Nobody may be reading any more, and that is no reason to stop.

@@ -1,12 +1,12 @@
 //! `cargo xtask test`: everything that has to hold before a change is taken.
 //!
 //! It sets up what the tests need, then goes from what fails fast to what takes long, and stops at the first step that
-//! fails. Its last line is the sum of the runner's summaries.
+//! fails. Its last line is the sum of the runner's summaries; what was left out is repeated right above it.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use crate::step::{say, skip, step};
+use crate::step::{LeftOut, say, step};
 use crate::summary::Summary;
 use crate::workspace::{Workspace, is_there, run};
 use crate::{node, plugins, postgres, run as start};
@@ -14,17 +14,18 @@ use crate::{node, plugins, postgres, run as start};
 /// Runs all checks and tests, or, with a filter, only the tests whose names contain it.
 pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<(), String> {
     let postgres = postgres::programs()?;
-    let clients = node::clients(workspace)?;
+    let mut left_out = LeftOut::default();
+    let clients = node::clients(workspace, &mut left_out)?;
     if filter.is_empty() {
         step("cargo fmt", || run(&mut workspace.cargo(&["fmt", "--all", "--check"])))?;
     }
-    start::page(workspace)?;
+    start::page(workspace, &mut left_out)?;
     start::guests(workspace)?;
     step("building the guests of the tests", || plugins::test_guests(workspace))?;
     if filter.is_empty() {
-        lint(workspace)?;
+        lint(workspace, &mut left_out)?;
     } else {
-        skip("clippy, deny and doc", "because only some tests are asked for");
+        left_out.add("clippy, deny and doc", "because only some tests are asked for");
     }
     // Tests from end to end start the server as a process.
     step("building the host", || run(&mut workspace.cargo(&["build", "--workspace", "--bins"])))?;
@@ -52,20 +53,21 @@ pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<(), Strin
         let status = running.wait().map_err(|error| format!("the tests can't be waited for: {error}"))?;
         if status.success() { Ok(()) } else { Err(format!("cargo test: {status}")) }
     });
-    // Whatever comes of it, the sum is the last line.
+    // Whatever comes of it, the sum is the last line, and what it does not cover stands above it.
+    left_out.repeat();
     outcome.map_err(|reason| format!("{reason}\n{summary}"))?;
     say(&summary.to_string());
     Ok(())
 }
 
-fn lint(workspace: &Workspace) -> Result<(), String> {
+fn lint(workspace: &Workspace, left_out: &mut LeftOut) -> Result<(), String> {
     step("cargo clippy", || {
         run(&mut workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     })?;
     if is_there(&mut workspace.cargo(&["deny", "--version"])) {
         step("cargo deny", || run(&mut workspace.cargo(&["deny", "check", "licenses", "bans", "sources"])))?;
     } else {
-        skip("cargo deny", "because it is not installed (cargo install cargo-deny)");
+        left_out.add("cargo deny", "because it is not installed (cargo install cargo-deny)");
     }
     step("cargo doc", || run(workspace.cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings")))
 }

@@ -1,15 +1,17 @@
 //! Finds a compiler that makes guests.
 //!
-//! For most people it is rustup's: `rustup target add wasm32-unknown-unknown`. Where that target can't be had, Debian's
-//! `rustc-web`, `cargo-web` and `rust-web-src` build the standard library for it from source, with rustup's `rust-lld` as
-//! the linker. Guests and host need not be built by the same compiler.
+//! For most people it is rustup's, which is asked to add the target if it is not there. Where it can't, Debian's
+//! `rustc-web`, `cargo-web` and `rust-web-src` build the standard library from source, with rustup's `rust-lld` as the
+//! linker. Guests and host need not be built by the same compiler.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::Failure;
-use crate::step::say;
+use crate::debian::{self, Rights};
+use crate::step::{say, step};
+use crate::workspace::is_there;
+use crate::{Failure, rustup};
 
 /// What guests are compiled for: no system below them at all, so nothing to be allowed or forbidden.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
@@ -59,6 +61,14 @@ impl Toolchain {
     pub(crate) fn find() -> Result<Self, Failure> {
         if has_target() {
             return Ok(Self::Installed);
+        }
+        if is_there(Command::new("rustup").arg("--version")) {
+            match step(&format!("rustup target add {TARGET}"), || rustup::add(TARGET)) {
+                Ok(()) if has_target() => return Ok(Self::Installed),
+                Ok(()) => say("    rustup has added the target, but the compiler in use does not have it"),
+                Err(reason) => say(&reason),
+            }
+            say("    so Debian's packages are tried, which build guests as well");
         }
         let missing = |reason: String| {
             format!(
@@ -133,7 +143,7 @@ fn packaged(ending: &str) -> Option<PathBuf> {
 }
 
 fn install_packages() -> Result<(), String> {
-    if Command::new("dpkg").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+    if !debian::is_here() {
         return Err(format!("the target {TARGET} is not installed, and this is not Debian"));
     }
     let installed = |package: &&str| {
@@ -143,20 +153,10 @@ fn install_packages() -> Result<(), String> {
     if PACKAGES.iter().all(installed) {
         return Ok(());
     }
-    if output(Command::new("id").arg("-u")).as_deref() != Some("0") {
-        return Err(format!("the target {TARGET} is not installed, and only root may install Debian's packages"));
-    }
-    say(&format!("installing Debian's packages {}", PACKAGES.join(", ")));
-    let apt = |arguments: &[&str]| {
-        let status = Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status();
-        if status.is_ok_and(|status| status.success()) {
-            Ok(())
-        } else {
-            Err(format!("`apt-get {}` failed", arguments.join(" ")))
-        }
-    };
-    apt(&["update", "-q"])?;
-    apt(&[&["install", "-q", "-y", "--no-install-recommends"], PACKAGES.as_slice()].concat())
+    let rights = Rights::find().ok_or_else(|| {
+        format!("the target {TARGET} is not installed, and only root may install Debian's packages (sudo won't help)")
+    })?;
+    step(&format!("installing Debian's packages {}", PACKAGES.join(", ")), || rights.install(&PACKAGES))
 }
 
 /// What a program prints, if it succeeds.

@@ -38,8 +38,12 @@ pub struct ProductPage {
 /// Products whose name contains a text and whose price lies in a range, by name.
 #[query]
 pub fn search_products(
+    /// A part of the name, in upper or lower case.
+    #[schema(length(..=200))]
     name: Option<String>,
+    /// What they may cost.
     price_range: Option<PriceRange>,
+    /// Which part of the answer; the first 20 unless it says otherwise.
     pagination: Option<Pagination>,
     rows: &Rows<ProductRow>,
 ) -> Result<ProductPage, Rejection> {

@@ -3,7 +3,9 @@
 use proc_macro2::Span;
 use syn::meta::ParseNestedMeta;
 use syn::spanned::Spanned;
-use syn::{Attribute, DeriveInput, Expr, ExprLit, Ident, Lit, LitStr, Meta, Token};
+use syn::{
+    Attribute, DeriveInput, Expr, ExprLit, GenericArgument, Ident, Lit, LitStr, Meta, PathArguments, Token, Type,
+};
 
 /// Calls `each` for everything inside `#[name(…)]`.
 pub(crate) fn each(
@@ -96,17 +98,44 @@ pub(crate) fn camel(ident: &Ident) -> String {
     name
 }
 
-/// `InTransit` → `IN_TRANSIT`.
+/// `InTransit` → `IN_TRANSIT`. A run of capitals is one word: `EUR` stays, and `HTTPError` → `HTTP_ERROR`.
 pub(crate) fn screaming(ident: &Ident) -> String {
     let text = unraw(ident);
     let mut name = String::with_capacity(text.len() + 4);
-    for (at, c) in text.char_indices() {
-        if c.is_uppercase() && at > 0 {
+    let mut letters = text.chars().peekable();
+    let mut before = None;
+    while let Some(letter) = letters.next() {
+        let begins_a_word = letter.is_uppercase()
+            && before.is_some_and(|before: char| {
+                let ends_a_run = before.is_uppercase() && letters.peek().is_some_and(|next| next.is_lowercase());
+                before != '_' && (!before.is_uppercase() || ends_a_run)
+            });
+        if begins_a_word {
             name.push('_');
         }
-        name.extend(c.to_uppercase());
+        name.extend(letter.to_uppercase());
+        before = Some(letter);
     }
     name
+}
+
+/// The `T` of a type that is written as `Option<T>`. What the type really is only the compiler knows; this serves to
+/// refuse a mistake where it is made.
+pub(crate) fn inside_option(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Option")?;
+    match &last.arguments {
+        PathArguments::AngleBracketed(arguments) => match arguments.args.first()? {
+            GenericArgument::Type(inner) => Some(inner),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether the type is written as `Option<Option<T>>`.
+pub(crate) fn looks_clearable(ty: &Type) -> bool {
+    inside_option(ty).and_then(inside_option).is_some()
 }
 
 pub(crate) fn unraw(ident: &Ident) -> String {
@@ -140,7 +169,16 @@ mod tests {
         assert_eq!(camel(&parse_quote!(category_id)), "categoryId");
         assert_eq!(camel(&parse_quote!(r#type)), "type");
         assert_eq!(camel(&parse_quote!(line_2)), "line2");
-        assert_eq!(screaming(&parse_quote!(InTransit)), "IN_TRANSIT");
+        for (variant, name) in [
+            ("InTransit", "IN_TRANSIT"),
+            ("EUR", "EUR"),
+            ("HTTP_ERROR", "HTTP_ERROR"),
+            ("HTTPError", "HTTP_ERROR"),
+            ("Version2Beta", "VERSION2_BETA"),
+            ("XRay", "X_RAY"),
+        ] {
+            assert_eq!(screaming(&Ident::new(variant, Span::call_site())), name);
+        }
         assert_eq!(without_suffix(&parse_quote!(ProductRow), "Row").unwrap(), "Product");
         assert!(without_suffix(&parse_quote!(Row), "Row").is_none());
     }

@@ -22,7 +22,8 @@ pub(crate) struct Field {
     rules: Vec<Rule>,
 }
 
-struct Rule {
+/// One rule of `#[schema(…)]`.
+pub(crate) struct Rule {
     span: Span,
     kind: Kind,
 }
@@ -41,7 +42,7 @@ impl Field {
     /// The fields of a struct or a variant; `what` names it in a refusal.
     pub(crate) fn all(fields: &Fields, what: &str) -> syn::Result<Vec<Self>> {
         match fields {
-            Fields::Named(fields) => fields.named.iter().map(Self::read).collect(),
+            Fields::Named(fields) => fields.named.iter().map(Self::named).collect(),
             Fields::Unit => Ok(Vec::new()),
             Fields::Unnamed(fields) => {
                 Err(syn::Error::new(fields.span(), format!("give the fields of {what} names: `{{ name: String }}`")))
@@ -49,27 +50,32 @@ impl Field {
         }
     }
 
-    fn read(field: &syn::Field) -> syn::Result<Self> {
-        let ident = field.ident.clone().ok_or_else(|| syn::Error::new(field.span(), "a field needs a name"))?;
-        let name = attribute::camel(&ident);
+    fn named(field: &syn::Field) -> syn::Result<Self> {
+        let ident = field.ident.as_ref().ok_or_else(|| syn::Error::new(field.span(), "a field needs a name"))?;
+        Self::new(ident, &field.ty, &field.attrs)
+    }
+
+    /// A field, or what is described like one: an argument of a query.
+    pub(crate) fn new(ident: &Ident, ty: &Type, attributes: &[Attribute]) -> syn::Result<Self> {
+        let name = attribute::camel(ident);
         if ident.to_string().starts_with('_') {
             return Err(syn::Error::new(ident.span(), "a name in the API can't begin with `_`"));
         }
         attribute::checked_name(&name, ident.span())?;
         Ok(Self {
             name,
-            ty: field.ty.clone(),
-            docs: attribute::docs(&field.attrs),
-            rules: rules(&field.attrs)?,
-            attributes: field.attrs.clone(),
-            ident,
+            ty: ty.clone(),
+            docs: attribute::docs(attributes),
+            rules: rules(attributes)?,
+            attributes: attributes.to_vec(),
+            ident: ident.clone(),
         })
     }
 
     /// Whether the type is written as an `Option`. What the type really is only the compiler knows; this serves to
     /// refuse a mistake where it is made.
     pub(crate) fn looks_optional(&self) -> bool {
-        matches!(&self.ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
+        attribute::inside_option(&self.ty).is_some()
     }
 
     /// An expression for the field's shape. `more` is applied to it at last.
@@ -88,9 +94,15 @@ impl Field {
 
     /// The field in a struct expression, read from `fields`.
     pub(crate) fn read_from(&self) -> TokenStream {
-        let Self { ident, name, ty, .. } = self;
+        let (ident, value) = (&self.ident, self.read());
+        quote!(#ident: #value)
+    }
+
+    /// An expression for the field's value, read from `fields`.
+    pub(crate) fn read(&self) -> TokenStream {
+        let Self { name, ty, .. } = self;
         let get = quote_spanned!(ty.span()=> fields.get::<#ty>);
-        quote!(#ident: #get(#name)?)
+        quote!(#get(#name)?)
     }
 
     /// A call that adds the field, which is in scope as a reference, to a writer.
@@ -102,7 +114,8 @@ impl Field {
 }
 
 impl Rule {
-    fn apply(&self, ty: &Type) -> TokenStream {
+    /// A statement that adds the rule to `schema`, which is that of the type.
+    pub(crate) fn apply(&self, ty: &Type) -> TokenStream {
         let rules = quote!(::yado_sdk::__private::rules);
         let call = match &self.kind {
             Kind::Shortest(length) => quote_spanned!(self.span=> #rules::shortest::<#ty>(schema, #length)),
@@ -117,7 +130,8 @@ impl Rule {
     }
 }
 
-fn rules(attributes: &[Attribute]) -> syn::Result<Vec<Rule>> {
+/// What `#[schema(…)]` says.
+pub(crate) fn rules(attributes: &[Attribute]) -> syn::Result<Vec<Rule>> {
     let mut rules = Vec::new();
     attribute::each(attributes, "schema", |meta| {
         let span = meta.path.span();

@@ -48,6 +48,12 @@ pub fn state(item: TokenStream) -> TokenStream {
     derive(item, state::expand)
 }
 
+/// Makes a type a part of states: see the trait `Part`.
+#[proc_macro_derive(Part)]
+pub fn part(item: TokenStream) -> TokenStream {
+    derive(item, state::expand_part)
+}
+
 /// Makes a type stand for an aggregate of another plugin: see the trait `Entity`.
 #[proc_macro_derive(Foreign, attributes(foreign))]
 pub fn foreign(item: TokenStream) -> TokenStream {
@@ -68,8 +74,8 @@ pub fn read_model(item: TokenStream) -> TokenStream {
 
 /// Makes a function a named query.
 ///
-/// Its arguments are values; a parameter of type `&Rows<…>` gives it a read model to read from, one of type `&Context`
-/// the circumstances. It returns `Result<_, Rejection>` of a value, a row, or a list of those.
+/// Its arguments are values, with doc comments and `#[schema(…)]` rules as on the fields of a command; a parameter of type
+/// `&Rows<…>` gives it a read model to read from, one of type `&Context` the circumstances. It returns `Result<_, Rejection>` of a value, a row, or a list of those.
 #[proc_macro_attribute]
 pub fn query(attribute: TokenStream, item: TokenStream) -> TokenStream {
     query::expand(attribute.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()

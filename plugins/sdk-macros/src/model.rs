@@ -32,6 +32,11 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
     };
     let ident = &item.ident;
     let fields = Field::all(&data.fields, &format!("`{ident}`"))?;
+    if let Some(field) = fields.iter().find(|field| attribute::looks_clearable(&field.ty)) {
+        let message = "a column holds a value or none: an `Option` will do. What is to be left as it is, is left out of \
+                       `rows.patch(…)`";
+        return Err(syn::Error::new(field.ty.span(), message));
+    }
     let key = key(&fields, ident)?;
     let Says { name, plural, mut indexes } = says(item, &fields)?;
     indexes.splice(0..0, marked(&fields, "index")?.into_iter().map(|name| vec![name]));
@@ -41,7 +46,7 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
     let docs = attribute::docs(&item.attrs);
     let plural =
         plural.map_or(quote!(::core::option::Option::None), |name| quote!(::core::option::Option::Some(#name)));
-    let serde = serial::implement(item, Some(attribute::camel));
+    let serde = serial::object(item);
     let shapes = fields.iter().map(|field| {
         let own = (field.ident == key.ident).then(|| quote!(let schema = schema.own_id();));
         field.schema(&own.unwrap_or_default())
@@ -83,6 +88,9 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
                     }
                 }
             }
+
+            #[automatically_derived]
+            impl ::yado_sdk::Part for #ident {}
 
             #[automatically_derived]
             impl ::yado_sdk::Value for #ident {
@@ -260,6 +268,18 @@ mod tests {
             )),
             "every row has a key: it can't be an `Option`"
         );
+    }
+
+    #[test]
+    fn a_column_that_may_be_left_out_twice_is_refused() {
+        let refusal = refusal(parse_quote!(
+            struct BasketRow {
+                #[key]
+                id: Id<Basket>,
+                note: Option<Option<String>>,
+            }
+        ));
+        assert!(refusal.starts_with("a column holds a value or none"), "{refusal}");
     }
 
     #[test]

@@ -7,10 +7,11 @@ use syn::spanned::Spanned;
 use syn::{FnArg, GenericArgument, Ident, ItemFn, Pat, PathArguments, ReturnType, Type, TypeReference};
 
 use crate::attribute;
+use crate::field::Field;
 
 /// What a parameter gives the function.
 enum Parameter {
-    Argument { ident: Ident, name: String, ty: Box<Type> },
+    Argument(Box<Field>),
     Rows { model: Type },
     Context,
 }
@@ -26,7 +27,7 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
     });
     words.parse2(attributes)?;
 
-    let function: ItemFn = syn::parse2(item)?;
+    let mut function: ItemFn = syn::parse2(item)?;
     let ident = &function.sig.ident;
     if let Some(word) = &function.sig.asyncness {
         return Err(syn::Error::new(
@@ -44,19 +45,23 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
     attribute::checked_name(&name, ident.span())?;
     let docs = attribute::docs(&function.attrs);
     let parameters = function.sig.inputs.iter().map(parameter).collect::<syn::Result<Vec<_>>>()?;
+    // A parameter of a function takes neither doc comments nor rules: they are for the schema alone.
+    for input in &mut function.sig.inputs {
+        if let FnArg::Typed(input) = input {
+            input.attrs.retain(|attribute| !["doc", "schema"].iter().any(|known| attribute.path().is_ident(known)));
+        }
+    }
+    let ident = &function.sig.ident;
     let returned = returned(&function.sig.output, ident)?;
 
-    let arguments = parameters.iter().filter_map(|parameter| match parameter {
-        Parameter::Argument { ident, name, ty } => Some((ident, name, ty)),
-        _ => None,
-    });
-    let names: Vec<_> = arguments.clone().map(|(_, name, _)| name).collect();
-    let idents: Vec<_> = arguments.clone().map(|(ident, ..)| ident).collect();
-    let types: Vec<_> = arguments.clone().map(|(_, _, ty)| ty).collect();
-    let shapes =
-        arguments.map(|(_, name, ty)| quote!(::yado_sdk::__private::rules::field::<#ty>(#name, "", |schema| schema)));
+    let arguments: Vec<_> = parameters.iter().filter_map(Parameter::argument).collect();
+    let idents: Vec<_> = arguments.iter().map(|argument| &argument.ident).collect();
+    let types: Vec<_> = arguments.iter().map(|argument| &argument.ty).collect();
+    let shapes = arguments.iter().map(|argument| argument.schema(&TokenStream::new()));
+    let written = arguments.iter().map(|argument| argument.write_to());
+    // The author may call an argument `fields`, or like the query itself: no argument is a variable where it is passed.
     let passed = parameters.iter().map(|parameter| match parameter {
-        Parameter::Argument { ident, .. } => quote!(#ident),
+        Parameter::Argument(argument) => argument.read(),
         Parameter::Rows { model } => quote!(&surroundings.rows::<#model>()),
         Parameter::Context => quote!(&surroundings.context),
     });
@@ -73,8 +78,8 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
             /// The query with its arguments, for tests to ask.
             #[allow(dead_code, clippy::too_many_arguments)]
             #vis fn with(#(#idents: #types),*) -> ::yado_sdk::Asked<#returned> {
-                let arguments = #private::json::Writer::default()#(.field::<#types>(#names, &#idents))*.finish();
-                ::yado_sdk::Asked::new(#name, arguments)
+                #(let #idents = &#idents;)*
+                ::yado_sdk::Asked::new(#name, #private::json::Writer::default()#(#written)*.finish())
             }
         }
 
@@ -97,7 +102,6 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
                 surroundings: &#private::Surroundings,
             ) -> ::core::result::Result<::core::result::Result<::std::string::String, ::yado_sdk::Rejection>, #private::json::Unreadable> {
                 let fields = #private::json::Fields::read(#name, arguments)?;
-                #(let #idents: #types = fields.get(#names)?;)*
                 let answer: ::core::result::Result<#returned, ::yado_sdk::Rejection> = #ident(#(#passed),*);
                 ::core::result::Result::Ok(answer.map(|answer| #private::json::write(&answer)))
             }
@@ -109,6 +113,11 @@ fn parameter(input: &FnArg) -> syn::Result<Parameter> {
     let FnArg::Typed(input) = input else {
         return Err(syn::Error::new(input.span(), "a query is a plain function, not a method"));
     };
+    if matches!(input.ty.as_ref(), Type::Reference(_))
+        && let Some(rule) = input.attrs.iter().find(|attribute| attribute.path().is_ident("schema"))
+    {
+        return Err(syn::Error::new(rule.span(), "rules are for arguments, and this is what the query reads from"));
+    }
     if let Type::Reference(TypeReference { elem, .. }) = input.ty.as_ref()
         && let Type::Path(path) = elem.as_ref()
         && let Some(last) = path.path.segments.last()
@@ -134,9 +143,16 @@ fn parameter(input: &FnArg) -> syn::Result<Parameter> {
             "an argument needs a name: it is the argument's name in the API",
         ));
     };
-    let name = attribute::camel(&pattern.ident);
-    attribute::checked_name(&name, pattern.ident.span())?;
-    Ok(Parameter::Argument { ident: pattern.ident.clone(), name, ty: input.ty.clone() })
+    Field::new(&pattern.ident, &input.ty, &input.attrs).map(|field| Parameter::Argument(Box::new(field)))
+}
+
+impl Parameter {
+    fn argument(&self) -> Option<&Field> {
+        match self {
+            Self::Argument(field) => Some(field),
+            _ => None,
+        }
+    }
 }
 
 /// The `T` of `Result<T, Rejection>`.
@@ -179,6 +195,14 @@ mod tests {
                 }
             )),
             "an argument is a value of its own, such as `String`; what a query borrows is `&Rows<…>` and `&Context`"
+        );
+        assert_eq!(
+            refusal(quote!(
+                fn all(#[schema(length(1..=2))] rows: &Rows<BasketRow>) -> Result<bool, Rejection> {
+                    Ok(true)
+                }
+            )),
+            "rules are for arguments, and this is what the query reads from"
         );
         assert_eq!(
             refusal(quote!(

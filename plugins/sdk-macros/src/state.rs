@@ -1,7 +1,8 @@
-//! `#[derive(State)]` and `#[derive(Foreign)]`.
+//! `#[derive(State)]`, `#[derive(Part)]` and `#[derive(Foreign)]`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, LitStr, Token};
 
 use crate::{attribute, serial};
@@ -21,7 +22,7 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
     let Described { name, id, encoding, constraints } = described(item)?;
     let ident = &item.ident;
     let docs = attribute::docs(&item.attrs);
-    let serde = serial::implement(item, None);
+    let serde = serial::part(item);
     let encoding = match encoding {
         Some(text) => quote!(::core::option::Option::Some(#text)),
         None => quote!(::core::option::Option::None),
@@ -34,6 +35,9 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
             #serde
 
             #[automatically_derived]
+            impl ::yado_sdk::Part for #ident {}
+
+            #[automatically_derived]
             impl ::yado_sdk::Entity for #ident {
                 const NAME: &'static str = #name;
             }
@@ -44,6 +48,26 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
                     ::yado_sdk::__private::manifest::Aggregate::new(#name, #docs, #id, #encoding, &[#(#constraints),*])
                 }
             }
+        };
+    })
+}
+
+pub(crate) fn expand_part(item: &DeriveInput) -> syn::Result<TokenStream> {
+    if !item.generics.params.is_empty() {
+        let message = "a part of a state can't be generic: write out the type that the state holds";
+        return Err(syn::Error::new(item.generics.span(), message));
+    }
+    if let Data::Union(data) = &item.data {
+        return Err(syn::Error::new(data.union_token.span, "a part of a state is a struct or an enum"));
+    }
+    let ident = &item.ident;
+    let serde = serial::part(item);
+    Ok(quote! {
+        const _: () = {
+            #serde
+
+            #[automatically_derived]
+            impl ::yado_sdk::Part for #ident {}
         };
     })
 }
@@ -143,6 +167,22 @@ mod tests {
             )),
             "`key` means nothing here; what does: `name`, `id`, `encoding`, `unique(…)`"
         );
+    }
+
+    #[test]
+    fn what_a_part_of_a_state_can_not_be_is_refused() {
+        let refusal = |item: DeriveInput| expand_part(&item).unwrap_err().to_string();
+        let generic = refusal(parse_quote!(
+            struct Pile<T>(Vec<T>);
+        ));
+        assert_eq!(generic, "a part of a state can't be generic: write out the type that the state holds");
+        let union = refusal(parse_quote!(
+            union Either {
+                one: u8,
+                other: i8,
+            }
+        ));
+        assert_eq!(union, "a part of a state is a struct or an enum");
     }
 
     #[test]

@@ -1,43 +1,55 @@
 //! `#[derive(Value)]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, DataEnum, DeriveInput, Fields, Ident};
+use syn::{Data, DataEnum, DeriveInput, Fields, Ident, Type};
 
 use crate::field::Field;
-use crate::{attribute, serial};
+use crate::{attribute, field, serial};
 
 pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
     attribute::no_generics(item)?;
     let name = name(item)?;
     let docs = attribute::docs(&item.attrs);
+    let ident = &item.ident;
+    let mut marks = TokenStream::new();
     let (serde, schema) = match &item.data {
         Data::Struct(data) => match &data.fields {
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
-                let ty = &fields.unnamed[0].ty;
-                let inner = quote_spanned!(ty.span()=> <#ty as ::yado_sdk::Value>::schema);
-                (serial::implement(item, None), quote!(#inner().description(#docs)))
+                let field = &fields.unnamed[0];
+                marks = forwarded(ident, &field.ty);
+                (serial::wrapper(item), wrapped(field, &docs)?)
             }
-            fields => (serial::implement(item, Some(attribute::camel)), object(fields, &item.ident, &name, &docs)?),
+            fields => (serial::object(item), object(fields, &item.ident, &name, &docs)?),
         },
         Data::Enum(data) => {
             let names = variants(data)?;
-            let serde = serial::implement_with(item, None, |variant| {
+            let serde = serial::texts(item, |variant| {
                 names.iter().find(|(ident, _)| *ident == variant.ident).map(|(_, name)| name.clone())
             });
             let texts = names.iter().map(|(_, name)| name);
-            (
-                serde,
-                quote!(::yado_sdk::__private::schema::Schema::one_of(&[#(#texts),*]).title(#name).description(#docs)),
-            )
+            let described = names.iter().zip(&data.variants).filter_map(|((_, name), variant)| {
+                let docs = attribute::docs(&variant.attrs);
+                (!docs.is_empty()).then(|| quote!((#name, #docs)))
+            });
+            let schema = quote! {
+                ::yado_sdk::__private::schema::Schema::one_of(&[#(#texts),*], &[#(#described),*])
+                    .title(#name)
+                    .description(#docs)
+            };
+            (serde, schema)
         }
         Data::Union(data) => return Err(syn::Error::new(data.union_token.span, "a value is a struct or an enum")),
     };
-    let ident = &item.ident;
     Ok(quote! {
         const _: () = {
             #serde
+
+            #marks
+
+            #[automatically_derived]
+            impl ::yado_sdk::Part for #ident {}
 
             #[automatically_derived]
             impl ::yado_sdk::Value for #ident {
@@ -47,6 +59,29 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
             }
         };
     })
+}
+
+/// The shape of a newtype: that of what it wraps, with the rules that the newtype adds.
+fn wrapped(field: &syn::Field, docs: &str) -> syn::Result<TokenStream> {
+    let ty = &field.ty;
+    let inner = quote_spanned!(ty.span()=> <#ty as ::yado_sdk::Value>::schema);
+    let rules = field::rules(&field.attrs)?;
+    let rules = rules.iter().map(|rule| rule.apply(ty));
+    Ok(quote! {{
+        let schema = #inner();
+        #(#rules)*
+        schema.description(#docs)
+    }})
+}
+
+/// A newtype takes the rules that what it wraps takes. Which those are only the compiler knows, and a bound that can't
+/// hold is an error; but not if it is written as if it depended on a lifetime.
+fn forwarded(ident: &Ident, ty: &Type) -> TokenStream {
+    let marks = ["Measured", "Bounded", "Exact", "Textual"].map(|mark| Ident::new(mark, Span::call_site()));
+    quote! {#(
+        #[automatically_derived]
+        impl ::yado_sdk::__private::rules::#marks for #ident where for<'a> #ty: ::yado_sdk::__private::rules::#marks {}
+    )*}
 }
 
 fn name(item: &DeriveInput) -> syn::Result<String> {
@@ -131,6 +166,10 @@ mod tests {
             ))
             .starts_with("give the fields of `Pair` names")
         );
+        let newtype = refusal(parse_quote!(
+            struct Title(#[schema(len(1..=5))] String);
+        ));
+        assert!(newtype.starts_with("`len` means nothing here"), "{newtype}");
     }
 
     #[test]
@@ -138,11 +177,12 @@ mod tests {
         let item: DeriveInput = parse_quote!(
             enum Status {
                 InTransit,
+                /// It is there.
                 #[value(name = "done")]
                 Done,
             }
         );
         let text = expand(&item).unwrap().to_string();
-        assert!(text.contains("one_of (& [\"IN_TRANSIT\" , \"done\"])"), "{text}");
+        assert!(text.contains("one_of (& [\"IN_TRANSIT\" , \"done\"] , & [(\"done\" , \"It is there.\")])"), "{text}");
     }
 }

@@ -12,7 +12,8 @@ use crate::{Context, Decision, Entity, manifest};
 /// the code that reads it is a fraction of JSON's. The price is that a state of another shape can't be read, which costs
 /// nothing, for the host folds it anew from the events whenever the plugin's code has changed.
 ///
-/// `#[derive(State)]` names the aggregate after the type, and takes:
+/// Its fields are [parts](crate::Part): values, the usual types of the standard library, and types of your own that derive
+/// `Part`. `#[derive(State)]` names the aggregate after the type, and takes:
 ///
 /// | attribute | meaning |
 /// | --- | --- |
@@ -61,6 +62,26 @@ pub trait Aggregate: State {
 /// A command that does not create has a field named `id`, or one marked `#[id]`. Its other fields take `#[schema(…)]`
 /// with `length(1..=200)`, `min = 0`, `max = …`, `places = 2`, `pattern = "…"` or `email`: the host checks them before
 /// the plugin is asked.
+///
+/// A field of type `Option` may be left out, or be null, which is the same. To tell the two apart, as a command must that
+/// changes what it is given and clears what is null, a field is an `Option` of an `Option`:
+///
+/// ```
+/// use yado_sdk::prelude::*;
+///
+/// #[derive(State)]
+/// struct Person { nickname: Option<String> }
+///
+/// #[derive(Command)]
+/// enum PersonCommand {
+///     ChangePerson {
+///         id: Id<Person>,
+///         /// Left out: `None`, and it stays. Null: `Some(None)`, and it goes. A text: `Some(Some(text))`.
+///         #[schema(length(1..=50))]
+///         nickname: Option<Option<String>>,
+///     },
+/// }
+/// ```
 #[diagnostic::on_unimplemented(message = "`{Self}` is no command", note = "derive it: `#[derive(Command)]` on an enum")]
 pub trait Command: Sized {
     /// The aggregate.

@@ -1,9 +1,11 @@
 //! JSON at the border. Authors never see it.
 
+mod whole;
+
 use std::fmt;
 
-use serde::Serialize;
-use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Value;
@@ -63,11 +65,11 @@ impl<'a> Fields<'a> {
     pub fn get<T: Value>(&self, name: &str) -> Result<T, Unreadable> {
         // Of a field that is there twice the last one counts, as it did for whoever checked the document.
         let value = match self.entries.iter().rfind(|(known, _)| known == name) {
-            Some((_, value)) => value.get(),
-            None if T::OPTIONAL => "null",
+            Some((_, value)) => T::said(value.get()),
+            None if T::OPTIONAL => parse("null"),
             None => return Err(Unreadable::shape(self.message, format_args!("{name} is missing"))),
         };
-        serde_json::from_str(value).map_err(|error| Unreadable::shape(self.message, format_args!("{name}: {error}")))
+        value.map_err(|error| Unreadable::shape(self.message, format_args!("{name}: {error}")))
     }
 }
 
@@ -97,10 +99,9 @@ impl Writer {
     /// Adds a field. Its name is letters and digits, so it needs no escapes.
     #[must_use]
     pub fn field<T: Value>(mut self, name: &str, value: &T) -> Self {
-        let value = write(value);
-        if !T::OPTIONAL || value != "null" {
+        if !value.is_unsaid() {
             self.0.push(if self.0.is_empty() { '{' } else { ',' });
-            self.0.extend(["\"", name, "\":", &value]);
+            self.0.extend(["\"", name, "\":", &write(value)]);
         }
         self
     }
@@ -121,7 +122,24 @@ impl Writer {
 /// # Errors
 /// If the document has another shape.
 pub fn read<T: DeserializeOwned>(name: &str, document: &str) -> Result<T, Unreadable> {
-    serde_json::from_str(document).map_err(|error| Unreadable::shape(name, format_args!("{error}")))
+    parse(document).map_err(|error| Unreadable::shape(name, format_args!("{error}")))
+}
+
+/// Reads a value as JSON Schema would have it, to which `5.0` is an integer.
+pub(crate) fn parse<T: DeserializeOwned>(document: &str) -> serde_json::Result<T> {
+    serde_json::from_str(document).or_else(|error| match whole::rewritten(document) {
+        Some(document) => serde_json::from_str(&document),
+        None => Err(error),
+    })
+}
+
+/// Reads what may be cleared and is there: serde by itself takes a null for the outer `Option`, and nothing could be told
+/// from null.
+///
+/// # Errors
+/// If it is something else.
+pub fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Writes a value.

@@ -89,6 +89,8 @@ pub mod log;
 #[doc(hidden)]
 pub mod manifest;
 mod model;
+#[doc(hidden)]
+pub mod part;
 mod query;
 mod recorded;
 #[doc(hidden)]
@@ -103,19 +105,20 @@ pub use context::Context;
 pub use decision::{Changes, Claims, Decision, Events, Rejection, ensure, nothing, record, reject};
 pub use id::{Entity, Id};
 pub use model::{Amount, Change, Column, Find, Projection, ReadModel, Rows, Where};
+pub use part::Part;
 pub use query::Asked;
 pub use recorded::{Recorded, Source};
 pub use rust_decimal::Decimal;
 pub use time::{NotATime, Timestamp};
 pub use value::Value;
-pub use yado_sdk_macros::{Command, Event, Events, Foreign, ReadModel, State, Value, plugin, query};
+pub use yado_sdk_macros::{Command, Event, Events, Foreign, Part, ReadModel, State, Value, plugin, query};
 
 /// All that the page of a plugin needs.
 pub mod prelude {
     pub use crate::{
-        Aggregate, Claims as _, Command, Context, Decimal, Decision, Event, Events, Foreign, Id, Projection, ReadModel,
-        Recorded, Rejection, Rows, State, Timestamp, Value, debug, ensure, error, info, nothing, plugin, query, record,
-        reject, trace, warn,
+        Aggregate, Claims as _, Command, Context, Decimal, Decision, Event, Events, Foreign, Id, Part, Projection,
+        ReadModel, Recorded, Rejection, Rows, State, Timestamp, Value, debug, ensure, error, info, nothing, plugin,
+        query, record, reject, trace, warn,
     };
 }
 
@@ -128,5 +131,5 @@ pub mod __private {
     pub use crate::model::{Column, leads_to};
     pub use crate::query::{Query, Surroundings};
     pub use crate::value::rules;
-    pub use crate::{bindings, guest, json, log, manifest, schema};
+    pub use crate::{bindings, guest, json, log, manifest, part, schema};
 }

@@ -256,7 +256,7 @@ impl<M> Column<M, String> {
 }
 
 /// Rows about to be read.
-#[must_use = "nothing is read before `list`"]
+#[must_use = "nothing is read before `list` or `count`"]
 pub struct Find<M> {
     selection: Selection,
     of: PhantomData<fn() -> M>,
@@ -289,21 +289,10 @@ impl<M: ReadModel> Find<M> {
         self
     }
 
-    /// Reads nothing but how many there are. The contract has no count, so they are read page by page.
+    /// How many there are. They are counted where they are kept, all of them, whatever `limit` and `skip` say.
     #[must_use]
-    pub fn count(mut self) -> u64 {
-        const PAGE: u32 = 500;
-        self.selection.limit = PAGE;
-        let mut count = 0;
-        loop {
-            // The host may give less than a page although there is more: only an empty one is the end.
-            let rows = read_model::find(M::NAME, &self.selection).len();
-            if rows == 0 {
-                return count;
-            }
-            count += rows as u64;
-            self.selection.offset = self.selection.offset.saturating_add(u32::try_from(rows).unwrap_or(PAGE));
-        }
+    pub fn count(self) -> u64 {
+        read_model::count(M::NAME, &self.selection.conditions)
     }
 
     /// Reads them.

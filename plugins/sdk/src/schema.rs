@@ -12,6 +12,8 @@ pub struct Schema {
     kind: &'static str,
     nullable: bool,
     words: Vec<(&'static str, Word)>,
+    /// What is said of the place where it stands, and not of the type.
+    about: &'static str,
 }
 
 #[derive(Debug, Clone)]
@@ -20,6 +22,7 @@ enum Word {
     Number(Number),
     Flag(bool),
     Texts(Vec<&'static str>),
+    Descriptions(Vec<(&'static str, &'static str)>),
     Schema(Box<Schema>),
     Properties(Vec<(&'static str, Schema)>),
 }
@@ -37,7 +40,7 @@ impl Schema {
     /// A value of one of JSON's kinds.
     #[must_use]
     pub const fn of(kind: &'static str) -> Self {
-        Self { kind, nullable: false, words: Vec::new() }
+        Self { kind, nullable: false, words: Vec::new(), about: "" }
     }
 
     /// A text of some format.
@@ -60,10 +63,14 @@ impl Schema {
         Self::of("object").word("properties", Word::Properties(properties)).word("required", Word::Texts(required))
     }
 
-    /// One of a few texts.
+    /// One of a few texts, and what some of them mean.
     #[must_use]
-    pub fn one_of(texts: &[&'static str]) -> Self {
-        Self::of("string").word("enum", Word::Texts(texts.to_vec()))
+    pub fn one_of(texts: &[&'static str], described: &[(&'static str, &'static str)]) -> Self {
+        let schema = Self::of("string").word("enum", Word::Texts(texts.to_vec()));
+        if described.is_empty() {
+            return schema;
+        }
+        schema.word("x-descriptions", Word::Descriptions(described.to_vec()))
     }
 
     /// The same, or null.
@@ -89,6 +96,15 @@ impl Schema {
     #[must_use]
     pub fn description(self, text: &'static str) -> Self {
         if text.is_empty() { self } else { self.replace("description", Word::Text(text.into())) }
+    }
+
+    /// What it means in the place where it stands, if the author says so.
+    #[must_use]
+    pub const fn about(mut self, text: &'static str) -> Self {
+        if !text.is_empty() {
+            self.about = text;
+        }
+        self
     }
 
     /// It is a row of this read model.
@@ -176,6 +192,17 @@ impl Schema {
         self
     }
 
+    /// Writes what is said of the place, or else of the type.
+    fn describe<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        if !self.about.is_empty() {
+            return map.serialize_entry("description", self.about);
+        }
+        match self.words.iter().find(|(word, _)| *word == "description") {
+            Some((name, text)) => map.serialize_entry(name, text),
+            None => Ok(()),
+        }
+    }
+
     fn has(&self, name: &str) -> bool {
         self.words.iter().any(|(word, _)| *word == name)
     }
@@ -207,11 +234,16 @@ impl Serialize for Schema {
         if self.nullable && (self.has("enum") || self.kind == "object") {
             let mut map = serializer.serialize_map(None)?;
             let null = Self::of("null");
-            let inner = Self { nullable: false, ..self.clone() };
+            let inner = Self { nullable: false, about: "", ..self.clone() };
             map.serialize_entry("anyOf", &[inner, null])?;
-            if let Some((name, text)) = self.words.iter().find(|(word, _)| *word == "description") {
-                map.serialize_entry(name, text)?;
-            }
+            self.describe(&mut map)?;
+            return map.end();
+        }
+        // A type with a name is the same type wherever it stands, so what is said of a place is not said of the type.
+        if !self.about.is_empty() && (self.has("title") || self.has("x-model")) {
+            let mut map = serializer.serialize_map(None)?;
+            map.serialize_entry("allOf", &[Self { about: "", ..self.clone() }])?;
+            self.describe(&mut map)?;
             return map.end();
         }
         let mut map = serializer.serialize_map(None)?;
@@ -220,9 +252,10 @@ impl Serialize for Schema {
         } else {
             map.serialize_entry("type", self.kind)?;
         }
-        for (name, word) in &self.words {
+        for (name, word) in self.words.iter().filter(|(word, _)| *word != "description") {
             map.serialize_entry(name, word)?;
         }
+        self.describe(&mut map)?;
         map.end()
     }
 }
@@ -242,6 +275,11 @@ impl Serialize for Word {
                 let mut list = serializer.serialize_seq(Some(texts.len()))?;
                 texts.iter().try_for_each(|text| list.serialize_element(text))?;
                 list.end()
+            }
+            Self::Descriptions(texts) => {
+                let mut map = serializer.serialize_map(Some(texts.len()))?;
+                texts.iter().try_for_each(|(name, text)| map.serialize_entry(name, text))?;
+                map.end()
             }
             Self::Schema(schema) => schema.serialize(serializer),
             Self::Properties(properties) => {

@@ -5,13 +5,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::schema::{Number, Schema};
-use crate::{Entity, Id, Timestamp};
+use crate::{Entity, Id, Timestamp, json};
 
 /// What a field of a command, an event or a read model may hold.
 ///
 /// Texts, truth values, whole numbers, [`Decimal`], `f64`, [`Timestamp`] and [`Id`] are values; so are a `Vec` of values
 /// and an `Option` of one, which may be left out. Structs with named fields and enums without become values by
-/// `#[derive(Value)]`.
+/// `#[derive(Value)]`; a struct that wraps a single value is one too, with rules of its own:
+/// `struct Title(#[schema(length(1..=80))] String)`.
+///
+/// An `Option` takes a null for the same as nothing. Where the two differ, because nothing leaves as it is and null
+/// clears, an `Option` of an `Option` tells them apart: nothing is `None`, null is `Some(None)`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't stand in a field",
     label = "this type has no shape in the API",
@@ -25,6 +29,18 @@ pub trait Value: Serialize + DeserializeOwned {
     /// Its shape.
     #[doc(hidden)]
     fn schema() -> Schema;
+
+    /// Reads one that is there.
+    #[doc(hidden)]
+    fn said(document: &str) -> serde_json::Result<Self> {
+        json::parse(document)
+    }
+
+    /// Whether to leave it out.
+    #[doc(hidden)]
+    fn is_unsaid(&self) -> bool {
+        false
+    }
 }
 
 /// What has a length that `#[schema(length(…))]` can bound.
@@ -115,6 +131,15 @@ impl<T: Value> Value for Option<T> {
     fn schema() -> Schema {
         T::schema().nullable()
     }
+
+    fn said(document: &str) -> serde_json::Result<Self> {
+        // A null is the innermost `Option`'s.
+        if T::OPTIONAL { T::said(document).map(Some) } else { json::parse(document) }
+    }
+
+    fn is_unsaid(&self) -> bool {
+        self.is_none()
+    }
 }
 impl<T: Measured> Measured for Option<T> {}
 impl<T: Bounded> Bounded for Option<T> {}
@@ -132,7 +157,8 @@ impl<T> Measured for Vec<T> {}
 /// so that a rule at the wrong field is a compile error there.
 #[doc(hidden)]
 pub mod rules {
-    use super::{Bounded, Exact, Measured, Names, Number, Schema, Textual, Value};
+    pub use super::{Bounded, Exact, Measured, Textual};
+    use super::{Names, Number, Schema, Value};
     use crate::schema::Field;
 
     #[must_use]
@@ -141,7 +167,7 @@ pub mod rules {
         description: &'static str,
         rule: impl FnOnce(Schema) -> Schema,
     ) -> Field {
-        Field { name, schema: rule(T::schema()).description(description), required: !T::OPTIONAL }
+        Field { name, schema: rule(T::schema()).about(description), required: !T::OPTIONAL }
     }
 
     /// The field that says which instance of `Of` a command is for.

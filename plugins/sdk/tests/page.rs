@@ -36,10 +36,12 @@ pub struct Seat {
     note: Option<Note>,
 }
 
+/// A part of the house.
 #[derive(Value, Debug, Clone, Copy, PartialEq)]
 pub enum Area {
     Stalls,
     UpperCircle,
+    /// With a door of its own.
     #[value(name = "box")]
     Box,
 }
@@ -289,8 +291,12 @@ fn rules_and_types_become_the_schemas_that_callers_meet() {
         json!({
             "type": "object",
             "properties": {
-                "area": { "type": "string", "enum": ["STALLS", "UPPER_CIRCLE", "box"], "title": "Area",
-                          "description": "Which part of the house." },
+                "area": {
+                    "allOf": [{ "type": "string", "enum": ["STALLS", "UPPER_CIRCLE", "box"], "title": "Area",
+                                "x-descriptions": { "box": "With a door of its own." },
+                                "description": "A part of the house." }],
+                    "description": "Which part of the house.",
+                },
                 "number": { "type": "integer", "minimum": 1, "maximum": 99 },
                 "note": { "type": ["string", "null"] },
             },

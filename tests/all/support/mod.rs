@@ -2,8 +2,10 @@
 
 mod client;
 mod guests;
+mod patience;
 mod server;
 
 pub(crate) use client::Client;
 pub(crate) use guests::{component, variant};
+pub(crate) use patience::eventually;
 pub(crate) use server::Server;

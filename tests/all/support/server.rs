@@ -1,22 +1,19 @@
 //! A server: the binary that ships, in a folder of its own, on a free port.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use super::Client;
-
-/// How long a server may take to be ready. It is a limit for when something is broken; a start takes a fraction of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::{Client, eventually};
 
 /// A server that is running, or was.
 pub(crate) struct Server {
     child: Child,
     folder: TempDir,
-    port: u16,
+    address: SocketAddr,
     arguments: Vec<String>,
 }
 
@@ -33,12 +30,12 @@ impl Server {
         for (name, component) in plugins {
             std::fs::write(folder.path().join("plugins").join(format!("{name}.wasm")), component).unwrap();
         }
-        // Another process may take the port in between; then the server says so, and the test fails with its words.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        let child = spawn(folder.path(), port, &arguments);
-        let mut server = Self { child, folder, port, arguments };
-        server.ready().await;
+        let arguments = heard(arguments);
+        // The operating system chooses the port, and the server says which one it is.
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let child = spawn(folder.path(), address, &arguments);
+        let mut server = Self { child, folder, address, arguments };
+        server.ready(0).await;
         server
     }
 
@@ -49,7 +46,7 @@ impl Server {
 
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address)
     }
 
     /// Its data folder.
@@ -84,24 +81,48 @@ impl Server {
 
     /// Starts it again in the same folder, on the same port.
     pub(crate) async fn start_again(&mut self) {
-        self.child = spawn(self.folder.path(), self.port, &self.arguments);
-        self.ready().await;
+        let said = self.log().len();
+        self.child = spawn(self.folder.path(), self.address, &self.arguments);
+        self.ready(said).await;
     }
 
-    async fn ready(&mut self) {
-        let begun = Instant::now();
+    /// Waits until it says that it is ready, beyond what it had said before, and at which address.
+    async fn ready(&mut self, said: usize) {
+        let mut address = None;
+        eventually("the server is ready", async || {
+            address = ready_at(self.log().get(said..).unwrap_or_default());
+            let ended = self.child.try_wait().unwrap();
+            assert!(address.is_some() || ended.is_none(), "the server ended with {ended:?}:\n{}", self.log());
+            address.is_some()
+        })
+        .await;
+        self.address = address.unwrap();
         let (http, url) = (reqwest::Client::new(), format!("{}/health/ready", self.url()));
-        loop {
-            if http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
-                return;
-            }
-            if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("the server ended with {status}:\n{}", self.log());
-            }
-            assert!(begun.elapsed() < PATIENCE, "the server is not ready after {PATIENCE:?}:\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let is_ready = async || http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
+        eventually("its health is good", is_ready).await;
     }
+}
+
+/// The address in the line of a log that says that the server is ready.
+fn ready_at(log: &str) -> Option<SocketAddr> {
+    log.lines().find_map(|line| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        if line["message"] != "ready" {
+            return None;
+        }
+        line["address"].as_str()?.parse().ok()
+    })
+}
+
+/// The same arguments, but that the server's own lines are logged, whatever a test wants to see of others: one of them
+/// says where it listens.
+fn heard(arguments: &[&str]) -> Vec<String> {
+    let before = std::iter::once("").chain(arguments.iter().copied());
+    let filtered = before.zip(arguments).map(|(before, argument)| match before {
+        "--log" => format!("{argument},yado=info"),
+        _ => (*argument).to_owned(),
+    });
+    filtered.collect()
 }
 
 impl Drop for Server {
@@ -117,18 +138,22 @@ impl Drop for Server {
     }
 }
 
-fn spawn(folder: &Path, port: u16, arguments: &[String]) -> Child {
+fn spawn(folder: &Path, address: SocketAddr, arguments: &[String]) -> Child {
     let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
     let mut command = Command::new(binary());
     command
         .arg("serve")
         .args(["--data".as_ref(), folder.join("data").as_os_str()])
         .args(["--plugins".as_ref(), folder.join("plugins").as_os_str()])
-        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .args(["--listen", &address.to_string()])
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
+    // What is configured here is for the server of whoever runs the tests, and none of the tests' business.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("YADO_")) {
+        command.env_remove(name);
+    }
     command.args(arguments).spawn().unwrap()
 }
 

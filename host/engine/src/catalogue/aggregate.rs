@@ -9,6 +9,7 @@ use yado_model::manifest::Aggregate;
 use yado_model::schema::{Broken, Checker};
 
 use super::Deployed;
+use super::breaker::Breaker;
 
 /// An aggregate that is running.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub struct AggregateType {
     pub manifest: Aggregate,
     /// Whose it is.
     pub deployed: Arc<Deployed>,
+    pub(crate) breaker: Breaker,
     events: HashMap<String, (u32, Checker)>,
 }
 
@@ -27,7 +29,7 @@ impl AggregateType {
             .iter()
             .map(|event| Ok((event.name.to_string(), (event.version, Checker::new(&event.payload)?))))
             .collect::<Result<_, Broken>>()?;
-        Ok(Self { manifest, deployed, events })
+        Ok(Self { manifest, deployed, breaker: Breaker::default(), events })
     }
 
     /// Who can read a snapshot of its state.

@@ -25,16 +25,6 @@ impl Catalogue {
         Self::of(plugins)
     }
 
-    /// A catalogue without a plugin.
-    ///
-    /// # Errors
-    /// When another plugin needs it.
-    pub fn without(&self, plugin: &str) -> Result<Self, Clash> {
-        let mut plugins = self.plugins.clone();
-        plugins.remove(plugin);
-        Self::of(plugins)
-    }
-
     fn of(plugins: BTreeMap<String, Arc<Deployed>>) -> Result<Self, Clash> {
         let mut catalogue = Self { plugins, ..Self::default() };
         for deployed in catalogue.plugins.values() {

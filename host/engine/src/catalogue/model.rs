@@ -65,7 +65,7 @@ impl ProjectionType {
 fn generation(projection: &Projection, deployed: &Deployed) -> String {
     let models: Vec<_> =
         projection.models.iter().filter_map(|name| deployed.manifest().read_model(name.as_str())).collect();
-    let rows: Vec<_> = models.iter().map(|model| (&model.name, &model.key, &model.row, &model.indexes)).collect();
+    let rows: Vec<_> = models.iter().map(|model| (&model.name, &model.key, &model.row, indexes(model))).collect();
     // Serialising our own types can't fail: they have string keys only.
     let text = serde_json::json!([projection.version, projection.events, rows]).to_string();
     Digest::of(text.as_bytes()).to_string()[..8].to_owned()

@@ -9,12 +9,19 @@ use yado_runtime::Plugin;
 use yado_store::PluginRecord;
 
 use super::compatible::can_follow;
-use super::{Deployment, Order, Owner, Refusal};
+use super::{Deployment, Order, Owner, Refusal, Retiring};
 use crate::catalogue::{Catalogue, Deployed, ProjectionType};
-use crate::projection::{Definition, Running};
+use crate::projection::{Definition, Running, Trouble};
 
 /// Projections that have been started for a catalogue that is not live yet.
-type Started = HashMap<Arc<str>, Running>;
+type Started = HashMap<Arc<str>, Fresh>;
+
+struct Fresh {
+    projection: Arc<ProjectionType>,
+    running: Running,
+    /// Whether it was running already, on its way out.
+    returned: bool,
+}
 
 impl Owner {
     /// Deploys plugins. They go live one by one where they can, and together where they need one another.
@@ -81,7 +88,7 @@ impl Owner {
     }
 
     /// Checks plugins against what runs, prepares all that they need, and puts them in place.
-    async fn go_live(&self, plugins: Vec<Arc<Deployed>>) -> Result<Vec<Deployment>, Refusal> {
+    async fn go_live(&mut self, plugins: Vec<Arc<Deployed>>) -> Result<Vec<Deployment>, Refusal> {
         let live = self.live.load_full();
         let mut deployments = Vec::new();
         for deployed in &plugins {
@@ -125,8 +132,8 @@ impl Owner {
     }
 
     /// Starts the projections that are new, and waits until they show what has happened so far. Those of the old code
-    /// go on meanwhile.
-    async fn bring_up_to_date(&self, next: &Arc<Catalogue>) -> Result<Started, Refusal> {
+    /// go on meanwhile. When one can't, nothing is left of those that were started.
+    async fn bring_up_to_date(&mut self, next: &Arc<Catalogue>) -> Result<Started, Refusal> {
         let mut started = Started::new();
         for projection in next.projections() {
             let known = self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&projection.key);
@@ -134,9 +141,7 @@ impl Owner {
                 continue;
             }
             if let Err(refusal) = self.begin(next, projection, &mut started).await {
-                for running in started.into_values() {
-                    running.stop().await;
-                }
+                self.undo(started, matches!(refusal, Refusal::History(_))).await;
                 return Err(refusal);
             }
         }
@@ -144,79 +149,134 @@ impl Owner {
     }
 
     async fn begin(
-        &self,
+        &mut self,
         next: &Arc<Catalogue>,
         projection: &Arc<ProjectionType>,
         started: &mut Started,
     ) -> Result<(), Refusal> {
-        for model in &projection.models {
-            self.surroundings.reads.ensure_table(&model.table).await.map_err(unavailable)?;
-        }
         let definition = Definition { projection: projection.clone(), catalogue: next.clone() };
-        let running = Running::start(definition, self.surroundings.clone());
+        // One that has been replaced and still runs, for requests that began before, is taken back as it is.
+        let (running, returned) = match self.retiring.remove(&projection.key) {
+            Some(Retiring { running, .. }) => {
+                running.replace(definition);
+                (running, true)
+            }
+            None => {
+                for model in &projection.models {
+                    self.surroundings.reads.ensure_table(&model.table).await.map_err(unavailable)?;
+                }
+                (Running::start(definition, self.surroundings.clone()), false)
+            }
+        };
         let mut status = running.status();
-        started.insert(projection.key.clone(), running);
+        started.insert(projection.key.clone(), Fresh { projection: projection.clone(), running, returned });
         // The log may grow for as long as the projection reads, and what comes after this moment is like any other news.
         let head: Position = self.surroundings.events.head().await.map_err(unavailable)?;
-        let known = status.wait_for(|status| status.position >= head || status.trouble.is_some()).await;
-        let trouble = known.map_err(|error| Refusal::Unavailable(error.to_string()))?.trouble.clone();
+        // Where no older code can serve in its place, a plugin whose read models lag is better than none. Health tells of
+        // the trouble, and the loop goes on trying. A database that fails is waited for where there is older code.
+        let first = self.live.load().plugin(&projection.deployed.manifest().name).is_none();
+        let settled = status.wait_for(|status| {
+            let troubled = match &status.trouble {
+                Some(Trouble::Poisoned { .. }) => true,
+                Some(Trouble::Database(_)) => first,
+                None => false,
+            };
+            status.position >= head || troubled
+        });
+        let mut stopped = self.surroundings.stopped.clone();
+        let trouble = tokio::select! {
+            known = settled => known.map_err(|error| Refusal::Unavailable(error.to_string()))?.trouble.clone(),
+            _ = stopped.wait_for(|stopped| *stopped) => {
+                return Err(Refusal::Unavailable("the server is shutting down".into()));
+            }
+        };
         match trouble {
-            // Where no older code can serve in its place, a plugin whose read models lag is better than none. Health
-            // tells of the trouble, and the loop goes on trying.
-            Some(_) if self.live.load().plugin(&projection.deployed.manifest().name).is_none() => Ok(()),
-            Some(trouble) => Err(Refusal::History(format!("projection {}: {trouble}", projection.manifest.name))),
-            None => Ok(()),
+            Some(trouble) if !first => {
+                Err(Refusal::History(format!("projection {}: {trouble}", projection.manifest.name)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends projections that were started for a catalogue that does not go live. What code has written that fails on the
+    /// history must not be built upon by code that does not.
+    async fn undo(&mut self, started: Started, discard: bool) {
+        for (key, Fresh { projection, running, returned }) in started {
+            if returned {
+                self.retire(key, projection, running);
+                continue;
+            }
+            running.stop().await;
+            if discard {
+                self.discard(&projection).await;
+            }
         }
     }
 
     /// The step itself. Nothing in it can fail.
-    fn swap(&self, live: &Arc<Catalogue>, next: Arc<Catalogue>, started: Started) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, started) in started {
-            self.queries.follow(&key, started.status());
-            running.insert(key, started);
-        }
-        for projection in next.projections() {
-            if let Some(running) = running.get(&projection.key) {
-                running.replace(Definition { projection: projection.clone(), catalogue: next.clone() });
+    fn swap(&mut self, live: &Arc<Catalogue>, next: Arc<Catalogue>, started: Started) {
+        let mut replaced = Vec::new();
+        {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            for (key, fresh) in started {
+                self.queries.follow(&key, fresh.running.status());
+                running.insert(key, fresh.running);
+            }
+            for projection in next.projections() {
+                if let Some(running) = running.get(&projection.key) {
+                    running.replace(Definition { projection: projection.clone(), catalogue: next.clone() });
+                }
+            }
+            self.live.store(next.clone());
+            let still = |key: &str| next.projections().any(|projection| *projection.key == *key);
+            for projection in live.projections().filter(|projection| !still(&projection.key)) {
+                if let Some(running) = running.remove(&projection.key) {
+                    replaced.push((projection.clone(), running));
+                }
             }
         }
-        self.live.store(next.clone());
-        let still = |key: &str| next.projections().any(|projection| *projection.key == *key);
-        for projection in live.projections().filter(|projection| !still(&projection.key)) {
-            if let Some(running) = running.remove(&projection.key) {
-                self.retire(projection.clone(), running);
-            }
+        for (projection, running) in replaced {
+            self.retire(projection.key.clone(), projection, running);
         }
     }
 
-    /// Lets a projection that has been replaced go on for as long as requests may still read what it shows.
-    fn retire(&self, projection: Arc<ProjectionType>, running: Running) {
+    /// Lets a projection that has been replaced go on for as long as requests may still read what it shows. It may come
+    /// back in that time.
+    fn retire(&mut self, key: Arc<str>, projection: Arc<ProjectionType>, running: Running) {
+        self.retirements += 1;
+        let number = self.retirements;
+        self.retiring.insert(key.clone(), Retiring { projection, running, number });
         let (orders, retire_ms) = (self.orders.clone(), self.surroundings.settings.retire_ms);
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(retire_ms)).await;
-            match orders.upgrade() {
-                Some(orders) => drop(orders.send(Order::Retire(projection, running)).await),
-                None => running.stop().await,
+            if let Some(orders) = orders.upgrade() {
+                // A closed channel means that everything ends anyway.
+                let _ = orders.send(Order::Retire(key, number)).await;
             }
         });
     }
 
-    /// Ends a projection that has been replaced, and removes its tables, unless it has come back meanwhile: then the
-    /// tables are in use again, and the loop that came back owns them.
-    pub(super) async fn retired(&self, projection: &ProjectionType, running: Running) {
-        running.stop().await;
-        if self.live.load().projections().any(|known| known.key == projection.key) {
+    /// Ends a projection whose time has come, and removes what it shows, unless it has come back meanwhile.
+    pub(super) async fn retired(&mut self, key: &str, number: u64) {
+        if self.retiring.get(key).is_none_or(|retiring| retiring.number != number) {
             return;
         }
-        self.queries.forget(&projection.key);
+        if let Some(Retiring { projection, running, .. }) = self.retiring.remove(key) {
+            running.stop().await;
+            self.queries.forget(key);
+            self.discard(&projection).await;
+        }
+    }
+
+    /// Removes what a projection has written, and how far it has come.
+    async fn discard(&self, projection: &ProjectionType) {
         let reads = &self.surroundings.reads;
         let mut outcome = reads.forget_checkpoint(&projection.key).await;
         for model in &projection.models {
             outcome = outcome.and(reads.drop_table(&model.table.name).await);
         }
         if let Err(error) = outcome {
-            tracing::warn!(projection = %projection.key, %error, "what a replaced projection has left could not be removed");
+            tracing::warn!(projection = %projection.key, %error, "what a projection has left could not be removed");
         }
     }
 }

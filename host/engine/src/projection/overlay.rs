@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use yado_model::TenantId;
 use yado_model::schema::{Shape, Slot};
-use yado_runtime::{Rows, RowsError, Selection};
+use yado_runtime::{Condition, Rows, RowsError, Selection};
 use yado_store::{ReadStore, Row, Write};
 
 use crate::catalogue::Model;
@@ -141,6 +141,13 @@ impl Rows for Overlay {
         let select = reads::select(&table, selection).map_err(RowsError::Misused)?;
         let rows = runtime.block_on(reads.select(&table, &tenant, &select)).map_err(unavailable)?;
         Ok(rows.into_iter().map(|row| Value::Object(row).to_string()).collect())
+    }
+
+    fn count(&mut self, model: &str, conditions: Vec<Condition>) -> Result<u64, RowsError> {
+        let (reads, tenant, runtime) = (self.reads.clone(), self.tenant.clone(), self.runtime.clone());
+        let table = self.layer(model)?.model.table.clone();
+        let filter = reads::filter(&table, conditions).map_err(RowsError::Misused)?;
+        runtime.block_on(reads.count(&table, &tenant, filter.as_ref())).map_err(unavailable)
     }
 }
 

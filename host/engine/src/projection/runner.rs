@@ -36,7 +36,11 @@ enum Failure {
 
 impl From<yado_store::Error> for Failure {
     fn from(error: yado_store::Error) -> Self {
-        Self::Database(error)
+        match error {
+            // What no engine can keep is what the guest has written, and another attempt would fail the same way.
+            yado_store::Error::Invalid(reason) => Self::Guest(reason),
+            other => Self::Database(other),
+        }
     }
 }
 
@@ -61,23 +65,20 @@ impl Runner {
     pub(super) async fn run(mut self) {
         let Some(mut at) = self.resume().await else { return };
         let most = self.surroundings.settings.batch.max(1);
+        // How many events a step takes. It is halved after a failure, which finds the event that is to blame as well as
+        // the number that fits the guest's deadline, and goes up again when the projection has caught up.
         let mut size = most;
         let mut pause_ms = FIRST_PAUSE_MS;
         // Whoever starts a projection holds the definition's sender, and drops it to end the loop.
         while self.definition.has_changed().is_ok() {
             let definition = self.definition.borrow_and_update().clone();
             match self.step(&definition, &mut at, size).await {
-                Ok(true) => {
-                    // One event at a time past a failure, and then faster again.
-                    size = size.saturating_mul(2).min(most);
-                    pause_ms = FIRST_PAUSE_MS;
-                }
+                Ok(true) => pause_ms = FIRST_PAUSE_MS,
                 Ok(false) => {
                     (size, pause_ms) = (most, FIRST_PAUSE_MS);
                     self.wait_for_events(at.seen).await;
                 }
-                // The culprit is among many: it is looked for by going on one by one.
-                Err(Failure::Guest(_)) if size > 1 => size = 1,
+                Err(Failure::Guest(_)) if size > 1 => size /= 2,
                 Err(failure) => {
                     self.trouble(&definition, at.seen, failure);
                     self.wait_for_news(pause_ms).await;

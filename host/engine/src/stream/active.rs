@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use yado_model::{Digest, Rejection};
+use yado_model::{Digest, Rejection, Revision};
 use yado_store::{Append, Appended};
 
 use super::Job;
@@ -14,22 +15,33 @@ use crate::catalogue::AggregateType;
 use crate::error::misbehaved;
 use crate::{Error, Receipt, Result, Settings};
 
+/// How long a stream may decide before the other streams of its shard get their turn.
+const TURN: Duration = Duration::from_millis(1);
+
 /// A stream at work.
 pub(super) struct Active {
     /// The code whose states these are.
     pub(super) aggregate: Arc<AggregateType>,
     /// What is durable; none while it is being loaded.
-    base: Option<Tip>,
+    base: Option<Base>,
     /// What will be durable when all that is decided has gone down.
     tip: Tip,
     /// What is on its way to the log.
-    flying: Vec<Decision>,
+    flying: Vec<Flight>,
     /// What is decided and goes next.
     held: Vec<Decision>,
     /// What is not decided yet.
     waiting: VecDeque<Box<Job>>,
     /// Who wants to know whether there is such a thing.
     probes: Vec<oneshot::Sender<Result<bool>>>,
+}
+
+/// What is durable of a stream, as far as is known.
+struct Base {
+    tip: Tip,
+    /// Whether the log has said so since the stream woke up. A state that has lain in memory may be outdated by another
+    /// process: an append that is built on it finds that out by itself, and an answer must not be given without a look.
+    certain: bool,
 }
 
 /// A decided command.
@@ -43,6 +55,19 @@ enum CameTo {
     Answer(Result<()>),
 }
 
+/// A decided command on its way to the log, or waiting for one that is.
+struct Flight {
+    job: Box<Job>,
+    expects: Expects,
+}
+
+enum Expects {
+    /// To be recorded on top of this revision, and what the stream comes to by that.
+    Record(Revision, Tip),
+    /// That what it was built on is recorded.
+    Answer(Result<()>),
+}
+
 /// What a stream needs next.
 pub(super) enum Next {
     /// Its state, from this tip on.
@@ -51,8 +76,18 @@ pub(super) enum Next {
     Fly(Vec<Append>),
     /// To be waited for.
     Wait,
+    /// Another turn, after others have had theirs.
+    Turn,
     /// Nothing: it is at rest.
     Rest,
+}
+
+/// What came of a group.
+pub(super) enum Flown {
+    /// All of it is recorded.
+    Well,
+    /// Something lost: the state is to be read again from here.
+    Reload(Tip),
 }
 
 impl Active {
@@ -74,28 +109,44 @@ impl Active {
 
     /// The durable state, for when the stream goes to rest.
     pub(super) fn into_base(self) -> Option<Tip> {
-        self.base
+        self.base.map(|base| base.tip)
+    }
+
+    /// The durable state, while the stream is at work.
+    pub(super) fn durable(&self) -> Option<&Tip> {
+        self.base.as_ref().map(|base| &base.tip)
     }
 
     pub(super) fn push(&mut self, job: Box<Job>) {
         self.waiting.push_back(job);
     }
 
-    /// Answers a probe, at once if the state is there.
+    /// Answers a probe as soon as it is certain what is durable.
     pub(super) fn probe(&mut self, reply: oneshot::Sender<Result<bool>>) {
         match &self.base {
-            Some(base) => drop(reply.send(Ok(base.state.is_some()))),
-            None => self.probes.push(reply),
+            Some(Base { tip, certain: true }) => drop(reply.send(Ok(tip.state.is_some()))),
+            _ => self.probes.push(reply),
         }
     }
 
-    /// The state has come.
+    /// The state has come from memory.
+    pub(super) fn woken(&mut self, tip: Tip) {
+        self.tip = tip.clone();
+        self.base = Some(Base { tip, certain: false });
+    }
+
+    /// The state has come from the log.
     pub(super) fn loaded(&mut self, tip: Tip) {
+        self.tip = tip.clone();
+        self.settle(tip);
+    }
+
+    /// The log has said what is durable.
+    fn settle(&mut self, tip: Tip) {
         for reply in self.probes.drain(..) {
             let _ = reply.send(Ok(tip.state.is_some()));
         }
-        self.tip = tip.clone();
-        self.base = Some(tip);
+        self.base = Some(Base { tip, certain: true });
     }
 
     /// The state can't be had: whoever waits for it is told. Returns how many commands that answered.
@@ -110,58 +161,86 @@ impl Active {
         count
     }
 
-    /// Decides what can be decided, and says what is needed then. `answered` counts the commands that got their answer.
+    /// Decides what can be decided, and says what is needed then. `answered` counts the commands that are done with.
     pub(super) fn advance(&mut self, settings: &Settings, answered: &mut usize) -> Next {
-        loop {
-            if self.base.is_none() {
-                return Next::Wait;
-            }
-            if let Some(from) = self.decide_ahead(settings) {
-                return Next::Load(from);
-            }
-            if !self.flying.is_empty() {
-                return Next::Wait;
-            }
-            // What stands first and records nothing was built on what is durable by now.
-            let answers = self.held.iter().take_while(|decision| decision.came_to.append().is_none()).count();
+        if self.base.is_none() {
+            return Next::Wait;
+        }
+        if let Some(from) = self.decide_ahead(settings, answered) {
+            return Next::Load(from);
+        }
+        if !self.flying.is_empty() {
+            return Next::Wait;
+        }
+        // What stands first and records nothing was built on what is durable, if that is certain.
+        let answers = self.held.iter().take_while(|decision| decision.came_to.is_answer()).count();
+        if answers > 0 {
+            let Some(Base { tip, certain: true }) = &self.base else {
+                self.decide_again(None, std::iter::empty());
+                return Next::Load(self.reload());
+            };
             for Decision { job, came_to } in self.held.drain(..answers) {
                 if let CameTo::Answer(result) = came_to {
-                    answer(*job, result, self.base.as_ref().unwrap_or(&self.tip));
+                    answer(*job, result, tip);
                     *answered += 1;
                 }
             }
-            if !self.held.is_empty() {
-                self.flying = std::mem::take(&mut self.held);
-                return Next::Fly(
-                    self.flying.iter().filter_map(|decision| decision.came_to.append().cloned()).collect(),
-                );
-            }
-            if self.waiting.is_empty() {
-                return Next::Rest;
-            }
         }
+        if !self.held.is_empty() {
+            return Next::Fly(self.take_off());
+        }
+        if self.waiting.is_empty() { Next::Rest } else { Next::Turn }
     }
 
-    /// Decides on the state that everything decided so far will leave. Returns where to load from if the next command
-    /// is for another version of the code, which has a state of its own.
-    fn decide_ahead(&mut self, settings: &Settings) -> Option<Tip> {
+    /// Sends what is decided on its way.
+    fn take_off(&mut self) -> Vec<Append> {
+        let mut appends = Vec::with_capacity(self.held.len());
+        for Decision { job, came_to } in self.held.drain(..) {
+            let expects = match came_to {
+                CameTo::Append(append, after) => {
+                    let expected = append.expected;
+                    appends.push(*append);
+                    Expects::Record(expected, after)
+                }
+                CameTo::Answer(result) => Expects::Answer(result),
+            };
+            self.flying.push(Flight { job, expects });
+        }
+        appends
+    }
+
+    /// Decides on the state that everything decided so far will leave, for one turn. Returns where to load from if the
+    /// next command is for another version of the code, which has a state of its own.
+    fn decide_ahead(&mut self, settings: &Settings, answered: &mut usize) -> Option<Tip> {
+        let begun = Instant::now();
+        let (mut events, mut bytes) = (0, 0);
         while let Some(job) = self.waiting.front() {
-            let at_rest = self.flying.is_empty() && self.held.is_empty();
+            if job.reply.is_closed() {
+                // Whoever asked has given up. Nothing is decided yet, so nothing need be.
+                self.waiting.pop_front();
+                *answered += 1;
+                continue;
+            }
             if job.aggregate.deployed.digest() != self.digest() {
                 // The other version decides when this one has finished.
-                if !at_rest {
+                if !self.flying.is_empty() || !self.held.is_empty() {
                     return None;
                 }
                 self.aggregate = job.aggregate.clone();
                 self.base = None;
                 return Some(Tip::default());
             }
-            if self.flying.len() + self.held.len() >= settings.ahead.max(1) {
+            let full = self.flying.len() + self.held.len() >= settings.ahead.max(1)
+                || events >= settings.lane_events
+                || bytes >= settings.lane_bytes;
+            if full || begun.elapsed() >= TURN {
                 return None;
             }
             let job = self.waiting.pop_front()?;
             let came_to = match decide(&job, &self.tip, settings) {
                 Decided::Append(append, after) => {
+                    events += append.events.len();
+                    bytes += append.events.iter().map(|event| event.payload.len()).sum::<usize>();
                     self.tip = after.clone();
                     CameTo::Append(append, after)
                 }
@@ -178,86 +257,82 @@ impl Active {
         outcome: yado_store::Result<Vec<Appended>>,
         settings: &Settings,
         answered: &mut usize,
-    ) -> Option<Tip> {
+    ) -> Flown {
         let flown = std::mem::take(&mut self.flying);
         let outcomes = match outcome {
             Ok(outcomes) => outcomes,
-            Err(error) => return Some(self.crashed(flown, &error, answered)),
+            Err(error) => return self.crashed(flown, &error, answered),
         };
         let mut outcomes = outcomes.into_iter();
         let mut flown = flown.into_iter();
-        for decision in flown.by_ref() {
-            let Decision { mut job, came_to } = decision;
-            let (append, after) = match came_to {
-                CameTo::Answer(result) => {
-                    answer(*job, result, self.base.as_ref().unwrap_or(&self.tip));
+        while let Some(Flight { mut job, expects }) = flown.next() {
+            let (expected, after) = match expects {
+                Expects::Answer(result) => {
+                    answer(*job, result, self.base.as_ref().map_or(&self.tip, |base| &base.tip));
                     *answered += 1;
                     continue;
                 }
-                CameTo::Append(append, after) => (append, after),
+                Expects::Record(expected, after) => (expected, after),
             };
             let stream = job.key.stream.clone();
             let lost = match outcomes.next() {
                 Some(Appended::Recorded { revision, position }) => {
-                    self.base = Some(Tip { position, revision, ..after });
+                    self.settle(Tip { position, revision, ..after });
                     let _ = job.reply.send(Ok(Receipt { stream, revision, position, repeated: false }));
                     *answered += 1;
                     continue;
                 }
                 Some(Appended::Conflict { actual }) if job.conflicts >= settings.conflict_retries => {
-                    Err(Error::Conflict { stream, expected: append.expected, actual })
+                    Err(Error::Conflict { stream, expected, actual })
                 }
                 // The store owes an outcome for each append. One that is missing is treated as a conflict, which the
                 // next attempt clears up.
                 Some(Appended::Conflict { .. }) | None => {
                     job.conflicts += 1;
-                    self.decide_again(Some(job), flown);
-                    return Some(self.reload());
+                    self.decide_again(Some(job), flown.map(|flight| flight.job));
+                    return Flown::Reload(self.reload());
                 }
                 Some(Appended::Repeated(earlier)) => repeated(&job, earlier),
                 Some(Appended::Taken { constraint, value }) => Err(taken(&job, &constraint, &value)),
             };
             let _ = job.reply.send(lost);
             *answered += 1;
-            self.decide_again(None, flown);
-            return Some(self.reload());
+            self.decide_again(None, flown.map(|flight| flight.job));
+            return Flown::Reload(self.reload());
         }
-        None
+        Flown::Well
     }
 
     /// Puts back what has lost and is tried again, and all that was built on it, before everything that still waits.
-    fn decide_again(&mut self, lost: Option<Box<Job>>, built_on_it: impl Iterator<Item = Decision>) {
+    fn decide_again(&mut self, lost: Option<Box<Job>>, built_on_it: impl Iterator<Item = Box<Job>>) {
         let held = std::mem::take(&mut self.held);
-        let again = lost.into_iter().chain(built_on_it.chain(held).map(|decision| decision.job));
+        let again = lost.into_iter().chain(built_on_it).chain(held.into_iter().map(|decision| decision.job));
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting = again.chain(waiting).collect();
     }
 
     /// The state is to be read again, from what is known to be durable.
     fn reload(&mut self) -> Tip {
-        self.base.take().unwrap_or_default()
+        self.base.take().map(|base| base.tip).unwrap_or_default()
     }
 
     /// The database failed. What was on its way is answered; what was built on it is decided again.
-    fn crashed(&mut self, flown: Vec<Decision>, error: &yado_store::Error, answered: &mut usize) -> Tip {
+    fn crashed(&mut self, flown: Vec<Flight>, error: &yado_store::Error, answered: &mut usize) -> Flown {
         let (sent, ahead): (Vec<_>, Vec<_>) =
-            flown.into_iter().partition(|decision| decision.came_to.append().is_some());
-        for decision in sent {
-            let told = failed(&decision.job, error);
-            let _ = decision.job.reply.send(Err(told));
+            flown.into_iter().partition(|flight| matches!(flight.expects, Expects::Record(..)));
+        for Flight { job, .. } in sent {
+            let told = failed(&job, error);
+            let _ = job.reply.send(Err(told));
             *answered += 1;
         }
-        self.decide_again(None, ahead.into_iter());
-        self.reload()
+        self.decide_again(None, ahead.into_iter().map(|flight| flight.job));
+        Flown::Reload(self.reload())
     }
 }
 
 impl CameTo {
-    fn append(&self) -> Option<&Append> {
-        match self {
-            Self::Append(append, _) => Some(append),
-            Self::Answer(_) => None,
-        }
+    const fn is_answer(&self) -> bool {
+        matches!(self, Self::Answer(_))
     }
 }
 

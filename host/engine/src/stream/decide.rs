@@ -1,6 +1,9 @@
 //! One decision: from a state and a command to events, an answer, or a refusal.
 
-use yado_model::{Decision, Timestamp};
+use std::time::Instant;
+
+use yado_model::{Decision, Rejection, Timestamp};
+use yado_runtime::FaultKind;
 use yado_store::Append;
 
 use super::Job;
@@ -35,10 +38,7 @@ fn attempt(job: &Job, tip: &Tip, settings: &Settings) -> Result<Option<(Append, 
         return Err(Error::Conflict { stream: job.key.stream.clone(), expected, actual: tip.revision });
     }
     let (aggregate, plugin) = (job.aggregate.manifest.name.as_str(), &job.aggregate.deployed.plugin);
-    let decision = plugin
-        .decide(&job.key.tenant, aggregate, tip.state.as_deref(), &job.command)
-        .map_err(|error| fault(&error))?
-        .map_err(|rejection| Error::Rejected(Box::new(rejection)))?;
+    let decision = ask(job, tip)?.map_err(|rejection| Error::Rejected(Box::new(rejection)))?;
     if decision.events.is_empty() && decision.claims.is_empty() {
         return Ok(None);
     }
@@ -66,6 +66,25 @@ fn attempt(job: &Job, tip: &Tip, settings: &Settings) -> Result<Option<(Append, 
     // The store refuses a batch as a whole for content that no engine can keep. Such content must not get there.
     append.check().map_err(|error| misbehaved(&job.aggregate.deployed, "decide", &error.to_string()))?;
     Ok(Some((append, after)))
+}
+
+/// Asks the guest, unless it has run past its deadline at this too often of late.
+fn ask(job: &Job, tip: &Tip) -> Result<Result<Decision, Rejection>> {
+    let (tenant, command, breaker) = (&job.key.tenant, job.command.name.as_str(), &job.aggregate.breaker);
+    let plugin = &job.aggregate.deployed.plugin;
+    breaker.admit(tenant, command, Instant::now()).map_err(|retry_after_ms| Error::Unavailable {
+        reason: format!(
+            "the plugin {} has run past its deadline at {command} again and again, and is left alone for a moment",
+            job.aggregate.deployed.manifest().name
+        ),
+        retry_after_ms,
+    })?;
+    let asked = plugin.decide(tenant, job.aggregate.manifest.name.as_str(), tip.state.as_deref(), &job.command);
+    match &asked {
+        Err(fault) if fault.kind == FaultKind::Deadline => breaker.overran(tenant, command, Instant::now()),
+        _ => breaker.ended(tenant, command),
+    }
+    asked.map_err(|error| fault(&error))
 }
 
 /// Holds a decision against what the manifest promises.

@@ -8,9 +8,10 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 use yado_store::{Appended, EventStore};
 
-use super::active::{Active, Next};
+use super::active::{Active, Flown, Next};
 use super::load::{Tip, load};
 use super::resident::Resident;
+use super::snapshot::Snapshots;
 use super::{Job, Message, StreamKey};
 use crate::catalogue::AggregateType;
 use crate::lane::Lane;
@@ -20,12 +21,14 @@ use crate::{Result, Settings};
 enum Done {
     Loaded(StreamKey, Result<Tip>),
     Flown(StreamKey, yado_store::Result<Vec<Appended>>),
+    Turn(StreamKey),
 }
 
 pub(super) struct Shard {
     store: Arc<dyn EventStore>,
     lane: Lane,
     settings: Arc<Settings>,
+    snapshots: Snapshots,
     resident: Resident,
     active: HashMap<StreamKey, Active>,
     /// What is under way outside: reads and appends.
@@ -36,10 +39,10 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(store: Arc<dyn EventStore>, lane: Lane, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(store: Arc<dyn EventStore>, lane: Lane, snapshots: Snapshots, settings: Arc<Settings>) -> Self {
         let resident = Resident::new(settings.resident_bytes / settings.shards.max(1));
         let (active, under_way) = (HashMap::new(), FuturesUnordered::new());
-        Self { store, lane, settings, resident, active, under_way, unanswered: 0 }
+        Self { store, lane, settings, snapshots, resident, active, under_way, unanswered: 0 }
     }
 
     pub(super) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
@@ -62,14 +65,13 @@ impl Shard {
             Message::Exists { key, aggregate, reply } => {
                 if let Some(active) = self.active.get_mut(&key) {
                     active.probe(reply);
-                } else if let Some(tip) = self.resident.peek(&key, aggregate.deployed.digest()) {
-                    let _ = reply.send(Ok(tip.state.is_some()));
-                } else {
-                    let mut active = Active::new(aggregate);
-                    active.probe(reply);
-                    self.load(key.clone(), active.aggregate.clone(), Tip::default());
-                    self.active.insert(key, active);
+                    return;
                 }
+                let from = self.resident.take(&key, aggregate.deployed.digest()).unwrap_or_default();
+                let mut active = Active::new(aggregate.clone());
+                active.probe(reply);
+                self.active.insert(key.clone(), active);
+                self.load(key, aggregate, from);
             }
         }
     }
@@ -82,7 +84,7 @@ impl Shard {
         } else {
             let mut active = Active::new(job.aggregate.clone());
             match self.resident.take(&key, active.digest()) {
-                Some(tip) => active.loaded(tip),
+                Some(tip) => active.woken(tip),
                 // A stream that the host has just made an id for has no events, and need not be looked for.
                 None if job.fresh => active.loaded(Tip::default()),
                 None => self.load(key.clone(), active.aggregate.clone(), Tip::default()),
@@ -109,16 +111,19 @@ impl Shard {
             Done::Flown(key, outcome) => {
                 let Some(active) = self.active.get_mut(&key) else { return };
                 let mut answered = 0;
-                let reload = active.flown(outcome, &self.settings, &mut answered);
+                let before = active.durable().map(|tip| tip.revision).unwrap_or_default();
+                let flown = active.flown(outcome, &self.settings, &mut answered);
+                let aggregate = active.aggregate.clone();
                 self.unanswered -= answered;
-                match reload {
-                    Some(from) => {
-                        let aggregate = active.aggregate.clone();
-                        self.load(key, aggregate, from);
+                match flown {
+                    Flown::Well => {
+                        self.snapshots.consider(&key, &aggregate, before, active.durable());
+                        self.advance(key);
                     }
-                    None => self.advance(key),
+                    Flown::Reload(from) => self.load(key, aggregate, from),
                 }
             }
+            Done::Turn(key) => self.advance(key),
         }
     }
 
@@ -129,6 +134,10 @@ impl Shard {
         self.unanswered -= answered;
         match next {
             Next::Wait => {}
+            Next::Turn => self.under_way.push(Box::pin(async move {
+                tokio::task::yield_now().await;
+                Done::Turn(key)
+            })),
             Next::Load(from) => {
                 let aggregate = active.aggregate.clone();
                 self.load(key, aggregate, from);

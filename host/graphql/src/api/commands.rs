@@ -46,7 +46,8 @@ pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, command: &Comman
         name: names::field(command.name.as_str()),
         description: command.description.clone(),
         arguments,
-        ty: TypeRef::named_nn(ty),
+        // One that fails is null by itself, and takes nothing along of what the others have come to.
+        ty: TypeRef::named(ty),
         resolve: Resolve::Command { command: command.name.clone(), answer },
     };
     builder.add_mutation(&owner, field)

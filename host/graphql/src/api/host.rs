@@ -3,7 +3,7 @@
 use async_graphql::dynamic::TypeRef;
 
 use super::build::Builder;
-use super::{Enum, Field, Object, Resolve, Scalar, Type};
+use super::{Enum, EnumValue, Field, Object, Resolve, Scalar, Type};
 
 pub(super) const RECEIPT: &str = "CommandReceipt";
 pub(super) const DIRECTION: &str = "OrderDirection";
@@ -15,7 +15,7 @@ pub(super) fn add(builder: &mut Builder<'_>) -> Result<(), String> {
     }
     let direction = Enum {
         description: "Which end comes first. What is null comes last either way.".into(),
-        values: vec!["ASC".into(), "DESC".into()],
+        values: vec![EnumValue::new("ASC", "The least first."), EnumValue::new("DESC", "The greatest first.")],
     };
     builder.add(DIRECTION, OWNER, Type::Enum(direction))?;
     builder.add(

@@ -1,7 +1,8 @@
 //! How rows are chosen and put in order: `where` and `orderBy`.
 //!
 //! Each comparison of a filter must hold, and so must each field of a `where`; `and`, `or` and `not` combine them. Null
-//! is asked for with `isNull`, because a comparison with null would be neither true nor false.
+//! is asked for with `isNull`. Whatever else is null is no condition, be it a comparison, a field or a combination: a
+//! caller leaves a variable empty, and so leaves out what it stands for.
 
 use async_graphql::dynamic::TypeRef;
 use yado_model::manifest::{Manifest, ReadModel};
@@ -43,7 +44,8 @@ fn add_filter(builder: &mut Builder<'_>, of: &str, owner: &str, ordered: bool, t
         ]);
     }
     fields.push(Argument::new("isNull", "Whether it is null.", named("Boolean", false)));
-    let description = format!("What must hold of {} {of}. All that is given must hold.", article(of));
+    let description =
+        format!("What must hold of {} {of}. All that is given must hold; what is null is no condition.", article(of));
     builder.add(&filter(of), owner, Type::Input(Input { description, fields, one_of: false }))
 }
 
@@ -91,7 +93,8 @@ pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, model: &ReadMode
             orders.push(Argument::new(name, &field.description, TypeRef::named(host::DIRECTION)));
         }
     }
-    let description = format!("Which rows of {}. All that is given must hold.", model.name);
+    let description =
+        format!("Which rows of {}. All that is given must hold; what is null is no condition.", model.name);
     builder.add(&where_name, &owner, Type::Input(Input { description, fields: conditions, one_of: false }))?;
     let description = format!("A property by which rows of {} are put in order.", model.name);
     builder.add(&order_name, &owner, Type::Input(Input { description, fields: orders, one_of: true }))

@@ -7,7 +7,7 @@ use async_graphql::dynamic::TypeRef;
 use yado_model::schema::{Enumeration, Object as Fields, Shape, Slot};
 
 use super::build::Builder;
-use super::{Argument, Enum, Field, Input, Object, Resolve, Scalar, Type};
+use super::{Argument, Enum, EnumValue, Field, Input, Object, Resolve, Scalar, Type};
 use crate::names;
 
 /// Where a shape stands, and so how it is called and who is to blame.
@@ -126,7 +126,9 @@ fn enumeration(builder: &mut Builder<'_>, shape: &Enumeration, place: &Place<'_>
         return Ok(Scalar::String.name().to_owned());
     }
     let name = shape.title.as_ref().map_or(place.name.clone(), ToString::to_string);
-    let ty = Type::Enum(Enum { description: String::new(), values: shape.values.clone() });
+    let said = |value: &String| shape.descriptions.get(value).map_or("", String::as_str);
+    let values = shape.values.iter().map(|value| EnumValue::new(value, said(value))).collect();
+    let ty = Type::Enum(Enum { description: shape.description.clone(), values });
     builder.add(&name, place.owner, ty)?;
     Ok(name)
 }

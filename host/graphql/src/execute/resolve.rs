@@ -2,22 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::PoisonError;
 
 use serde_json::{Map, Value as Json, json};
-use yado_engine::{Dispatch, DispatchOptions, Filter, Order, Receipt, Row, Select};
+use yado_engine::{Dispatch, DispatchOptions, Each, Receipt, Row, Select};
 use yado_model::{IdempotencyKey, Name, Revision};
 
 use super::tree::{self, Selected};
 use super::{Execution, Parent};
 use crate::api::{Answer, Field, Resolve};
 use crate::error::Error;
-use crate::limits::PAGE_MOST;
-use crate::select;
-
-/// How many rows are looked up by one statement: each is a parameter of it.
-const KEYS_PER_STATEMENT: usize = 1_000;
-/// How many rows of many parents are asked for at first, at the least: loading some in vain costs less than asking twice.
-const ROWS_AT_FIRST: u32 = 1_000;
+use crate::limits::{KEYS_MOST, ROWS_MOST};
+use crate::{select, values};
 
 type Values<'p> = Result<Vec<Cow<'p, Json>>, Error>;
 
@@ -51,7 +47,7 @@ impl Execution<'_> {
             Resolve::ToOne { model, key, field } => self.to_one(model, key, field, parents).await,
             Resolve::ToMany { model, key, field } => {
                 let page = select::page(self.api, self.limits, model.as_str(), &[], arguments)?;
-                self.to_many(model, key, field, page, parents).await
+                self.to_many(model, key, field, &page, parents).await
             }
             Resolve::Command { command, answer } => {
                 let answer = self.command(command, answer, arguments, one, several).await?;
@@ -66,7 +62,7 @@ impl Execution<'_> {
         let keys: Vec<String> =
             parents.iter().filter_map(wanted).filter(|key| seen.insert(*key)).map(str::to_owned).collect();
         let mut found: HashMap<String, Row> = HashMap::with_capacity(keys.len());
-        for keys in keys.chunks(KEYS_PER_STATEMENT) {
+        for keys in keys.chunks(KEYS_MOST) {
             let rows = self.backend.rows(model, &self.caller.tenant, keys).await?;
             found.extend(rows.into_iter().map(|row| (text(row.get(key)), row)));
         }
@@ -74,56 +70,28 @@ impl Execution<'_> {
         Ok(parents.iter().map(|parent| Cow::Owned(row(parent))).collect())
     }
 
-    /// The rows of all parents in one statement, in the order of the parents' keys.
-    ///
-    /// A statement can't limit each parent's rows, so it limits their sum, generously. It falls short only if parents
-    /// have many more rows than their pages take: then those are asked for again that may have lost rows to it. Each time
-    /// at least one parent is done, because either a parent's rows fill its page, which is never larger than what is asked for, or another's
-    /// come after them.
+    /// The rows of all parents in one statement, each with a page of its own. Only a configuration that allows answers
+    /// larger than what stores give at once makes it several.
     async fn to_many<'p>(
         &self,
         model: &Name,
         key: &str,
         field: &str,
-        page: Select,
+        page: &Select,
         parents: &'p [Parent<'_>],
     ) -> Values<'p> {
         let own = |parent: &'p Parent<'_>| text(parent.fields.get(key));
         let mut seen = HashSet::new();
-        let mut open: Vec<String> = parents.iter().map(own).filter(|key| seen.insert(key.clone())).collect();
-        let mut found: HashMap<String, Vec<Row>> = HashMap::with_capacity(open.len());
-        let mut order = vec![Order { field: field.to_owned(), descending: false }];
-        order.extend(page.order);
-        let mut least = ROWS_AT_FIRST;
-        while page.limit > 0 && !open.is_empty() {
-            let asked: Vec<String> = open.drain(..open.len().min(KEYS_PER_STATEMENT)).collect();
-            let all = page.limit.saturating_mul(u32::try_from(asked.len()).unwrap_or(u32::MAX));
-            let limit = match asked.len() {
-                1 => page.limit,
-                _ => all.clamp(least, PAGE_MOST),
-            };
-            least = PAGE_MOST;
-            let values = asked.iter().map(|key| Json::String(key.clone())).collect();
-            let mut all = vec![Filter::In { field: field.to_owned(), values }];
-            all.extend(page.filter.clone());
-            let select = Select { filter: select::conjunction(all), order: order.clone(), limit, offset: 0 };
-            let rows = self.backend.select(model, &self.caller.tenant, &select).await?;
-            let complete = rows.len() < limit as usize;
-            let last = rows.last().map(|row| text(row.get(field)));
-            let mut groups: HashMap<String, Vec<Row>> = HashMap::new();
-            for row in rows {
-                groups.entry(text(row.get(field))).or_default().push(row);
-            }
-            for key in asked {
-                let mut rows = groups.remove(&key).unwrap_or_default();
-                // Of the last one some rows may be missing, and of those without a row all of them.
-                let cut = !complete && (rows.is_empty() || last.as_ref() == Some(&key));
-                if cut && rows.len() < page.limit as usize {
-                    open.push(key);
-                } else {
-                    rows.truncate(page.limit as usize);
-                    found.insert(key, rows);
-                }
+        let mut keys: Vec<String> = parents.iter().map(own).filter(|key| seen.insert(key.clone())).collect();
+        if page.limit == 0 {
+            keys.clear();
+        }
+        let mut found: HashMap<String, Vec<Row>> = HashMap::with_capacity(keys.len());
+        for keys in keys.chunks((ROWS_MOST / page.limit.max(1) as usize).clamp(1, KEYS_MOST)) {
+            let values = keys.iter().map(|key| Json::String(key.clone())).collect();
+            let each = Each { field: field.to_owned(), values };
+            for row in self.backend.select_each(model, &self.caller.tenant, &each, page).await? {
+                found.entry(text(row.get(field))).or_default().push(row);
             }
         }
         let rows = |parent| list(found.get(&own(parent)).cloned().unwrap_or_default());
@@ -148,14 +116,22 @@ impl Execution<'_> {
         let payload = arguments.get("input").cloned().unwrap_or_else(|| json!({}));
         let dispatch = Dispatch { tenant: self.caller.tenant.clone(), command: command.clone(), payload, options };
         let receipt = self.backend.dispatch(dispatch).await?;
+        let shown = json!({
+            "id": receipt.stream.id(),
+            "revision": receipt.revision.get(),
+            "position": receipt.position.get(),
+        });
+        // It is told whatever becomes of the answer: the change is recorded.
+        self.recorded(one, &shown);
         match answer {
-            Answer::Receipt => Ok(json!({
-                "id": receipt.stream.id(),
-                "revision": receipt.revision.get(),
-                "position": receipt.position.get(),
-            })),
+            Answer::Receipt => Ok(shown),
             Answer::Row { model, key } => self.written(model, key, &receipt, one).await,
         }
+    }
+
+    fn recorded(&self, one: &Selected<'_>, receipt: &Json) {
+        let mut receipts = self.receipts.lock().unwrap_or_else(PoisonError::into_inner);
+        receipts.insert(one.key.clone(), values::from_json(receipt));
     }
 
     /// The row that a command is answered with: as it is after the command, or later.

@@ -1,12 +1,12 @@
 //! Two plugins, and a backend in memory.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value as Json, json};
-use yado_engine::{Dispatch, Error, Filter, Op, Receipt, Result, Row, Select};
+use yado_engine::{Dispatch, Each, Error, Filter, Op, Receipt, Result, Row, Select};
 use yado_model::{Digest, EntityId, Manifest, Name, Position, Revision, StreamId, TenantId};
 
 use crate::api::Source;
@@ -23,7 +23,8 @@ pub(super) fn venues() -> Json {
     let venue_id =
         json!({ "type": "string", "format": "id", "x-references": "Venue", "description": "Where it lets in." });
     let price = json!({ "type": "string", "format": "decimal", "decimalMinimum": "0" });
-    let status = json!({ "type": "string", "enum": ["OPEN", "SOLD"] });
+    let status = json!({ "type": "string", "enum": ["OPEN", "SOLD"], "description": "Whether it can be had.",
+                         "x-descriptions": { "SOLD": "Somebody has it." } });
     let place = json!({
         "type": "object", "title": "Place", "description": "Where something is.", "required": ["city"],
         "properties": { "city": { "type": "string" }, "floors": { "type": "array", "items": { "type": "integer" } } },
@@ -131,7 +132,10 @@ pub(super) struct Memory {
     pub(super) dispatched: Mutex<Vec<Dispatch>>,
     pub(super) statements: Mutex<Vec<String>>,
     pub(super) failure: Mutex<Option<Error>>,
+    /// Whether the command `CloseAll` and lookups by key are never answered.
     pub(super) slow: AtomicBool,
+    /// How many rows have been handed out.
+    pub(super) handed_out: AtomicUsize,
     lossy: AtomicBool,
 }
 
@@ -144,6 +148,23 @@ impl Memory {
     fn asked(&self, what: String) -> Result<()> {
         self.statements.lock().unwrap().push(what);
         self.failure.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+
+    fn selected(&self, model: &Name, select: &Select) -> Vec<Row> {
+        let rows = self.rows.lock().unwrap();
+        let rows = rows.get(model.as_str()).into_iter().flatten();
+        let mut rows: Vec<Row> =
+            rows.filter(|row| select.filter.as_ref().is_none_or(|filter| holds(filter, row))).cloned().collect();
+        for order in select.order.iter().rev() {
+            let text = |row: &Row| row.get(&order.field).map(ToString::to_string);
+            rows.sort_by_key(text);
+            if order.descending {
+                rows.reverse();
+            }
+        }
+        let page: Vec<Row> = rows.into_iter().skip(select.offset as usize).take(select.limit as usize).collect();
+        self.handed_out.fetch_add(page.len(), Ordering::Relaxed);
+        page
     }
 
     /// Forgets what commands have written, as if it had been removed in the meantime.
@@ -159,7 +180,7 @@ impl Memory {
 #[async_trait]
 impl Backend for Memory {
     async fn dispatch(&self, dispatch: Dispatch) -> Result<Receipt> {
-        if self.slow.load(Ordering::Relaxed) {
+        if self.slow.load(Ordering::Relaxed) && dispatch.command.as_str() == "CloseAll" {
             std::future::pending::<()>().await;
         }
         self.asked(format!("dispatch {}", dispatch.command))?;
@@ -189,6 +210,9 @@ impl Backend for Memory {
     }
 
     async fn rows(&self, model: &Name, _: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
+        if self.slow.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         self.asked(format!("rows {model} {}", keys.len()))?;
         let rows = self.rows.lock().unwrap();
         let rows = rows.get(model.as_str()).into_iter().flatten();
@@ -197,18 +221,18 @@ impl Backend for Memory {
 
     async fn select(&self, model: &Name, _: &TenantId, select: &Select) -> Result<Vec<Row>> {
         self.asked(format!("select {model} {} {:?}", select.limit, select.order.first().map(|order| &order.field)))?;
-        let rows = self.rows.lock().unwrap();
-        let rows = rows.get(model.as_str()).into_iter().flatten();
-        let mut rows: Vec<Row> =
-            rows.filter(|row| select.filter.as_ref().is_none_or(|filter| holds(filter, row))).cloned().collect();
-        for order in select.order.iter().rev() {
-            let text = |row: &Row| row.get(&order.field).map(ToString::to_string);
-            rows.sort_by_key(text);
-            if order.descending {
-                rows.reverse();
-            }
-        }
-        Ok(rows.into_iter().skip(select.offset as usize).take(select.limit as usize).collect())
+        Ok(self.selected(model, select))
+    }
+
+    async fn select_each(&self, model: &Name, _: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
+        let order = select.order.first().map(|order| &order.field);
+        self.asked(format!("select {model} {} {order:?} for each of {}", select.limit, each.values.len()))?;
+        let page = |value: &Json| {
+            let equal = Filter::Compare { field: each.field.clone(), op: Op::Equal, value: value.clone() };
+            let filter = Filter::All(select.filter.clone().into_iter().chain([equal]).collect());
+            self.selected(model, &Select { filter: Some(filter), ..select.clone() })
+        };
+        Ok(each.values.iter().flat_map(page).collect())
     }
 }
 

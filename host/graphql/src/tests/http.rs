@@ -2,6 +2,7 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response};
+use futures::StreamExt as _;
 use tower::ServiceExt as _;
 
 use super::fixture::{fixture, limited};
@@ -101,6 +102,19 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_read() {
     for request in [told, untold] {
         assert_eq!(router.clone().oneshot(request).await.unwrap().status().as_u16(), 413);
     }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let router = router(limited(Limits { body_ms: 1, ..Limits::default() }).graphql);
+    let begun = futures::stream::iter([Ok::<_, std::io::Error>("{")]).chain(futures::stream::pending());
+    let request = Request::post("/graphql").header("content-type", "application/json").body(Body::from_stream(begun));
+    let response = router.oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(response.status().as_u16(), 408);
+    assert_eq!(response.headers()["connection"], "close");
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert!(body.contains("the body did not arrive within 1 ms") && body.contains("TIMEOUT"), "{body}");
 }
 
 #[tokio::test]

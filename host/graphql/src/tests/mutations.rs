@@ -36,7 +36,7 @@ async fn whoever_asks_for_the_key_alone_waits_and_reads_nothing() {
     let answer = fixture
         .ask("mutation { a: openVenue(input: { name: \"Hall\" }) { ...K } } fragment K on Venue { key: id __typename }")
         .await;
-    assert_eq!(answer, json!({ "data": { "a": { "key": "new1", "__typename": "Venue" } } }));
+    assert_eq!(answer["data"], json!({ "a": { "key": "new1", "__typename": "Venue" } }));
     assert_eq!(fixture.memory.statements(), ["dispatch OpenVenue", "wait Venue 1"]);
 }
 
@@ -84,7 +84,7 @@ async fn what_is_absent_stays_absent_and_null_stays_null() {
 #[tokio::test]
 async fn inputs_of_every_kind_become_json() {
     let fixture = fixture();
-    let query = "mutation ($n: Int) { addTicket(input: { venueId: 5, price: \"1\", status: \"SOLD\", seats: $n, tags: \"one\", \
+    let query = "mutation ($n: Int) { addTicket(input: { venueId: 5, price: \"1\", status: SOLD, seats: $n, tags: \"one\", \
                  extra: { list: [1.50, $n, OPEN, null], text: \"x\" } }) { id } \
                  openVenue(input: { name: \"Hall\", place: { city: \"Ulm\", floors: [1, 2] } }) { id } }";
     fixture.ask_with(query, json!({ "n": 3 })).await;
@@ -109,13 +109,16 @@ async fn a_mutation_that_is_selected_twice_runs_once() {
 }
 
 #[tokio::test]
-async fn after_a_mutation_that_fails_none_is_begun() {
+async fn after_a_mutation_that_fails_the_next_is_begun() {
     let fixture = fixture();
     *fixture.memory.failure.lock().unwrap() = Some(Error::NotFound { kind: "Ticket".into(), id: "x".into() });
     let answer = fixture.ask("mutation { a: dropTicket(input: { id: \"x\" }) { id } b: closeAll { id } }").await;
-    assert_eq!(answer["data"], Json::Null);
-    assert_eq!(answer["errors"][0]["extensions"]["code"], "NOT_FOUND");
-    assert_eq!(fixture.memory.statements(), ["dispatch DropTicket"]);
+    assert_eq!(answer["data"], json!({ "a": null, "b": null }));
+    let errors = answer["errors"].as_array().unwrap();
+    assert_eq!(errors.iter().map(|error| &error["path"]).collect::<Vec<_>>(), [&json!(["a"]), &json!(["b"])]);
+    assert_eq!(errors[0]["extensions"]["code"], "NOT_FOUND");
+    assert!(answer.get("extensions").is_none(), "{answer}");
+    assert_eq!(fixture.memory.statements(), ["dispatch DropTicket", "dispatch CloseAll"]);
 }
 
 #[tokio::test]
@@ -200,9 +203,126 @@ async fn a_row_that_is_gone_is_not_found_although_the_change_is_recorded() {
 }
 
 #[tokio::test]
+async fn every_problem_of_what_is_given_is_told_with_its_path() {
+    let fixture = fixture();
+    let expected = json!([
+        { "path": "colour", "message": "unknown field colour" },
+        { "path": "venueId", "message": "is required" },
+        { "path": "price", "message": "must not be null" },
+        { "path": "status", "message": "must be one of OPEN, SOLD" },
+        { "path": "seats", "message": "must be an Int: a whole number of 32 bits" },
+        { "path": "tags.1", "message": "must be a String" },
+    ]);
+    let literal = "{ price: null, status: LOST, seats: \"4\", tags: [\"a\", 5], colour: 1 }";
+    let one = fixture.ask(&format!("mutation {{ addTicket(input: {literal}) {{ id }} }}")).await;
+    assert_eq!(one["errors"].as_array().map(Vec::len), Some(1), "{one}");
+    assert_eq!(one["errors"][0]["extensions"], json!({ "code": "BAD_USER_INPUT", "fields": expected }));
+    assert_eq!(
+        one["errors"][0]["message"],
+        "addTicket: unknown field colour; venueId is required; price must not be null; status must be one of OPEN, SOLD; \
+         seats must be an Int: a whole number of 32 bits; tags.1 must be a String"
+    );
+
+    let whole = "mutation ($i: AddTicketInput!) { addTicket(input: $i) { id } }";
+    let given = json!({ "price": null, "status": "LOST", "seats": "4", "tags": ["a", 5], "colour": 1 });
+    let variable = fixture.ask_with(whole, json!({ "i": given })).await;
+    assert_eq!(variable["errors"][0]["extensions"]["fields"], expected);
+    assert!(fixture.memory.statements().is_empty());
+}
+
+#[tokio::test]
+async fn each_field_at_fault_has_an_error_of_its_own_and_none_is_begun() {
+    let fixture = fixture();
+    let query = "mutation ($name: String!, $floor: Int) { ok: closeAll { id } \
+                 a: openVenue(input: { name: $name }) { id } \
+                 b: openVenue(input: { name: \"x\", place: { floors: [1, $floor], zip: 5 } }, idempotencyKey: 5) { id } }";
+    let answer = fixture.ask_with(query, json!({ "floor": true })).await;
+    let told: Vec<_> = answer["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| json!([error["path"], error["extensions"]["code"], error["extensions"]["fields"]]))
+        .collect();
+    let expected = [
+        json!([["a"], "BAD_USER_INPUT", [
+            { "path": "name", "message": "is required: the variable $name is of type String!" },
+        ]]),
+        json!([["b"], "BAD_USER_INPUT", [
+            { "path": "place.zip", "message": "unknown field zip" },
+            { "path": "place.city", "message": "is required" },
+            { "path": "place.floors.1", "message": "must be a BigInt: a whole number of 64 bits" },
+            { "path": "idempotencyKey", "message": "must be a String" },
+        ]]),
+    ];
+    assert_eq!(told, expected);
+    assert!(answer.get("data").is_none() && fixture.memory.statements().is_empty());
+}
+
+#[tokio::test]
+async fn whole_numbers_of_json_may_have_a_point() {
+    let fixture = fixture();
+    let query = "mutation ($i: AddTicketInput!, $f: [BigInt!]) { addTicket(input: $i) { id } \
+                 openVenue(input: { name: \"Hall\", place: { city: \"Ulm\", floors: $f } }) { id } }";
+    let variables = r#"{ "i": { "venueId": "v", "price": 5.0, "seats": 5.0, "extra": 5.0 }, "f": [1e1, 2] }"#;
+    let answer = fixture.ask_with(query, serde_json::from_str(variables).unwrap()).await;
+    assert!(answer.get("errors").is_none(), "{answer}");
+    let ticket: Json = serde_json::from_str(r#"{"venueId":"v","price":"5.0","seats":5,"extra":5.0}"#).unwrap();
+    assert_eq!(payloads(&fixture), [ticket, json!({ "name": "Hall", "place": { "city": "Ulm", "floors": [10, 2] } })]);
+}
+
+#[tokio::test]
+async fn a_mutation_that_fails_takes_nothing_from_the_others() {
+    let fixture = fixture();
+    let query = "mutation { a: openVenue(input: { name: \"Hall\" }) { id } \
+                 b: dropTicket(input: { id: \"t\" }, expectedRevision: -1) { id } c: closeAll { position } }";
+    let answer = fixture.ask(query).await;
+    assert_eq!(answer["data"], json!({ "a": { "id": "new1" }, "b": null, "c": { "position": 2 } }));
+    assert_eq!(answer["errors"].as_array().map(Vec::len), Some(1), "{answer}");
+    assert_eq!(answer["errors"][0]["path"], json!(["b"]));
+    assert_eq!(
+        answer["extensions"],
+        json!({ "receipts": {
+            "a": { "id": "new1", "revision": 1, "position": 1 },
+            "c": { "id": "new2", "revision": 1, "position": 2 },
+        } })
+    );
+}
+
+#[tokio::test]
+async fn a_receipt_is_given_although_the_row_can_not_be_read() {
+    let fixture = fixture();
+    fixture.memory.lose_writes();
+    let answer = fixture.ask("mutation { openVenue(input: { name: \"Hall\" }) { name } }").await;
+    assert_eq!(answer["data"], json!({ "openVenue": null }));
+    assert_eq!(answer["extensions"]["receipts"]["openVenue"], json!({ "id": "new1", "revision": 1, "position": 1 }));
+}
+
+#[tokio::test]
+async fn a_request_without_a_command_has_no_receipts() {
+    assert!(fixture().ask("{ yado { version } }").await.get("extensions").is_none());
+}
+
+#[tokio::test]
+async fn mutations_that_are_done_in_time_are_answered_and_those_after_it_are_not_begun() {
+    let fixture = limited(Limits { timeout_ms: 300, ..Limits::default() });
+    fixture.memory.slow.store(true, Ordering::Relaxed);
+    let query = "mutation { a: openVenue(input: { name: \"Hall\" }) { id } b: closeAll { id } \
+                 c: openVenue(input: { name: \"Barn\" }) { id } }";
+    let answer = fixture.ask(query).await;
+    assert_eq!(answer["data"], json!({ "a": { "id": "new1" }, "b": null, "c": null }), "{answer}");
+    let told: Vec<_> = answer["errors"].as_array().unwrap().iter().map(|error| &error["message"]).collect();
+    assert!(told[0].as_str().unwrap().starts_with("the request took longer than 300 ms"), "{told:?}");
+    assert!(told[1].as_str().unwrap().contains("so it was not begun"), "{told:?}");
+    assert_eq!(answer["errors"][1]["extensions"]["code"], "TIMEOUT");
+    assert_eq!(payloads(&fixture).len(), 1);
+}
+
+#[tokio::test]
 async fn a_request_that_takes_too_long_is_given_up() {
     let fixture = limited(Limits { timeout_ms: 1, ..Limits::default() });
     fixture.memory.slow.store(true, Ordering::Relaxed);
-    let refused = fixture.refused("mutation { closeAll { id } }").await;
-    assert!(refused.starts_with("TIMEOUT: the request took longer than 1 ms"), "{refused}");
+    let answer = fixture.ask("{ ticket(id: \"t\") { id } }").await;
+    assert!(answer.get("data").is_none(), "{answer}");
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "TIMEOUT");
+    assert!(answer["errors"][0]["message"].as_str().unwrap().starts_with("the request took longer than 1 ms"));
 }

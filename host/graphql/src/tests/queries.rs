@@ -1,9 +1,12 @@
 //! What queries answer, and what it costs.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value as Json, json};
 use yado_engine::Error;
 
-use super::fixture::{Fixture, fixture};
+use super::fixture::{Fixture, fixture, limited};
+use crate::Limits;
 
 fn filled(venues: usize, tickets: usize) -> Fixture {
     let fixture = fixture();
@@ -26,28 +29,49 @@ async fn a_relation_costs_one_statement_however_many_rows_there_are() {
     assert_eq!(fixture.memory.statements(), ["select Ticket 50 None", "rows Venue 7"]);
 
     fixture.ask("{ venues { tickets { venue { tickets(limit: 1) { id } } } } }").await;
-    assert_eq!(fixture.memory.statements().len(), 4, "one for each level");
+    let asked = fixture.memory.statements();
+    assert_eq!(
+        asked,
+        [
+            "select Venue 50 None",
+            "select Ticket 50 None for each of 7",
+            "rows Venue 7",
+            "select Ticket 1 None for each of 7"
+        ]
+    );
 }
 
 #[tokio::test]
-async fn rows_beyond_a_page_of_one_parent_take_none_from_another() {
-    let fixture = filled(2, 0);
-    for (venue, count) in [("v0", 1_200), ("v1", 3)] {
-        for at in 0..count {
-            let row = json!({ "id": format!("{venue}-{at:04}"), "venueId": venue, "price": "1" });
+async fn a_relation_to_many_reads_no_more_rows_than_it_answers() {
+    let fixture = filled(40, 0);
+    for venue in 0..40 {
+        for at in 0..100 {
+            let row = json!({ "id": format!("v{venue}-{at:03}"), "venueId": format!("v{venue}"), "price": "1" });
             fixture.memory.put("Ticket", row);
         }
     }
-    let answer = fixture.ask("{ venues { id tickets(limit: 5) { id } } }").await;
-    let counts: Vec<usize> = answer["data"]["venues"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|venue| venue["tickets"].as_array().unwrap().len())
-        .collect();
-    assert_eq!(counts, [5, 3]);
+    let answer = fixture.ask("{ venues { id tickets(limit: 5, orderBy: { id: DESC }) { id } } }").await;
+    for (at, venue) in answer["data"]["venues"].as_array().unwrap().iter().enumerate() {
+        let expected: Vec<Json> = (95..100).rev().map(|n| json!({ "id": format!("v{at}-{n:03}") })).collect();
+        assert_eq!(venue["tickets"], json!(expected));
+    }
     let asked = fixture.memory.statements();
-    assert_eq!(asked[1..], ["select Ticket 1000 Some(\"venueId\")", "select Ticket 5 Some(\"venueId\")"]);
+    assert_eq!(asked, ["select Venue 50 None", "select Ticket 5 Some(\"id\") for each of 40"]);
+    assert_eq!(fixture.memory.handed_out.load(Ordering::Relaxed), 40 + 40 * 5);
+}
+
+#[tokio::test]
+async fn an_answer_larger_than_stores_give_at_once_takes_several_statements() {
+    let fixture = limited(Limits { complexity_max: 1_000_000, ..Limits::default() });
+    for venue in 0..120 {
+        fixture.memory.put("Venue", json!({ "id": format!("v{venue}"), "name": "Hall" }));
+    }
+    let answer = fixture.ask("{ venues(limit: 120) { tickets(limit: 1000) { id } } }").await;
+    assert!(answer.get("errors").is_none(), "{answer}");
+    assert_eq!(
+        fixture.memory.statements()[1..],
+        ["select Ticket 1000 None for each of 100", "select Ticket 1000 None for each of 20"]
+    );
 }
 
 #[tokio::test]
@@ -99,6 +123,9 @@ async fn rows_are_chosen_by_arguments_and_conditions() {
         ("{ tickets(where: { price: { eq: 999.99 }, and: [{ label: { isNull: true } }] }) { id } }", 9),
         ("{ tickets(where: {}, orderBy: []) { id } }", 9),
         ("{ tickets(orderBy: { id: DESC }) { id } }", 9),
+        ("{ tickets(where: { label: { eq: null, in: null, contains: null, lt: null, isNull: null } }) { id } }", 9),
+        ("query ($v: [ID!]) { tickets(where: { venueId: { in: $v } }) { id } }", 9),
+        ("{ tickets(where: { label: null, and: null, or: null, not: null }) { id } }", 9),
     ] {
         let answer = fixture.ask(query).await;
         assert_eq!(answer["data"]["tickets"].as_array().map(Vec::len), Some(expected), "{query}: {answer}");
@@ -115,7 +142,13 @@ async fn what_can_not_be_asked_is_bad_input() {
         "{ tickets(limit: 1001) { id } }",
         "{ tickets(limit: -1) { id } }",
         "{ tickets(where: { price: { gt: \"cheap\" } }) { id } }",
-        "{ tickets(where: { label: { eq: null } }) { id } }",
+        "{ tickets(where: { venueId: { in: [null] } }) { id } }",
+        "{ tickets(orderBy: { id: \"DESC\" }) { id } }",
+        "query ($d: OrderDirection = \"DESC\") { tickets(orderBy: { id: $d }) { id } }",
+        "{ tickets(limit: 5.0) { id } }",
+        "{ tickets(where: { price: { gt: true, lte: [] }, label: { like: \"x\" } }, limit: \"5\") { id } }",
+        "{ venues { tickets(limit: \"5\") { id } } }",
+        "{ tickets(venueId: $undeclared) { id } }",
         r#"{ tickets(where: { label: { contains: "a\u0000b" } }) { id } }"#,
         r#"{ tickets(venueId: "\u0000") { id } }"#,
         "{ tickets(where: { colour: { eq: \"red\" } }) { id } }",
@@ -135,6 +168,24 @@ async fn what_can_not_be_asked_is_bad_input() {
         texts.push(format!("{query}\n    {}", fixture.refused(query).await));
     }
     insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[tokio::test]
+async fn variables_follow_the_rules_of_json() {
+    let fixture = filled(3, 9);
+    let query = "query ($n: Int, $d: OrderDirection, $w: TicketWhere) { tickets(limit: $n, orderBy: { id: $d }, where: $w) { id } }";
+    let variables = r#"{ "n": 2.0, "d": "DESC", "w": { "venueId": { "in": null } } }"#;
+    let answer = fixture.ask_with(query, serde_json::from_str(variables).unwrap()).await;
+    assert_eq!(answer["data"]["tickets"], json!([{ "id": "t008" }, { "id": "t007" }]), "{answer}");
+    // A page is weighed by the number that it is, however that is written.
+    let many: Json = serde_json::from_str(r#"{ "n": 100000.0, "d": "ASC" }"#).unwrap();
+    assert_eq!(fixture.ask_with(query, many).await["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+    let half: Json = serde_json::from_str(r#"{ "n": 1.5, "d": "ASC" }"#).unwrap();
+    let answer = fixture.ask_with(query, half).await;
+    assert_eq!(
+        answer["errors"][0]["extensions"]["fields"],
+        json!([{ "path": "limit", "message": "must be an Int: a whole number of 32 bits" }])
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Reads a JSON Schema as a type.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::Broken;
@@ -55,8 +57,12 @@ pub struct Slot {
 pub struct Enumeration {
     /// The name that the schema gives to it.
     pub title: Option<Name>,
+    /// What the schema says it is.
+    pub description: String,
     /// The texts.
     pub values: Vec<String>,
+    /// What the schema says of single texts, by text.
+    pub descriptions: BTreeMap<String, String>,
 }
 
 /// Named fields.
@@ -137,6 +143,9 @@ impl<'a> Reader<'a> {
         if let Some(reference) = schema.get("$ref") {
             let target = self.resolve(reference, path)?;
             return self.slot(target, path, depth + 1);
+        }
+        if let Some([inner]) = schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
+            return self.slot(inner, path, depth + 1);
         }
         if let Some(inner) = self.optional(schema) {
             return Ok(Slot { nullable: true, ..self.slot(inner, path, depth + 1)? });
@@ -230,7 +239,12 @@ fn text(schema: &Map<String, Value>, path: &str) -> Result<Shape, Broken> {
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
         let values = values.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
         let values = values.ok_or_else(|| broken(&format!("{path}/enum"), "its values must be strings".into()))?;
-        return Ok(Shape::Enumeration(Enumeration { title: name(schema, "title", path)?, values }));
+        return Ok(Shape::Enumeration(Enumeration {
+            title: name(schema, "title", path)?,
+            description: words(schema.get("description")),
+            descriptions: descriptions(schema, &values, path)?,
+            values,
+        }));
     }
     Ok(match schema.get("format").and_then(Value::as_str) {
         Some("decimal") => Shape::Decimal,
@@ -238,6 +252,26 @@ fn text(schema: &Map<String, Value>, path: &str) -> Result<Shape, Broken> {
         Some("id" | "uuid" | "ulid") => Shape::Id { references: name(schema, "x-references", path)? },
         _ => Shape::Text,
     })
+}
+
+/// `x-descriptions`: what is said of a text that is not among the values would never be seen, so it is a mistake.
+fn descriptions(
+    schema: &Map<String, Value>,
+    values: &[String],
+    path: &str,
+) -> Result<BTreeMap<String, String>, Broken> {
+    let Some(described) = schema.get("x-descriptions") else { return Ok(BTreeMap::new()) };
+    let path = format!("{path}/x-descriptions");
+    let described = described.as_object().ok_or_else(|| broken(&path, "it must be an object".into()))?;
+    let text = |(value, text): (&String, &Value)| {
+        let at = || format!("{path}/{value}");
+        if !values.contains(value) {
+            return Err(broken(&at(), format!("{value} is none of the values of enum")));
+        }
+        let text = text.as_str().ok_or_else(|| broken(&at(), "it must be a string".into()))?;
+        Ok((value.clone(), text.to_owned()))
+    };
+    described.iter().map(text).collect()
 }
 
 /// Whether every value that the schema allows fits into 32 bits.
@@ -298,6 +332,33 @@ mod tests {
         ] {
             assert_eq!(read(&schema).unwrap(), Slot { shape: Shape::Text, nullable: true }, "{schema}");
         }
+    }
+
+    #[test]
+    fn an_enumeration_keeps_what_is_said_of_it_and_of_its_values() {
+        let color = json!({
+            "type": "string", "enum": ["RED", "BLUE"], "title": "Color", "description": "What it looks like.",
+            "x-descriptions": { "RED": "Like a fire engine." },
+        });
+        let expected = Shape::Enumeration(Enumeration {
+            title: Some(Name::parse("Color").unwrap()),
+            description: "What it looks like.".into(),
+            values: vec!["RED".into(), "BLUE".into()],
+            descriptions: BTreeMap::from([("RED".into(), "Like a fire engine.".into())]),
+        });
+        assert_eq!(shape(&color), expected);
+        // A field says something of its own beside what its type says.
+        assert_eq!(shape(&json!({ "allOf": [color], "description": "Of the lid." })), expected);
+    }
+
+    #[test]
+    fn a_description_of_no_value_is_refused() {
+        let color = json!({ "type": "string", "enum": ["RED"], "x-descriptions": { "GREEN": "Like grass." } });
+        let broken = read(&color).unwrap_err();
+        assert_eq!(
+            (broken.path.as_str(), broken.reason.as_str()),
+            ("/x-descriptions/GREEN", "GREEN is none of the values of enum")
+        );
     }
 
     #[test]

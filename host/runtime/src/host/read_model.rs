@@ -1,7 +1,7 @@
 //! The import `read-model`: hands a guest's reads and writes on to the rows that were lent to its call.
 
 use super::{Halt, Host};
-use crate::bindings::domain::yado::domain::read_model::{Host as Import, Selection};
+use crate::bindings::domain::yado::domain::read_model::{Condition, Host as Import, Selection};
 use crate::convert;
 use crate::rows::Rows;
 
@@ -65,5 +65,9 @@ impl Import for Host {
 
     fn find(&mut self, model: String, selection: Selection) -> wasmtime::Result<Vec<String>> {
         Ok(self.lent.read()?.find(&model, convert::selection(selection)).map_err(Halt::from)?)
+    }
+
+    fn count(&mut self, model: String, conditions: Vec<Condition>) -> wasmtime::Result<u64> {
+        Ok(self.lent.read()?.count(&model, convert::conditions(conditions)).map_err(Halt::from)?)
     }
 }

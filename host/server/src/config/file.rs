@@ -12,10 +12,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::keys::Keys;
+use super::nearest::nearest;
 use crate::failure::{Doing as _, Failure, Result};
-
-/// How alike two words must be for the one to be offered in place of the other, from 0 to 1.
-const ALIKE: f64 = 0.6;
 
 /// The file that is read if it is there and no other is asked for.
 pub(super) const USUAL: &str = "yado.toml";
@@ -74,10 +72,9 @@ fn unknown(table: &DeTable<'_>) -> Result<(), (Range<usize>, String)> {
 
 /// What may have been meant, as the end of a sentence.
 fn meant(name: &str, known: &[&str]) -> String {
-    let nearest = known.iter().map(|known| (strsim::normalized_damerau_levenshtein(name, known), *known));
-    match nearest.max_by(|(left, _), (right, _)| left.total_cmp(right)) {
-        Some((likeness, known)) if likeness >= ALIKE => format!("; did you mean {known}?"),
-        _ => format!("; there are {}", known.join(", ")),
+    match nearest(name, known.iter().copied()) {
+        Some(known) => format!("; did you mean {known}?"),
+        None => format!("; there are {}", known.join(", ")),
     }
 }
 
@@ -114,7 +111,10 @@ mod tests {
     #[test]
     fn a_key_that_is_like_no_other_gets_the_whole_list() {
         let refused = refused("[http]\nzzz = 1\n");
-        assert_eq!(refused, "yado.toml:2: there is no key zzz in [http]; there are connections, idle_ms, drain_ms");
+        assert_eq!(
+            refused,
+            "yado.toml:2: there is no key zzz in [http]; there are connections, idle_ms, body_ms, drain_ms"
+        );
     }
 
     #[test]

@@ -173,6 +173,8 @@ table! {
         "http-connections" "YADO_HTTP_CONNECTIONS" connections: SmallPositive => connections,
         /// How long a connection may be idle, or take to send the head of a request, in milliseconds.
         "http-idle-ms" "YADO_HTTP_IDLE_MS" idle_ms: Positive => idle_ms,
+        /// How long the body of a request may take, in milliseconds. A route may have a shorter limit of its own.
+        "http-body-ms" "YADO_HTTP_BODY_MS" body_ms: Positive => body_ms,
         /// How long requests may go on when the server has been told to stop, in milliseconds.
         "http-drain-ms" "YADO_HTTP_DRAIN_MS" drain_ms: Natural => drain_ms,
     }
@@ -231,6 +233,8 @@ table! {
     GraphqlKeys for yado_graphql::Limits, "GraphQL" {
         /// The body of a request, in bytes.
         "graphql-body-bytes" "YADO_GRAPHQL_BODY_BYTES" body_bytes: Positive => body_bytes,
+        /// The time for the body of a request to arrive, in milliseconds.
+        "graphql-body-ms" "YADO_GRAPHQL_BODY_MS" body_ms: Positive => body_ms,
         /// The document, in bytes.
         "graphql-document-bytes" "YADO_GRAPHQL_DOCUMENT_BYTES" document_bytes: Positive => document_bytes,
         /// How deeply brackets may be nested in a document.
@@ -283,6 +287,10 @@ table! {
         "limits-payload-bytes" "YADO_LIMITS_PAYLOAD_BYTES" payload_bytes: Positive => payload_bytes,
         /// References of one command.
         "limits-references" "YADO_LIMITS_REFERENCES" references: Natural => references,
+        /// Events between two snapshots of a stream.
+        "limits-snapshot-events" "YADO_LIMITS_SNAPSHOT_EVENTS" snapshot_events: Positive => snapshot_events,
+        /// How long an answer is kept for repetitions of its request, in milliseconds.
+        "limits-answers-kept-ms" "YADO_LIMITS_ANSWERS_KEPT_MS" answers_kept_ms: Positive => answers_kept_ms,
         /// How often a command is decided anew because another process was faster.
         "limits-conflict-retries" "YADO_LIMITS_CONFLICT_RETRIES" conflict_retries: SmallNatural => conflict_retries,
         /// The time for one command, in milliseconds.

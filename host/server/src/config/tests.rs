@@ -92,3 +92,26 @@ fn every_name_is_a_key_that_the_file_may_have() {
         assert_eq!(found, names);
     }
 }
+
+/// The names of a struct's fields, as `Debug` shows them.
+fn fields(shown: &impl std::fmt::Debug) -> Vec<String> {
+    let shown = format!("{shown:#?}");
+    let outermost = shown.lines().filter_map(|line| line.strip_prefix("    ").filter(|line| !line.starts_with(' ')));
+    outermost.filter_map(|line| Some(line.split_once(": ")?.0.to_owned())).collect()
+}
+
+#[test]
+fn every_limit_of_every_part_is_a_key() {
+    let config = Config::of(Keys::default()).unwrap();
+    for (table, fields) in [
+        ("http", fields(&config.http)),
+        ("database", fields(&config.database)),
+        ("guests", fields(&config.guests.limits)),
+        ("graphql", fields(&config.graphql)),
+        ("limits", fields(&config.limits)),
+    ] {
+        let (_, names) = Keys::TABLES.iter().find(|(name, _)| *name == table).unwrap();
+        let missing: Vec<_> = fields.iter().filter(|field| !names.contains(&field.as_str())).collect();
+        assert!(fields.len() > 1 && missing.is_empty(), "[{table}] has no keys for {missing:?}");
+    }
+}

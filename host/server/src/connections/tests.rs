@@ -3,7 +3,9 @@
 use std::future::pending;
 use std::net::SocketAddr;
 
-use axum::routing::get;
+use axum::Router;
+use axum::body::to_bytes;
+use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -16,12 +18,18 @@ struct Server {
     serving: JoinHandle<()>,
 }
 
+/// Longer than anybody waits for a test: whoever waits for this long does so for ever.
+const FOR_EVER_MS: u64 = 3_600_000;
+
 impl Server {
     async fn start(router: Router, http: Http) -> Self {
+        let front = Front::closed();
+        front.open(router);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, stop) = Stop::by_hand();
-        let serving = tokio::spawn(async move { serve(listener, router, &http, &stop).await });
+        let serving =
+            tokio::spawn(async move { serve_within(listener, front, &http, Duration::from_millis(1), &stop).await });
         Self { address, stop: tell, serving }
     }
 
@@ -85,6 +93,70 @@ async fn a_client_that_says_nothing_is_hung_up_on() {
     let server = Server::start(Router::new(), Http { idle_ms: 1, ..Http::default() }).await;
     let mut stream = server.connect().await;
     rest(&mut stream).await;
+}
+
+/// Reads the body, after having told that it does, and says how that ended.
+fn reader(begun: Arc<Notify>) -> Router {
+    let read = async move |body: Body| {
+        begun.notify_one();
+        match to_bytes(body, 1_000).await {
+            Ok(body) => format!("read {} bytes", body.len()),
+            Err(error) if is_stalled(&error) => "stalled".to_owned(),
+            Err(_) => "broken".to_owned(),
+        }
+    };
+    Router::new().route("/", post(read))
+}
+
+/// Sends a request whose body lacks a byte.
+async fn ask_in_part(stream: &mut TcpStream) {
+    stream.write_all(b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 5\r\n\r\nfour").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_is_waited_for_as_long_as_the_configuration_says() {
+    let http = Http { body_ms: 1, ..Http::default() };
+    let server = Server::start(reader(Arc::default()), http).await;
+    let mut stream = server.connect().await;
+    ask_in_part(&mut stream).await;
+    assert!(rest(&mut stream).await.ends_with("stalled"));
+    let server = Server::start(reader(Arc::default()), Http::default()).await;
+    let mut stream = server.connect().await;
+    ask_in_part(&mut stream).await;
+    stream.write_all(b"!GET ? HTTP/1.1\r\n\r\n").await.unwrap();
+    assert!(rest(&mut stream).await.contains("read 5 bytes"));
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_beyond_its_time_has_stalled_too() {
+    assert!(is_stalled(&to_bytes(stalled(), 1_000).await.unwrap_err()));
+}
+
+#[tokio::test]
+async fn a_server_that_stops_does_not_wait_for_a_body_that_stalls() {
+    let begun = Arc::new(Notify::new());
+    let http = Http { body_ms: FOR_EVER_MS, drain_ms: FOR_EVER_MS, ..Http::default() };
+    let server = Server::start(reader(begun.clone()), http).await;
+    let mut stream = server.connect().await;
+    ask_in_part(&mut stream).await;
+    begun.notified().await;
+    server.stop.send_replace(true);
+    assert!(rest(&mut stream).await.ends_with("stalled"));
+    server.serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_stops_does_not_wait_for_a_request_that_has_not_begun() {
+    let http = Http { idle_ms: FOR_EVER_MS, drain_ms: FOR_EVER_MS, ..Http::default() };
+    let server = Server::start(Router::new().route("/", get(async || "done")), http).await;
+    let (_silent, mut half, mut between) = (server.connect().await, server.connect().await, server.connect().await);
+    half.write_all(b"GET / HT").await.unwrap();
+    // When the server has answered this one, it has heard the other's beginning.
+    ask(&mut between).await;
+    between.readable().await.unwrap();
+    server.stop.send_replace(true);
+    server.serving.await.unwrap();
+    assert_eq!(rest(&mut half).await, "");
 }
 
 #[tokio::test]

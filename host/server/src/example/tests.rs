@@ -34,7 +34,11 @@ fn every_shape_gets_a_value_that_its_schema_allows() {
             "mail": { "type": "string", "format": "email" },
             "kind": { "type": "string", "enum": ["CONCERT", "PLAY"] },
             "rows": { "type": "array", "items": { "type": "integer" }, "minItems": 1 },
-            "place": { "type": "object", "required": ["hall"], "properties": { "hall": { "type": "string" } } },
+            "place": {
+                "allOf": [{ "type": "object", "required": ["hall"],
+                            "properties": { "hall": { "type": "string", "maxLength": 4 } } }],
+                "description": "Where it is held.",
+            },
             "code": { "type": "string", "minLength": 12, "maxLength": 12 },
             "remark": { "type": "string" },
         },

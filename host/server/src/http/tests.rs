@@ -10,6 +10,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::config::Sources;
+use crate::connections::stalled;
 use crate::serve::{self, Started};
 use crate::token::AdminToken;
 
@@ -134,4 +135,12 @@ async fn a_plugin_beyond_the_limit_is_refused_before_it_is_read() {
     let (status, _, body) = server.deploy(vec![0; 1_001]).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(body["error"]["message"].as_str().is_some_and(|message| message.contains("1000 bytes")), "{body}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_does_not_come_in_time_is_refused_as_such() {
+    let server = Server::start(|_| {}).await;
+    let (status, _, body) = server.deploy(stalled()).await;
+    assert_eq!((status, &body["error"]["code"]), (StatusCode::REQUEST_TIMEOUT, &"BAD_USER_INPUT".into()));
+    assert!(body["error"]["message"].as_str().is_some_and(|message| message.contains("http.body_ms")), "{body}");
 }

@@ -13,7 +13,7 @@ use crate::open::Promise;
 use crate::read::changes::Changes;
 use crate::read::select;
 use crate::table::{TENANT, check_name, index_name, quoted};
-use crate::{Committed, Filter, Kind, Options, Progress, ReadStore, Result, Row, Select, Table, TableWrites};
+use crate::{Committed, Each, Filter, Kind, Options, Progress, ReadStore, Result, Row, Select, Table, TableWrites};
 
 /// Nodes that start together make the same tables; `if not exists` alone does not keep them from colliding. The number
 /// is this crate's own, and means nothing.
@@ -140,6 +140,10 @@ impl ReadStore for Reads {
 
     async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
         self.fetch(table, select::select(&self.dialect(), table, tenant, select)?).await
+    }
+
+    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
+        self.fetch(table, select::select_each(&self.dialect(), table, tenant, each, select)?).await
     }
 
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {

@@ -8,9 +8,12 @@ use sqlx::{Database, QueryBuilder};
 use yado_model::{Name, TenantId};
 
 use crate::cell::Cell;
-use crate::limits::{self, DEEPEST_FILTER, LARGEST_FILTER, LONGEST_LIST, LONGEST_NEEDLE};
+use crate::limits::{self, DEEPEST_FILTER, LARGEST_ANSWER, LARGEST_FILTER, LONGEST_LIST, LONGEST_NEEDLE};
 use crate::table::{TENANT, quoted};
-use crate::{Column, Error, Filter, Kind, Op, Result, Select, Table};
+use crate::{Column, Each, Error, Filter, Kind, Op, Order, Result, Select, Table};
+
+/// The place of a row among those of the same value. No column has this name, because names begin with a letter.
+const PLACE: &str = "_place";
 
 /// What the engines say differently.
 pub(crate) trait Dialect {
@@ -53,9 +56,52 @@ where
     let limit = limits::page(select.limit)?;
     let mut sql = begin(dialect, table, tenant);
     push_filter(dialect, &mut sql, table, select.filter.as_ref())?;
-    push_order(&mut sql, table, select)?;
+    push_order(&mut sql, table, &select.order)?;
     // Both are numbers of their own types; nothing else can be in them.
     sql.push(format_args!(" limit {limit} offset {}", select.offset));
+    Ok(sql)
+}
+
+/// Rows that meet a selection, for each of several values of a column.
+///
+/// Rows are numbered within their value, and those outside of the page are left out, so that what comes over the wire is
+/// what was asked for. A lateral join would stop reading earlier; but without an index it would read the table once for
+/// each value, and a relation to many need not have one.
+pub(crate) fn select_each<D: Dialect>(
+    dialect: &D,
+    table: &Table,
+    tenant: &TenantId,
+    each: &Each,
+    select: &Select,
+) -> Result<QueryBuilder<D::Database>>
+where
+    <D::Database as Database>::Arguments: Default,
+{
+    let limit = limits::page(select.limit)?;
+    let all = each.values.len().saturating_mul(select.limit as usize);
+    limits::within("the rows of all values together", all, LARGEST_ANSWER)?;
+    let field = qualified(table, &table.known(&each.field)?.name);
+    let inner = |column: &Column| format!("{} as {}", qualified(table, &column.name), quoted(column.name.as_str()));
+    let outer = |column: &Column| dialect.read(&qualified(table, &column.name), column.kind);
+    let columns = |one: &dyn Fn(&Column) -> String| table.columns.iter().map(one).collect::<Vec<_>>().join(", ");
+
+    let mut sql = QueryBuilder::new(format!(
+        "select {} from (select {}, row_number() over (partition by {field}",
+        columns(&outer),
+        columns(&inner)
+    ));
+    push_order(&mut sql, table, &select.order)?;
+    sql.push(format_args!(") as {PLACE}"));
+    push_from(dialect, &mut sql, table, tenant);
+    let among = Filter::In { field: each.field.clone(), values: each.values.clone() };
+    push_filter(dialect, &mut sql, table, Some(&among))?;
+    push_filter(dialect, &mut sql, table, select.filter.as_ref())?;
+    let first = i64::from(select.offset);
+    sql.push(format_args!(
+        ") as {} where {PLACE} > {first} and {PLACE} <= {} order by {field}, {PLACE}",
+        quoted(&table.name),
+        first + limit
+    ));
     Ok(sql)
 }
 
@@ -120,10 +166,10 @@ fn push_from<D: Dialect>(dialect: &D, sql: &mut QueryBuilder<D::Database>, table
     dialect.tenant(sql, tenant);
 }
 
-fn push_order<D: Database>(sql: &mut QueryBuilder<D>, table: &Table, select: &Select) -> Result<()> {
+fn push_order<D: Database>(sql: &mut QueryBuilder<D>, table: &Table, orders: &[Order]) -> Result<()> {
     sql.push(" order by ");
-    limits::within("the columns of an order", select.order.len(), table.columns.len())?;
-    for order in &select.order {
+    limits::within("the columns of an order", orders.len(), table.columns.len())?;
+    for order in orders {
         let column = table.known(&order.field)?;
         if column.kind == Kind::Json {
             return Err(Error::Invalid(format!("column {} holds JSON, which has no order", column.name)));

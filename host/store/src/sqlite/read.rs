@@ -11,7 +11,7 @@ use crate::open::Promise;
 use crate::read::changes::Changes;
 use crate::read::select::{self, Dialect as _};
 use crate::table::{TENANT, check_name, index_name, quoted};
-use crate::{Committed, Filter, Kind, Options, Progress, ReadStore, Result, Row, Select, Table, TableWrites};
+use crate::{Committed, Each, Filter, Kind, Options, Progress, ReadStore, Result, Row, Select, Table, TableWrites};
 
 const CHECKPOINT: &str = "select position from checkpoints where projection = ?";
 
@@ -104,6 +104,10 @@ impl ReadStore for Reads {
 
     async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
         self.fetch(table, select::select(&SqliteDialect, table, tenant, select)?).await
+    }
+
+    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
+        self.fetch(table, select::select_each(&SqliteDialect, table, tenant, each, select)?).await
     }
 
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {

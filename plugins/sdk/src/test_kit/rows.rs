@@ -43,6 +43,30 @@ impl Rows {
         let model = self.manifest.as_ref().and_then(|manifest| manifest.read_model(name));
         model.ok_or_else(|| RowsError::Misused(format!("there is no read model {name}")))
     }
+
+    fn field(&self, model: &str, field: &str) -> Result<Shape, RowsError> {
+        let shape = self.model(model)?.row.shape().map_err(|error| misused(error.to_string()))?.shape;
+        let Shape::Object(row) = shape else { return Err(misused(format!("{model} has no fields"))) };
+        let found = row.fields.get(field).map(|field| field.slot.shape.clone());
+        found.ok_or_else(|| misused(format!("{model} has no field {field}")))
+    }
+
+    /// The rows, as they were before the batch, that meet all of the conditions; in the order of their keys.
+    fn meeting(&self, model: &str, conditions: Vec<Condition>) -> Result<Vec<&Row>, RowsError> {
+        self.model(model)?;
+        let mut known = Vec::new();
+        for Condition { field, comparison, value } in conditions {
+            let value: Value = serde_json::from_str(&value).map_err(|error| misused(error.to_string()))?;
+            known.push((self.field(model, &field)?, field, comparison, value));
+        }
+        let meets = |row: &&Row| {
+            known.iter().all(|(shape, field, comparison, value)| {
+                holds(*comparison, shape, row.get(field).unwrap_or(&Value::Null), value)
+            })
+        };
+        let rows = self.before.iter().filter(|((of, _), _)| of == model).map(|(_, row)| row);
+        Ok(rows.filter(meets).collect())
+    }
 }
 
 impl yado_runtime::Rows for Rows {
@@ -91,28 +115,11 @@ impl yado_runtime::Rows for Rows {
     }
 
     fn find(&mut self, model: &str, selection: Selection) -> Result<Vec<String>, RowsError> {
-        let shape = self.model(model)?.row.shape().map_err(|error| misused(error.to_string()))?.shape;
-        let Shape::Object(fields) = shape else { return Err(misused(format!("{model} has no fields"))) };
-        let shape_of = |field: &str| {
-            let found = fields.fields.get(field).map(|field| field.slot.shape.clone());
-            found.ok_or_else(|| misused(format!("{model} has no field {field}")))
-        };
-        let mut conditions = Vec::new();
-        for Condition { field, comparison, value } in selection.conditions {
-            let value: Value = serde_json::from_str(&value).map_err(|error| misused(error.to_string()))?;
-            conditions.push((shape_of(&field)?, field, comparison, value));
-        }
         let mut ordering = Vec::new();
         for by in selection.ordering {
-            ordering.push((shape_of(&by.field)?, by));
+            ordering.push((self.field(model, &by.field)?, by));
         }
-        let meets = |row: &&Row| {
-            conditions.iter().all(|(shape, field, comparison, value)| {
-                holds(*comparison, shape, row.get(field).unwrap_or(&Value::Null), value)
-            })
-        };
-        let rows = self.before.iter().filter(|((of, _), _)| of == model).map(|(_, row)| row);
-        let mut rows: Vec<&Row> = rows.filter(meets).collect();
+        let mut rows = self.meeting(model, selection.conditions)?;
         rows.sort_by(|one, other| {
             let by = ordering.iter().map(|(shape, by)| {
                 let order = compare(shape, &one[&by.field], &other[&by.field]).unwrap_or(Order::Equal);
@@ -122,6 +129,10 @@ impl yado_runtime::Rows for Rows {
         });
         let page = rows.into_iter().skip(selection.offset as usize).take(selection.limit as usize);
         Ok(page.map(|row| Value::Object(row.clone()).to_string()).collect())
+    }
+
+    fn count(&mut self, model: &str, conditions: Vec<Condition>) -> Result<u64, RowsError> {
+        Ok(self.meeting(model, conditions)?.len() as u64)
     }
 }
 
