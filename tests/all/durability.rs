@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use yado_model::Position;
 use yado_store::{Options, open_events};
 
-use crate::support::{Client, Server, component};
+use crate::support::{Client, Server, component, eventually};
 
 /// How often the server is killed.
 const KILLS: u32 = 20;
@@ -98,14 +98,19 @@ async fn what_is_acknowledged_survives_twenty_kills_and_is_there_once() {
     assert_eq!(shown.keys().collect::<Vec<_>>(), recorded.keys().collect::<Vec<_>>());
 
     // A read model made anew from the first event is the same.
+    forget_read_models(&server);
+    server.start_again().await;
+    assert_eq!(products(&client).await, shown);
+}
+
+/// Removes everything that is derived from the log.
+fn forget_read_models(server: &Server) {
     for entry in std::fs::read_dir(server.data()).unwrap() {
         let path = entry.unwrap().path();
         if path.file_name().unwrap().to_string_lossy().starts_with("reads") {
             std::fs::remove_file(path).unwrap();
         }
     }
-    server.start_again().await;
-    assert_eq!(products(&client).await, shown);
 }
 
 /// How often each product was created, by the log; the log itself has no gaps.
@@ -157,4 +162,24 @@ async fn a_server_that_is_asked_to_stop_finishes_what_is_under_way() {
     }
     let recorded = created(&server).await;
     assert!(acknowledged.iter().all(|id| recorded.get(id) == Some(&1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_a_projection_searched_for_are_the_same_when_they_are_made_anew() {
+    let mut server = Server::start(&[("rogue", &component("rogue"))]).await;
+    let client = server.client();
+    for _ in 0..10 {
+        client.ask("mutation { behave { position } }", json!({})).await;
+    }
+    let sayings = "{ sayings(orderBy: [{ before: ASC }]) { before words id } }";
+    let count = async || client.ask(sayings, json!({})).await["sayings"].as_array().unwrap().len();
+    eventually("all that was said is shown", async || count().await == 10).await;
+    let shown = client.ask(sayings, json!({})).await;
+    for (at, saying) in shown["sayings"].as_array().unwrap().iter().enumerate() {
+        assert_eq!(saying["before"], at, "{shown}");
+    }
+    assert!(server.stop(), "{}", server.log());
+    forget_read_models(&server);
+    server.start_again().await;
+    assert_eq!(client.ask(sayings, json!({})).await, shown);
 }

@@ -29,7 +29,8 @@ struct Weight {
     depth: u32,
     /// How deeply selections are nested, a fragment being a level of its own.
     levels: u32,
-    /// How many values the answer may have.
+    /// How many values the answer may have. No more rows than that are read: every row of the answer has a value in it, and
+    /// a page within a page is read for each of its parents to its own limit and no further.
     values: u64,
     /// How many lists of introspection are within one another. Each multiplies the answer by the size of the schema.
     lists: u32,

@@ -12,7 +12,7 @@ use crate::field::Field;
 /// What a parameter gives the function.
 enum Parameter {
     Argument(Box<Field>),
-    Rows { model: Type },
+    Rows { model: Box<Type> },
     Context,
 }
 
@@ -129,7 +129,7 @@ fn parameter(input: &FnArg) -> syn::Result<Parameter> {
             && let PathArguments::AngleBracketed(arguments) = &last.arguments
             && let Some(GenericArgument::Type(model)) = arguments.args.first()
         {
-            return Ok(Parameter::Rows { model: model.clone() });
+            return Ok(Parameter::Rows { model: Box::new(model.clone()) });
         }
     }
     if let Type::Reference(reference) = input.ty.as_ref() {

@@ -98,16 +98,16 @@ pub fn hidden(
 }
 
 fn decode(payload: &Json) -> PersonCommand {
-    PersonCommand::decode("ChangePerson", &payload.to_string()).unwrap()
+    PersonCommand::decode("ChangePerson", &payload.to_string()).expect("it is a command")
 }
 
 fn payload() -> Json {
     let described = PersonCommand::describe().remove(0).payload;
-    serde_json::to_value(described).unwrap()
+    serde_json::to_value(described).expect("it is JSON")
 }
 
 fn problems(document: &Json) -> Vec<String> {
-    let found = Checker::new(&Schema::new(payload())).unwrap().check(document);
+    let found = Checker::new(&Schema::new(payload())).expect("it is a schema").check(document);
     found.iter().map(|problem| format!("{}: {}", problem.pointer(), problem.message)).collect()
 }
 

@@ -22,6 +22,10 @@ pub(super) struct Overlay {
     tenant: TenantId,
     reads: Arc<dyn ReadStore>,
     runtime: Handle,
+    /// Whether the batch is a single event.
+    alone: bool,
+    /// Whether the guest has asked for something that it may only ask for at a single event.
+    asked_too_early: bool,
 }
 
 struct Layer {
@@ -36,9 +40,9 @@ struct Cached {
 }
 
 impl Overlay {
-    pub(super) fn new(models: &[Arc<Model>], tenant: TenantId, reads: Arc<dyn ReadStore>) -> Self {
+    pub(super) fn new(models: &[Arc<Model>], tenant: TenantId, reads: Arc<dyn ReadStore>, alone: bool) -> Self {
         let models = models.iter().map(|model| Layer { model: model.clone(), rows: HashMap::new() }).collect();
-        Self { models, tenant, reads, runtime: Handle::current() }
+        Self { models, tenant, reads, runtime: Handle::current(), alone, asked_too_early: false }
     }
 
     /// Fetches rows that the guest is likely to ask for: those whose key is a stream's id.
@@ -67,6 +71,22 @@ impl Overlay {
             (layer.model, writes.collect())
         });
         written.collect()
+    }
+
+    /// Whether the guest has asked for something that depends on where a batch begins, so that its events have to be shown
+    /// to it one by one.
+    pub(super) const fn wants_single_events(&self) -> bool {
+        self.asked_too_early
+    }
+
+    /// A search reads the table as it was before the batch. What it finds must not depend on how events happen to be
+    /// batched, or rows made anew would differ from those that grew; so it is for batches of one event.
+    fn may_search(&mut self) -> Result<(), RowsError> {
+        if self.alone {
+            return Ok(());
+        }
+        self.asked_too_early = true;
+        Err(RowsError::Misused("the projection searches; its events are shown to it one by one".into()))
     }
 
     fn layer(&mut self, model: &str) -> Result<&mut Layer, RowsError> {
@@ -136,6 +156,7 @@ impl Rows for Overlay {
     }
 
     fn find(&mut self, model: &str, selection: Selection) -> Result<Vec<String>, RowsError> {
+        self.may_search()?;
         let (reads, tenant, runtime) = (self.reads.clone(), self.tenant.clone(), self.runtime.clone());
         let table = self.layer(model)?.model.table.clone();
         let select = reads::select(&table, selection).map_err(RowsError::Misused)?;
@@ -144,6 +165,7 @@ impl Rows for Overlay {
     }
 
     fn count(&mut self, model: &str, conditions: Vec<Condition>) -> Result<u64, RowsError> {
+        self.may_search()?;
         let (reads, tenant, runtime) = (self.reads.clone(), self.tenant.clone(), self.runtime.clone());
         let table = self.layer(model)?.model.table.clone();
         let filter = reads::filter(&table, conditions).map_err(RowsError::Misused)?;

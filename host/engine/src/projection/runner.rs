@@ -31,6 +31,8 @@ pub(super) struct Runner {
 enum Failure {
     /// The guest failed, at the first event or at a later one.
     Guest(String),
+    /// The guest wants its events one by one.
+    OneByOne,
     Database(yado_store::Error),
 }
 
@@ -64,7 +66,7 @@ impl Runner {
 
     pub(super) async fn run(mut self) {
         let Some(mut at) = self.resume().await else { return };
-        let most = self.surroundings.settings.batch.max(1);
+        let mut most = self.surroundings.settings.batch.max(1);
         // How many events a step takes. It is halved after a failure, which finds the event that is to blame as well as
         // the number that fits the guest's deadline, and goes up again when the projection has caught up.
         let mut size = most;
@@ -79,6 +81,7 @@ impl Runner {
                     self.wait_for_events(at.seen).await;
                 }
                 Err(Failure::Guest(_)) if size > 1 => size /= 2,
+                Err(Failure::OneByOne) => (size, most) = (1, 1),
                 Err(failure) => {
                     self.trouble(&definition, at.seen, failure);
                     self.wait_for_news(pause_ms).await;
@@ -151,11 +154,13 @@ impl Runner {
         tenant: &TenantId,
         events: Vec<RecordedEvent>,
     ) -> Result<Vec<(Arc<Model>, Vec<Write>)>, Failure> {
+        let alone = events.len() == 1;
         let events = bring_up_to_date(definition, events)?;
         let mut keys: Vec<String> = events.iter().map(|event| event.stream.id().to_owned()).collect();
         keys.sort();
         keys.dedup();
-        let mut overlay = Overlay::new(&definition.projection.models, tenant.clone(), self.surroundings.reads.clone());
+        let mut overlay =
+            Overlay::new(&definition.projection.models, tenant.clone(), self.surroundings.reads.clone(), alone);
         overlay.prefetch(&keys).await?;
         let (plugin, tenant) = (definition.projection.deployed.plugin.clone(), tenant.clone());
         let name = definition.projection.manifest.name.to_string();
@@ -165,6 +170,7 @@ impl Runner {
         let (overlay, outcome) = called.map_err(|error| Failure::Guest(error.to_string()))?;
         match outcome {
             Ok(()) => Ok(overlay.finish()),
+            Err(_) if overlay.wants_single_events() => Err(Failure::OneByOne),
             Err(fault) if fault.is_host() => {
                 let reason = fault.source.as_deref().map_or_else(|| fault.to_string(), ToString::to_string);
                 Err(Failure::Database(yado_store::Error::Unavailable(reason)))
@@ -215,6 +221,8 @@ impl Runner {
     fn trouble(&self, definition: &Definition, seen: Position, failure: Failure) {
         let trouble = match failure {
             Failure::Guest(reason) => Trouble::Poisoned { at: seen.plus(1), reason },
+            // The loop answers this by itself.
+            Failure::OneByOne => return,
             Failure::Database(error) => Trouble::Database(error.to_string()),
         };
         self.report.send_if_modified(|status| {

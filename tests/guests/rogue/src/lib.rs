@@ -80,10 +80,34 @@ impl Aggregate for Rogue {
     }
 }
 
+/// What was said, and how much had been said before.
+#[derive(ReadModel)]
+#[model(name = "Saying")]
+pub struct Saying {
+    /// Names the saying.
+    #[key]
+    id: Id<Rogue>,
+    /// What was said.
+    words: String,
+    /// How many sayings there were before it.
+    before: u32,
+}
+
+impl Projection for Saying {
+    type Event = Recorded<RogueEvent>;
+
+    fn project(event: &Recorded<RogueEvent>, rows: &mut Rows<Self>) {
+        let RogueEvent::Said { words } = &event.event;
+        // What a search finds must not depend on how the host batches events.
+        let before = u32::try_from(rows.find(|_| []).count()).unwrap_or(u32::MAX);
+        rows.put(Self { id: event.id(), words: words.clone(), before });
+    }
+}
+
 /// Goes down until the stack ends. What it returns depends on every level, so that no level can be left out.
 fn sink(depth: u64) -> u64 {
     let ballast = black_box([depth; 32]);
     if depth == 0 { 0 } else { sink(black_box(depth + 1)) ^ ballast[(depth % 32) as usize] }
 }
 
-plugin! { name: "rogue", aggregates: [Rogue] }
+plugin! { name: "rogue", aggregates: [Rogue], models: [Saying] }
