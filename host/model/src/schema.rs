@@ -54,6 +54,12 @@ impl Schema {
     pub fn shape(&self) -> Result<Slot, Broken> {
         shape::read(&self.0)
     }
+
+    /// The most characters that a property of an object may have, if the schema says.
+    #[must_use]
+    pub fn longest(&self, property: &str) -> Option<u64> {
+        shape::longest(&self.0, property)
+    }
 }
 
 /// A schema that is none.

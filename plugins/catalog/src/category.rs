@@ -82,6 +82,7 @@ pub struct CategoryRow {
     /// What it is called.
     #[search]
     #[index]
+    #[schema(length(1..=200))]
     pub name: String,
     /// When it was opened.
     pub created_at: Timestamp,

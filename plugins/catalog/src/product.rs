@@ -105,6 +105,7 @@ pub struct ProductRow {
     /// What it is called.
     #[search]
     #[index]
+    #[schema(length(1..=200))]
     pub name: String,
     /// What one of it costs.
     #[index]

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use super::{Aggregate, CONTRACT, Manifest, Projection, ReadModel, Target};
 use crate::Name;
-use crate::schema::{Checker, Fields, Schema, Shape};
+use crate::schema::{Checker, Field, Fields, Schema, Shape};
 
 /// The manifest breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,10 @@ impl Broken {
         Self { path: path.into(), reason: reason.into() }
     }
 }
+
+/// The most characters of a text with an index. In UTF-8 they are at most four times as many bytes, and that is what the
+/// engines have room for.
+const INDEXED: u64 = 256;
 
 type Checked = Result<(), Broken>;
 
@@ -115,9 +119,11 @@ fn read_model(path: &str, model: &ReadModel, manifest: &Manifest) -> Checked {
     if !matches!(key.slot.shape, Shape::Id { .. } | Shape::Text) || !key.required {
         return Err(Broken::new(format!("{path}/key"), format!("{} must be a required string", model.key)));
     }
+    indexable(&format!("{path}/key"), model, key)?;
     for (at, index) in model.indexes.iter().enumerate() {
         for field in index {
-            known_field(&format!("{path}/indexes/{at}"), &fields, field)?;
+            let path = format!("{path}/indexes/{at}");
+            indexable(&path, model, known_field(&path, &fields, field)?)?;
         }
     }
     for field in &model.search {
@@ -133,13 +139,29 @@ fn read_model(path: &str, model: &ReadModel, manifest: &Manifest) -> Checked {
             return Err(Broken::new(format!("{path}/name"), format!("{} is already a property", relation.name)));
         }
         if !relation.many {
-            known_field(&format!("{path}/field"), &fields, &relation.field)?;
+            let path = format!("{path}/field");
+            indexable(&path, model, known_field(&path, &fields, &relation.field)?)?;
         } else if let Some(other) = manifest.read_model(relation.model.as_str()) {
             let fields = object(&format!("{path}/model"), &other.row)?;
             known_field(&format!("{path}/field"), &fields, &relation.field)?;
         }
     }
     Ok(())
+}
+
+/// No engine has an index of texts of any length. A text that is too long for one would keep the projection from going
+/// on, so the manifest has to say that there is none.
+fn indexable(path: &str, model: &ReadModel, field: &Field) -> Checked {
+    if field.slot.shape != Shape::Text || model.row.longest(field.name.as_str()).is_some_and(|most| most <= INDEXED) {
+        return Ok(());
+    }
+    Err(Broken::new(
+        path,
+        format!(
+            "{} is an indexed text, and its schema must say that it has at most {INDEXED} characters (maxLength)",
+            field.name
+        ),
+    ))
 }
 
 fn projection(path: &str, projection: &Projection, manifest: &Manifest) -> Checked {
@@ -183,7 +205,7 @@ fn object(path: &str, schema: &Schema) -> Result<Fields, Broken> {
     }
 }
 
-fn known_field<'a>(path: &str, fields: &'a Fields, name: &Name) -> Result<&'a crate::schema::Field, Broken> {
+fn known_field<'a>(path: &str, fields: &'a Fields, name: &Name) -> Result<&'a Field, Broken> {
     fields.get(name.as_str()).ok_or_else(|| Broken::new(path, format!("there is no property {name}")))
 }
 
@@ -244,6 +266,14 @@ mod tests {
         assert!(text.contains("built for contract 9.9"), "{text}");
         let text = broken(|m| m["readModels"][0]["row"]["properties"]["id"] = json!({ "type": "wood" }));
         assert!(text.starts_with("the manifest is broken at /readModels/0/row"), "{text}");
+        let text = broken(|m| {
+            m["readModels"][0]["row"]["properties"]["label"] = json!({ "type": "string" });
+            m["readModels"][0]["indexes"] = json!([["label"]]);
+        });
+        assert!(
+            text.starts_with("the manifest is broken at /readModels/0/indexes/0: label is an indexed text"),
+            "{text}"
+        );
         assert!(Manifest::parse("{").unwrap_err().to_string().contains("not JSON"));
     }
 

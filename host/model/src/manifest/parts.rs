@@ -128,7 +128,8 @@ pub struct ReadModel {
     pub row: Schema,
     /// The property that names a row.
     pub key: Name,
-    /// Properties, or groups of them, by which rows are looked up or put in order.
+    /// Properties, or groups of them, by which rows are looked up or put in order. Texts among them say in their schema
+    /// that they have at most 256 characters.
     #[serde(default)]
     pub indexes: Vec<Vec<Name>>,
     /// Properties in which a search looks.

@@ -126,6 +126,12 @@ pub(super) fn read(document: &Value) -> Result<Slot, Broken> {
     Reader { root: document }.slot(document, "", 0)
 }
 
+/// The most characters that a property of an object may have, if the schema says.
+pub(super) fn longest(document: &Value, property: &str) -> Option<u64> {
+    let property = document.get("properties")?.get(property)?;
+    Reader { root: document }.longest(property, 0)
+}
+
 struct Reader<'a> {
     root: &'a Value,
 }
@@ -165,6 +171,19 @@ impl<'a> Reader<'a> {
             Some(other) => return Err(broken(&format!("{path}/type"), format!("there is no type {other}"))),
         };
         Ok(Slot { nullable: nullable || (kind.is_none() && shape == Shape::Json), shape })
+    }
+
+    fn longest(&self, schema: &'a Value, depth: usize) -> Option<u64> {
+        let object = schema.as_object().filter(|_| depth <= DEEPEST)?;
+        let inner = match object.get("$ref") {
+            Some(reference) => self.resolve(reference, "").ok(),
+            None => match object.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
+                Some([inner]) => Some(inner),
+                _ => self.optional(object),
+            },
+        };
+        let own = object.get("maxLength").and_then(Value::as_u64);
+        own.into_iter().chain(inner.and_then(|inner| self.longest(inner, depth + 1))).min()
     }
 
     /// `anyOf: [T, null]`, which is how several languages say that a value may be missing.
@@ -359,6 +378,21 @@ mod tests {
             (broken.path.as_str(), broken.reason.as_str()),
             ("/x-descriptions/GREEN", "GREEN is none of the values of enum")
         );
+    }
+
+    #[test]
+    fn the_longest_text_is_found_wherever_it_is_said() {
+        let schema = json!({
+            "properties": {
+                "own": { "type": "string", "maxLength": 5 },
+                "inner": { "anyOf": [{ "allOf": [{ "$ref": "#/$defs/T" }] }, { "type": "null" }] },
+                "both": { "allOf": [{ "$ref": "#/$defs/T" }], "maxLength": 7 },
+                "none": { "type": "string" },
+            },
+            "$defs": { "T": { "type": "string", "maxLength": 9 } },
+        });
+        let found = ["own", "inner", "both", "none", "other"].map(|property| longest(&schema, property));
+        assert_eq!(found, [Some(5), Some(9), Some(7), None, None]);
     }
 
     #[test]
