@@ -363,3 +363,27 @@ async fn a_long_stream_is_read_from_its_snapshot() {
     let read = again.way.read.load(Ordering::Relaxed);
     assert!(read < 100, "{read} events were read of a stream that has a snapshot at its hundredth");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_take_no_more_room_than_there_is() {
+    let settings = Settings { payload_bytes: 1_000, queued_bytes: 1_000, ..Settings::default() };
+    let rig = Rig::with("sqlite::memory:", settings).await;
+    let large = json!({ "name": "x".repeat(100) });
+    let mut sent = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let request = rig.send("CreateCategory", large.clone(), None);
+        sent.spawn(async move { request.await.unwrap() });
+    }
+    // Nine of them fit, and none of those is done with before the gate opens. So the first to end are those refused.
+    for _ in 0..3 {
+        let refused = sent.join_next().await.unwrap().unwrap();
+        assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+    }
+    rig.open(100);
+    while let Some(done) = sent.join_next().await {
+        done.unwrap().unwrap();
+    }
+    assert_eq!(rig.way.head().await.unwrap(), Position::new(9));
+    // The room is there again.
+    rig.send("CreateCategory", large, None).await.unwrap().unwrap();
+}

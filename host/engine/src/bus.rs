@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use yado_model::manifest::{IdKind, Target};
 use yado_model::schema::Problem;
 use yado_model::{Command, CommandId, CommandMeta, Context, Digest, EntityId, StreamId, TenantId, Timestamp};
@@ -25,11 +25,15 @@ pub(crate) struct CommandBus {
     streams: Streams,
     store: Arc<dyn EventStore>,
     settings: Arc<Settings>,
+    /// Room for arguments, in bytes.
+    room: Arc<Semaphore>,
 }
 
 impl CommandBus {
-    pub(crate) const fn new(streams: Streams, store: Arc<dyn EventStore>, settings: Arc<Settings>) -> Self {
-        Self { streams, store, settings }
+    pub(crate) fn new(streams: Streams, store: Arc<dyn EventStore>, settings: Arc<Settings>) -> Self {
+        let room =
+            Arc::new(Semaphore::new(settings.queued_bytes.clamp(settings.payload_bytes, Semaphore::MAX_PERMITS)));
+        Self { streams, store, settings, room }
     }
 
     /// Runs a command, within the time that a command may take.
@@ -70,9 +74,14 @@ impl CommandBus {
         payload: String,
         idempotency: Option<Idempotency>,
     ) -> Result<Receipt> {
+        let bytes = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| Error::Unavailable {
+            reason: "the commands that are under way take all the room that there is".into(),
+            retry_after_ms: 100,
+        })?;
         self.references(catalogue, command, dispatch).await?;
         let (reply, answer) = oneshot::channel();
-        self.streams.decide(job(command, dispatch, payload, idempotency, reply)?)?;
+        self.streams.decide(job(command, dispatch, payload, idempotency, room, reply)?)?;
         answer.await.unwrap_or_else(|_| Err(stopping()))
     }
 
@@ -144,6 +153,7 @@ fn job(
     dispatch: &Dispatch,
     payload: String,
     idempotency: Option<Idempotency>,
+    room: OwnedSemaphorePermit,
     reply: oneshot::Sender<Result<Receipt>>,
 ) -> Result<Job> {
     let aggregate = &command.aggregate;
@@ -182,6 +192,7 @@ fn job(
         must_exist: matches!(command.manifest.target, Target::Existing(_)),
         expected: dispatch.options.expected_revision,
         idempotency,
+        _room: room,
         reply,
         conflicts: 0,
     })

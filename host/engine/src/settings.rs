@@ -7,6 +7,8 @@ pub struct Settings {
     pub shards: usize,
     /// Commands that may wait for a shard. One more is refused at once.
     pub shard_queue: usize,
+    /// Bytes of arguments that commands under way may have, over all shards. One that would be too many is refused at once.
+    pub queued_bytes: usize,
     /// Commands of one stream that may be decided ahead of a commit.
     pub ahead: usize,
     /// Bytes of state that stay in memory, over all shards.
@@ -50,6 +52,7 @@ impl Default for Settings {
         Self {
             shards: 8,
             shard_queue: 1_024,
+            queued_bytes: 64 * 1024 * 1024,
             ahead: 256,
             resident_bytes: 128 * 1024 * 1024,
             lane_queue: 1_024,

@@ -19,7 +19,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use yado_model::{Command, CommandMeta, Revision, StreamId, TenantId};
 use yado_store::{EventStore, Idempotency};
 
@@ -55,6 +55,8 @@ pub(crate) struct Job {
     pub(crate) must_exist: bool,
     pub(crate) expected: Option<Revision>,
     pub(crate) idempotency: Option<Idempotency>,
+    /// The room that its arguments take; given back when the command is done with.
+    pub(crate) _room: OwnedSemaphorePermit,
     pub(crate) reply: oneshot::Sender<Result<Receipt>>,
     /// How often another process was faster.
     pub(crate) conflicts: u32,

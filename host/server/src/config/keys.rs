@@ -269,6 +269,8 @@ table! {
         "limits-shards" "YADO_LIMITS_SHARDS" shards: Positive => shards,
         /// Commands that may wait for a loop. One more is refused.
         "limits-shard-queue" "YADO_LIMITS_SHARD_QUEUE" shard_queue: Positive => shard_queue,
+        /// Bytes of arguments that commands under way may have together. One more command is refused at once.
+        "limits-queued-bytes" "YADO_LIMITS_QUEUED_BYTES" queued_bytes: Positive => queued_bytes,
         /// Commands of one stream that may be decided ahead of a commit.
         "limits-ahead" "YADO_LIMITS_AHEAD" ahead: Positive => ahead,
         /// State that stays in memory, in bytes.
