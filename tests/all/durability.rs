@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use yado_model::Position;
+use yado_store::testing::Postgres;
 use yado_store::{Options, open_events};
 
 use crate::support::{Client, Server, component, eventually};
@@ -57,8 +58,27 @@ async fn products(client: &Client) -> BTreeMap<String, Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_acknowledged_survives_twenty_kills_and_is_there_once() {
-    let mut server = Server::start(&[("catalog", &component("catalog"))]).await;
+async fn what_is_acknowledged_survives_twenty_kills_and_is_there_once_on_sqlite() {
+    let server = Server::start(&[("catalog", &component("catalog"))]).await;
+    let (log, anew) = (sqlite(&server, "events.db"), sqlite(&server, "reads-anew.db"));
+    survive(server, &log, &anew).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_survives_twenty_kills_and_is_there_once_on_postgresql() {
+    let (log, anew) = (Postgres::shared().database().await, Postgres::shared().database().await);
+    let server = Server::start_with(&["--database-url", &log], &[("catalog", &component("catalog"))]).await;
+    survive(server, &log, &anew).await;
+}
+
+/// The URL of a file in a server's data folder.
+fn sqlite(server: &Server, file: &str) -> String {
+    format!("sqlite:{}", server.data().join(file).display())
+}
+
+/// Kills a server under load again and again, and looks at what is left. `log` is where its events are, and `anew` an
+/// empty database for read models.
+async fn survive(mut server: Server, log: &str, anew: &str) {
     let client = server.client();
     let (category, first) = client.product("First").await;
     let mut acknowledged = BTreeSet::from([first]);
@@ -91,32 +111,20 @@ async fn what_is_acknowledged_survives_twenty_kills_and_is_there_once() {
     let shown = products(&client).await;
     assert!(server.stop(), "{}", server.log());
 
-    let recorded = created(&server).await;
+    let recorded = created(log).await;
     let lost: Vec<_> = acknowledged.iter().filter(|id| !recorded.contains_key(*id)).collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     assert!(recorded.values().all(|count| *count == 1), "recorded twice: {recorded:?}");
     assert_eq!(shown.keys().collect::<Vec<_>>(), recorded.keys().collect::<Vec<_>>());
 
     // A read model made anew from the first event is the same.
-    forget_read_models(&server);
-    server.start_again().await;
+    server.start_again_with(&["--read-database-url", anew]).await;
     assert_eq!(products(&client).await, shown);
 }
 
-/// Removes everything that is derived from the log.
-fn forget_read_models(server: &Server) {
-    for entry in std::fs::read_dir(server.data()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.file_name().unwrap().to_string_lossy().starts_with("reads") {
-            std::fs::remove_file(path).unwrap();
-        }
-    }
-}
-
 /// How often each product was created, by the log; the log itself has no gaps.
-async fn created(server: &Server) -> BTreeMap<String, u32> {
-    let url = format!("sqlite:{}", server.data().join("events.db").display());
-    let store = open_events(&url, &Options::default()).await.unwrap();
+async fn created(log: &str) -> BTreeMap<String, u32> {
+    let store = open_events(log, &Options::default()).await.unwrap();
     let mut created = BTreeMap::new();
     let mut at = Position::ZERO;
     loop {
@@ -160,7 +168,7 @@ async fn a_server_that_is_asked_to_stop_finishes_what_is_under_way() {
     while let Some(id) = received.recv().await {
         acknowledged.push(id);
     }
-    let recorded = created(&server).await;
+    let recorded = created(&sqlite(&server, "events.db")).await;
     assert!(acknowledged.iter().all(|id| recorded.get(id) == Some(&1)));
 }
 
@@ -179,7 +187,7 @@ async fn rows_that_a_projection_searched_for_are_the_same_when_they_are_made_ane
         assert_eq!(saying["before"], at, "{shown}");
     }
     assert!(server.stop(), "{}", server.log());
-    forget_read_models(&server);
-    server.start_again().await;
+    let anew = sqlite(&server, "reads-anew.db");
+    server.start_again_with(&["--read-database-url", &anew]).await;
     assert_eq!(client.ask(sayings, json!({})).await, shown);
 }

@@ -66,7 +66,7 @@ impl Server {
         std::fs::rename(&draft, self.folder.path().join("plugins").join(format!("{name}.wasm"))).unwrap();
     }
 
-    /// Ends it without a word, as a power cut would.
+    /// Ends it without a word.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -84,6 +84,12 @@ impl Server {
         let said = self.log().len();
         self.child = spawn(self.folder.path(), self.address, &self.arguments);
         self.ready(said).await;
+    }
+
+    /// Starts it again with further arguments.
+    pub(crate) async fn start_again_with(&mut self, arguments: &[&str]) {
+        self.arguments.extend(heard(arguments));
+        self.start_again().await;
     }
 
     /// Waits until it says that it is ready, beyond what it had said before, and at which address.

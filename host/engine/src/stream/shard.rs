@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
+use yado_model::Revision;
 use yado_store::{Appended, EventStore};
 
 use super::active::{Active, Flown, Next};
@@ -51,12 +52,17 @@ impl Shard {
             tokio::select! {
                 biased;
                 Some(done) = self.under_way.next() => self.finish(done),
-                message = messages.recv(), if open && self.unanswered < self.settings.shard_queue => match message {
+                message = messages.recv(), if open && self.has_room() => match message {
                     Some(message) => self.take(message),
                     None => open = false,
                 },
             }
         }
+    }
+
+    /// Whether more can be taken in. Probes need no answer of the lane, but the reads that they cause are bounded too.
+    fn has_room(&self) -> bool {
+        self.unanswered.max(self.under_way.len()) < self.settings.shard_queue
     }
 
     fn take(&mut self, message: Message) {
@@ -149,7 +155,8 @@ impl Shard {
             Next::Rest => {
                 if let Some(active) = self.active.remove(&key) {
                     let digest = active.digest();
-                    if let Some(tip) = active.into_base() {
+                    // What is not there takes no room from what is: ids can be guessed by the million.
+                    if let Some(tip) = active.into_base().filter(|tip| tip.revision > Revision::ZERO) {
                         self.resident.put(key, digest, tip);
                     }
                 }
