@@ -1,8 +1,8 @@
 //! Guests that misbehave, and what becomes of their neighbours.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{Server, component};
+use crate::support::{Server, component, eventually};
 
 /// What the rogue can be provoked to.
 const PROVOCATIONS: [&str; 7] =
@@ -32,4 +32,49 @@ async fn a_guest_that_misbehaves_harms_nobody_and_writes_nothing() {
     assert_eq!(behaved["behave"]["revision"], 1);
     // A category, its product, one rename for each provocation, and this.
     assert_eq!(behaved["behave"]["position"].to_string(), (2 + PROVOCATIONS.len() + 1).to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_a_projection_cannot_stand_stops_that_projection_alone_until_other_code_can() {
+    let server = Server::start(&[("catalog", &component("catalog")), ("rogue", &component("rogue"))]).await;
+    let client = server.client();
+    client.ask("mutation { behave { id } }", json!({})).await;
+    client.ask("mutation { provokePoison { id } }", json!({})).await;
+    let health =
+        async || -> Value { reqwest::get(format!("{}/health", server.url())).await.unwrap().json().await.unwrap() };
+    let saying = async || {
+        let checks = health().await["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|check| check["name"] == "projection Saying").unwrap()
+    };
+    eventually("health tells of the trouble", async || saying().await["ok"] == false).await;
+    // What the guest said is for the log, and not for everybody.
+    assert!(!saying().await.to_string().contains("stand this"), "{}", saying().await);
+    assert!(server.log().contains("stand this"));
+    // The neighbours' read models go on, and so does the rogue's write side.
+    client.product("Pen").await;
+    client.ask("mutation { behave { id } }", json!({})).await;
+    // Code that can stand it takes over, and shows all of it.
+    server.put_plugin("rogue", &component("rogue-next"));
+    let words = async || client.send("{ sayings { words length } }", json!({})).await["data"]["sayings"].clone();
+    eventually("all three are shown", async || words().await.as_array().is_some_and(|all| all.len() == 3)).await;
+    assert_eq!(words().await[1], json!({ "words": "poison", "length": 6 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_cannot_stand_the_history_is_refused_and_leaves_nothing_behind() {
+    let server = Server::start(&[("rogue", &component("rogue-next"))]).await;
+    let client = server.client();
+    client.ask("mutation { behave { id } say(input: { words: \"poison\" }) { id } }", json!({})).await;
+    let token = std::fs::read_to_string(server.data().join("admin-token")).unwrap();
+    let http = reqwest::Client::new();
+    for _ in 0..2 {
+        let deploy = http.post(format!("{}/admin/plugins", server.url())).bearer_auth(token.trim());
+        let refused = deploy.body(component("rogue")).send().await.unwrap();
+        assert_eq!(refused.status().as_u16(), 422);
+        let refused: Value = refused.json().await.unwrap();
+        assert!(refused["error"]["message"].as_str().unwrap().contains("position 2"), "{refused}");
+    }
+    let said = client.ask("mutation { behave { length } }", json!({})).await;
+    assert_eq!(said["behave"]["length"], 16);
+    assert_eq!(client.ask("{ sayings { length } }", json!({})).await["sayings"].as_array().unwrap().len(), 3);
 }

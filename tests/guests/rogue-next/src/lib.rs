@@ -12,6 +12,13 @@ pub enum RogueCommand {
     /// Does nothing wrong.
     #[command(creates, returns = Saying)]
     Behave {},
+    /// Says what is wanted.
+    #[command(creates, returns = Saying)]
+    Say {
+        /// What is wanted.
+        #[schema(length(1..=100))]
+        words: String,
+    },
 }
 
 /// What can happen to it.
@@ -29,8 +36,13 @@ impl Aggregate for Rogue {
     type Command = RogueCommand;
     type Event = RogueEvent;
 
-    fn decide(_: Option<&Self>, _: RogueCommand, _: &Context) -> Decision<RogueEvent> {
-        record(RogueEvent::Said { words: "A very good day.".into() })
+    fn decide(_: Option<&Self>, command: RogueCommand, _: &Context) -> Decision<RogueEvent> {
+        record(RogueEvent::Said {
+            words: match command {
+                RogueCommand::Behave {} => "A very good day.".into(),
+                RogueCommand::Say { words } => words,
+            },
+        })
     }
 
     fn evolve(_: Option<Self>, _: RogueEvent) -> Option<Self> {

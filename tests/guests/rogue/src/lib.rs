@@ -35,6 +35,9 @@ pub enum RogueCommand {
     /// Decides an event that breaks its own schema.
     #[command(creates)]
     ProvokeLie {},
+    /// Decides an event that its own projection can't stand.
+    #[command(creates)]
+    ProvokePoison {},
 }
 
 /// What can happen to it.
@@ -71,6 +74,7 @@ impl Aggregate for Rogue {
             }
             RogueCommand::ProvokeRecursion {} => record(RogueEvent::Said { words: sink(black_box(1)).to_string() }),
             RogueCommand::ProvokeBabble {} => record(RogueEvent::Said { words: "blah ".repeat(20 << 20) }),
+            RogueCommand::ProvokePoison {} => record(RogueEvent::Said { words: POISON.into() }),
             RogueCommand::ProvokeLie {} => record(RogueEvent::Said { words: "never ".repeat(100) }),
         }
     }
@@ -79,6 +83,9 @@ impl Aggregate for Rogue {
         Some(Self)
     }
 }
+
+/// What the projection can't stand.
+const POISON: &str = "poison";
 
 /// What was said, and how much had been said before.
 #[derive(ReadModel)]
@@ -98,6 +105,7 @@ impl Projection for Saying {
 
     fn project(event: &Recorded<RogueEvent>, rows: &mut Rows<Self>) {
         let RogueEvent::Said { words } = &event.event;
+        assert!(words != POISON, "I can't stand this");
         // What a search finds must not depend on how the host batches events.
         let before = u32::try_from(rows.find(|_| []).count()).unwrap_or(u32::MAX);
         rows.put(Self { id: event.id(), words: words.clone(), before });
