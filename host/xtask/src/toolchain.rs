@@ -4,6 +4,7 @@
 //! `rustc-web`, `cargo-web` and `rust-web-src` build the standard library from source, with rustup's `rust-lld` as the
 //! linker. Guests and host need not be built by the same compiler.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -62,7 +63,11 @@ impl Toolchain {
         if has_target() {
             return Ok(Self::Installed);
         }
-        if is_there(Command::new("rustup").arg("--version")) {
+        if forbids_installing(std::env::var_os("RUSTUP_AUTO_INSTALL")) {
+            say(
+                "==> rustup target add: left out, because RUSTUP_AUTO_INSTALL says that rustup is to install nothing by itself",
+            );
+        } else if is_there(Command::new("rustup").arg("--version")) {
             match step(&format!("rustup target add {TARGET}"), || rustup::add(TARGET)) {
                 Ok(()) if has_target() => return Ok(Self::Installed),
                 Ok(()) => say("    rustup has added the target, but the compiler in use does not have it"),
@@ -118,6 +123,12 @@ fn has_target() -> bool {
         .is_some_and(|folder| holds_std(Path::new(&folder)))
 }
 
+/// Whether rustup has been told to install nothing that it is not asked for by hand. That is meant for toolchains, and
+/// whoever has set it will want it for targets too.
+fn forbids_installing(setting: Option<OsString>) -> bool {
+    setting.is_some_and(|setting| setting == "0")
+}
+
 /// A folder alone proves nothing: rustup leaves it behind when it removes a target.
 fn holds_std(folder: &Path) -> bool {
     let Ok(files) = folder.read_dir() else { return false };
@@ -164,4 +175,16 @@ fn output(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rustup_installs_nothing_where_it_has_been_told_so() {
+        assert!(forbids_installing(Some("0".into())));
+        assert!(!forbids_installing(Some("1".into())));
+        assert!(!forbids_installing(None));
+    }
 }
