@@ -99,7 +99,13 @@ impl Engine {
         let Some(commands) = commands else { return Err(stopping()) };
         match commands.dispatch(catalogue, &dispatch).await {
             // Between two versions of a plugin: the new one has recorded what the old one can't read.
-            Err(Error::Superseded { .. }) => commands.dispatch(&self.catalogue(), &dispatch).await,
+            Err(Error::Superseded { .. }) => {
+                let done = commands.dispatch(&self.catalogue(), &dispatch).await;
+                if let Err(error @ Error::Superseded { .. }) = &done {
+                    tracing::error!(%error, "the version of a plugin that runs is older than what is recorded");
+                }
+                done
+            }
             done => done,
         }
     }

@@ -59,7 +59,10 @@ pub enum Error {
         function: String,
     },
     /// The log holds an event that is newer than the code: another version of the plugin runs by now, or has run.
-    #[error("the plugin {plugin} can't read {event} at position {position}, which a newer version of it has recorded")]
+    #[error(
+        "the plugin {plugin} can't read {event} at position {position}, which a newer version of it has recorded: \
+         deploy that version again"
+    )]
     Superseded {
         /// Which plugin.
         plugin: String,

@@ -2,8 +2,8 @@
 //!
 //! One connection writes, and several read what is committed (WAL), so that a reader never waits for a writer or the
 //! other way round. Every transaction that writes begins with the write lock (`begin immediate`): it can't lose it halfway,
-//! and writers of other processes wait their turn. `synchronous=full` has a commit to the
-//! log return when it is on disk.
+//! and writers of other processes wait their turn. `synchronous=full` has a commit to the log return when it is on disk;
+//! read models, which can be made again, do with `normal`.
 //!
 //! In memory there is one connection for everything, because another one would be another database.
 

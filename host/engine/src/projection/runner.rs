@@ -66,7 +66,9 @@ impl Runner {
 
     pub(super) async fn run(mut self) {
         let Some(mut at) = self.resume().await else { return };
-        let mut most = self.surroundings.settings.batch.max(1);
+        let batch = self.surroundings.settings.batch.max(1);
+        let mut most = batch;
+        let mut code = self.definition.borrow().projection.deployed.digest();
         // How many events a step takes. It is halved after a failure, which finds the event that is to blame as well as
         // the number that fits the guest's deadline, and goes up again when the projection has caught up.
         let mut size = most;
@@ -74,6 +76,11 @@ impl Runner {
         // Whoever starts a projection holds the definition's sender, and drops it to end the loop.
         while self.definition.has_changed().is_ok() {
             let definition = self.definition.borrow_and_update().clone();
+            let digest = definition.projection.deployed.digest();
+            if code != digest {
+                // What other code has asked for, or has not stood, says nothing of this one.
+                (code, size, most) = (digest, batch, batch);
+            }
             match self.step(&definition, &mut at, size).await {
                 Ok(true) => pause_ms = FIRST_PAUSE_MS,
                 Ok(false) => {
