@@ -1,19 +1,23 @@
 //! The write side at its edges: databases that fail, and processes that are faster. The store is a real one; what fails
 //! is the way to it.
 
+mod figures;
+mod idempotency;
+mod overload;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use yado_engine::{Dispatch, DispatchOptions, Engine, Error, Parts, Receipt, Settings};
 use yado_model::{Code, IdempotencyKey, Name, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_runtime::Runtime;
 use yado_store::{
-    Answer, Append, Appended, EventStore, Options, PluginRecord, PluginVersion, Result, Snapshot, open_events,
-    open_reads,
+    Answer, Append, Appended, ClaimsReport, EventKind, EventStore, Options, PluginRecord, PluginVersion, Result,
+    Snapshot, open_events, open_reads,
 };
 
 use crate::support::component;
@@ -39,6 +43,8 @@ struct Way {
     count: AtomicUsize,
     /// Events of single streams that have been read.
     read: AtomicUsize,
+    /// Earlier answers that have been asked for.
+    asked: AtomicUsize,
 }
 
 #[async_trait]
@@ -69,7 +75,20 @@ impl EventStore for Way {
     async fn head(&self) -> Result<Position> {
         self.store.head().await
     }
+    async fn announce(&self, head: Position) -> Result<()> {
+        self.store.announce(head).await
+    }
+    async fn listen(&self, heard: watch::Sender<Position>) -> Result<()> {
+        self.store.listen(heard).await
+    }
+    async fn event_kinds(&self) -> Result<Vec<EventKind>> {
+        self.store.event_kinds().await
+    }
+    async fn rebuild_claims(&self, apply: bool) -> Result<ClaimsReport> {
+        self.store.rebuild_claims(apply).await
+    }
     async fn answer(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<Answer>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         self.store.answer(tenant, key).await
     }
     async fn forget_answers(&self, before: Timestamp) -> Result<u64> {
@@ -111,14 +130,24 @@ impl Rig {
         let store = open_events(url, &Options::default()).await.unwrap();
         let (arrivals, received) = mpsc::unbounded_channel();
         let (gate, fates, count) = (Semaphore::new(0), Mutex::default(), AtomicUsize::new(0));
-        let way = Arc::new(Way { store, gate, fates, arrivals, count, read: AtomicUsize::new(0) });
+        let way = Arc::new(Way {
+            store,
+            gate,
+            fates,
+            arrivals,
+            count,
+            read: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
+        });
         let parts = Parts {
             events: way.clone(),
             reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
             runtime: Runtime::new(yado_runtime::Settings::default()).unwrap(),
         };
         let engine = Engine::start(parts, settings).await.unwrap();
-        engine.deploy(component("catalog")).await.unwrap();
+        for plugin in ["catalog", "bank"] {
+            engine.deploy(component(plugin)).await.unwrap();
+        }
         Self { engine, way, arrivals: received }
     }
 
@@ -237,7 +266,8 @@ async fn a_queue_that_is_full_refuses_at_once_and_loses_nothing() {
     let settings = Settings { shards: 1, shard_queue: 4, ..Settings::default() };
     let (arrivals, _received) = mpsc::unbounded_channel();
     let (gate, fates, count) = (Semaphore::new(0), Mutex::default(), AtomicUsize::new(0));
-    let way = Arc::new(Way { store, gate, fates, arrivals, count, read: AtomicUsize::new(0) });
+    let way =
+        Arc::new(Way { store, gate, fates, arrivals, count, read: AtomicUsize::new(0), asked: AtomicUsize::new(0) });
     let parts = Parts {
         events: way.clone(),
         reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),

@@ -7,12 +7,17 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod acceptance;
+mod claims;
 mod clients;
 mod durability;
+mod history;
 mod hostile;
 mod lane;
+mod projections;
+mod resident;
 mod statements;
 mod support;
 mod swap;
 mod tidy;
+mod upcasting;
 mod wrong_input;

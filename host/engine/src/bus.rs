@@ -1,11 +1,14 @@
 //! The command bus: from a request to a decision that is durable.
 //!
-//! A command passes, in this order: its name, its size, its schema, its idempotency key, its references. Only then is
+//! A command passes, in this order: its size, the room that there is, its name, its schema, its references. Only then is
 //! the guest asked. What fails on the way changes nothing.
+//!
+//! A command with an idempotency key is decided like any other: the append finds out whether it is a repetition, in the
+//! transaction that it needs anyway. Only one that comes to nothing is looked up, before that is answered.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use serde_json::Value;
@@ -16,6 +19,7 @@ use yado_model::{Command, CommandId, CommandMeta, Context, Digest, EntityId, Str
 use yado_store::{EventStore, Idempotency};
 
 use crate::catalogue::{Catalogue, CommandType};
+use crate::entropy;
 use crate::stream::{Job, StreamKey, Streams, stopping};
 use crate::{Dispatch, Error, Receipt, Result, Settings};
 
@@ -46,58 +50,66 @@ impl CommandBus {
     }
 
     async fn run(&self, catalogue: &Catalogue, dispatch: &Dispatch) -> Result<Receipt> {
-        let Some(command) = catalogue.command(&dispatch.command) else {
-            return Err(Error::Unknown { kind: "command", name: dispatch.command.to_string() });
-        };
         let payload = dispatch.payload.to_string();
-        self.check(command, &dispatch.payload, payload.len())?;
+        let room = self.admit(dispatch, payload.len())?;
         let key = dispatch.options.idempotency_key.clone();
-        let Some(key) = key else { return self.decide(catalogue, command, dispatch, payload, None).await };
-        let idempotency = Idempotency { key, request: request_digest(dispatch) };
-        if let Some(receipt) = self.earlier(&dispatch.tenant, &idempotency).await? {
-            return Ok(receipt);
-        }
-        let decided = self.decide(catalogue, command, dispatch, payload, Some(idempotency.clone())).await;
-        match decided {
-            // The first attempt may have been under way, and this one refused because of what that one did. By now it
-            // is durable, and its answer is this one's.
-            Err(error) => Ok(self.earlier(&dispatch.tenant, &idempotency).await?.ok_or(error)?),
-            decided => decided,
+        let idempotency = key.map(|key| Idempotency { key, request: request_digest(dispatch) });
+        let decided = self.decide(catalogue, dispatch, payload, idempotency.clone(), room).await?;
+        match (decided, idempotency) {
+            (Ok(receipt), _) if receipt.changed => Ok(receipt),
+            // Nothing was recorded, perhaps because this is a repetition, and the first attempt has changed the state
+            // that this one met, or even the code. That one is durable by now, and its answer is this one's. A
+            // repetition that would record something is found by the append, so that nobody else need look.
+            (decided, Some(idempotency)) => match self.earlier(&dispatch.tenant, &idempotency).await? {
+                Some(receipt) => Ok(receipt),
+                None => decided,
+            },
+            (decided, None) => decided,
         }
     }
 
+    /// Gives a command room, or refuses it at once.
+    fn admit(&self, dispatch: &Dispatch, bytes: usize) -> Result<OwnedSemaphorePermit> {
+        let most = self.settings.payload_bytes;
+        if bytes > most {
+            let message = format!("the arguments have {bytes} bytes, and {most} is the most");
+            let problems = vec![Problem { path: Vec::new(), message }];
+            return Err(Error::BadInput { what: dispatch.command.to_string(), problems });
+        }
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.room.clone().try_acquire_many_owned(bytes).map_err(|_| Error::Unavailable {
+            reason: "the commands that are under way take all the room that there is".into(),
+            retry_after_ms: 100,
+        })
+    }
+
+    /// Has a command decided. The outer failure is that of a server that is too busy to look at it.
     async fn decide(
         &self,
         catalogue: &Catalogue,
-        command: &Arc<CommandType>,
         dispatch: &Dispatch,
         payload: String,
         idempotency: Option<Idempotency>,
-    ) -> Result<Receipt> {
-        let bytes = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| Error::Unavailable {
-            reason: "the commands that are under way take all the room that there is".into(),
-            retry_after_ms: 100,
-        })?;
-        self.references(catalogue, command, dispatch).await?;
+        room: OwnedSemaphorePermit,
+    ) -> Result<Result<Receipt>> {
+        let Some(command) = catalogue.command(&dispatch.command) else {
+            return Ok(Err(Error::Unknown { kind: "command", name: dispatch.command.to_string() }));
+        };
+        let problems = command.check(&dispatch.payload);
+        if !problems.is_empty() {
+            return Ok(Err(Error::BadInput { what: command.manifest.name.to_string(), problems }));
+        }
+        match self.references(catalogue, command, dispatch).await {
+            Err(busy @ Error::Unavailable { .. }) => return Err(busy),
+            Err(error) => return Ok(Err(error)),
+            Ok(()) => {}
+        }
         let (reply, answer) = oneshot::channel();
-        self.streams.decide(job(command, dispatch, payload, idempotency, room, reply)?)?;
-        answer.await.unwrap_or_else(|_| Err(stopping()))
-    }
-
-    fn check(&self, command: &CommandType, payload: &Value, bytes: usize) -> Result<()> {
-        let bad = |problems| Err(Error::BadInput { what: command.manifest.name.to_string(), problems });
-        if bytes > self.settings.payload_bytes {
-            let most = self.settings.payload_bytes;
-            return bad(vec![Problem {
-                path: Vec::new(),
-                message: format!("the arguments have {bytes} bytes, and {most} is the most"),
-            }]);
+        match job(command, dispatch, payload, idempotency, room, reply) {
+            Ok(job) => self.streams.decide(job)?,
+            Err(error) => return Ok(Err(error)),
         }
-        match command.check(payload) {
-            problems if problems.is_empty() => Ok(()),
-            problems => bad(problems),
-        }
+        Ok(answer.await.unwrap_or_else(|_| Err(stopping())))
     }
 
     /// What was answered to this request before, if it is a repetition.
@@ -110,6 +122,7 @@ impl CommandBus {
                 stream: answer.stream,
                 revision: answer.revision,
                 position: answer.position,
+                changed: true,
                 repeated: true,
             })),
         }
@@ -167,7 +180,7 @@ fn job(
             })?
         }
     };
-    let command_id = CommandId::generate();
+    let command_id = CommandId(entropy::uuid_v7());
     let meta = CommandMeta {
         command_id,
         correlation_id: dispatch.options.correlation_id.unwrap_or(command_id.0),
@@ -181,13 +194,14 @@ fn job(
         actor: dispatch.options.actor.clone(),
         command_id,
         correlation_id: meta.correlation_id,
-        seed: uuid::Uuid::new_v4().as_u64_pair(),
+        seed: entropy::seed(),
     };
     Ok(Job {
         key: StreamKey { tenant: dispatch.tenant.clone(), stream: StreamId::new(&aggregate.manifest.name, &id) },
         aggregate: aggregate.clone(),
         command: Command { name: command.manifest.name.to_string(), payload, context },
         meta,
+        asked: Instant::now(),
         fresh: command.manifest.target == Target::Create,
         must_exist: matches!(command.manifest.target, Target::Existing(_)),
         expected: dispatch.options.expected_revision,
@@ -199,7 +213,7 @@ fn job(
 }
 
 fn new_id(kind: IdKind) -> EntityId {
-    let uuid = uuid::Uuid::now_v7();
+    let uuid = entropy::uuid_v7();
     let text = match kind {
         IdKind::Uuid => uuid.to_string(),
         IdKind::Ulid => ulid(uuid.as_u128()),

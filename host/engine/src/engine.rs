@@ -1,7 +1,7 @@
 //! The engine as a whole: what the surfaces and the server hold.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use yado_model::{Position, TenantId};
@@ -10,9 +10,11 @@ use yado_store::{Each, EventStore, Filter, ReadStore, Row, Select};
 
 use crate::bus::CommandBus;
 use crate::catalogue::Model;
+use crate::feed::{self, Feed};
+use crate::figures::{Figures, Handles};
 use crate::lane::Lane;
 use crate::lifecycle::Lifecycle;
-use crate::projection::Surroundings;
+use crate::projection::{Room, Surroundings};
 use crate::reads::QueryBus;
 use crate::stream::{Streams, stopping};
 use crate::sweep;
@@ -39,6 +41,8 @@ pub struct Engine {
     queries: QueryBus,
     events: Arc<dyn EventStore>,
     reads: Arc<dyn ReadStore>,
+    feed: Feed,
+    figures: Figures,
     shared: Arc<Shared>,
 }
 
@@ -50,6 +54,8 @@ struct Shared {
     writers: Vigil,
     /// The loops of the read side.
     readers: Vigil,
+    /// How many groups wait for the log.
+    lane_depth: Box<dyn Fn() -> usize + Send + Sync>,
     stopped: watch::Sender<bool>,
 }
 
@@ -61,10 +67,15 @@ impl Engine {
     pub async fn start(parts: Parts, settings: Settings) -> Result<Self> {
         let Parts { events, reads, runtime } = parts;
         let settings = Arc::new(settings);
-        let (head, known_head) = watch::channel(events.head().await?);
+        let head = events.head().await?;
+        let figures = Handles::register();
+        let feed = Feed::new(events.clone(), head, &settings, figures.clone());
+        let (committed, own_commits) = watch::channel(head);
         let (writers, readers) = (Vigil::new(), Vigil::new());
         let stopped = watch::Sender::new(false);
-        let lane = Lane::start(events.clone(), &settings, head, &writers);
+        feed::follow(&feed, &settings, own_commits, &stopped.subscribe(), &writers);
+        let lane = Lane::start(events.clone(), &settings, feed.clone(), committed, figures.clone(), &writers);
+        let lane_depth = Box::new(lane.depth());
         let guest_stack_bytes = runtime.limits().stack_bytes;
         let streams = Streams::start(&events, &lane, &settings, guest_stack_bytes, &writers)
             .map_err(|error| Error::Unavailable { reason: format!("no thread: {error}"), retry_after_ms: 1_000 })?;
@@ -74,14 +85,15 @@ impl Engine {
             events: events.clone(),
             reads: reads.clone(),
             settings: settings.clone(),
-            head: known_head,
+            room: Room::default(),
+            feed: feed.clone(),
             vigil: readers.clone(),
             stopped: stopped.subscribe(),
         };
         let lifecycle = Lifecycle::start(runtime, surroundings, queries.clone());
         let commands = Mutex::new(Some(CommandBus::new(streams, events.clone(), settings)));
-        let shared = Shared { commands, writers, readers, stopped };
-        Ok(Self { lifecycle, queries, events, reads, shared: Arc::new(shared) })
+        let shared = Shared { commands, writers, readers, lane_depth, stopped };
+        Ok(Self { lifecycle, queries, events, reads, feed, figures, shared: Arc::new(shared) })
     }
 
     /// What is live.
@@ -97,10 +109,21 @@ impl Engine {
     pub async fn dispatch(&self, catalogue: &Arc<Catalogue>, dispatch: Dispatch) -> Result<Receipt> {
         let commands = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(commands) = commands else { return Err(stopping()) };
-        match commands.dispatch(catalogue, &dispatch).await {
+        let began = Instant::now();
+        let answer = self.answer(&commands, catalogue, &dispatch).await;
+        if let Ok(receipt) = &answer {
+            // It may be the answer of another process, or rest on what another process has recorded.
+            self.feed.heard(receipt.position);
+        }
+        self.figures.answered(&answer, began.elapsed());
+        answer
+    }
+
+    async fn answer(&self, commands: &CommandBus, catalogue: &Arc<Catalogue>, dispatch: &Dispatch) -> Result<Receipt> {
+        match commands.dispatch(catalogue, dispatch).await {
             // Between two versions of a plugin: the new one has recorded what the old one can't read.
             Err(Error::Superseded { .. }) => {
-                let done = commands.dispatch(&self.catalogue(), &dispatch).await;
+                let done = commands.dispatch(&self.catalogue(), dispatch).await;
                 if let Err(error @ Error::Superseded { .. }) = &done {
                     tracing::error!(%error, "the version of a plugin that runs is older than what is recorded");
                 }
@@ -115,6 +138,12 @@ impl Engine {
     /// # Errors
     /// `LAGGING` when it takes too long.
     pub async fn caught_up(&self, model: &Model, position: Position) -> Result<()> {
+        if *self.feed.head().borrow() < position
+            && let Err(error) = self.feed.look().await
+        {
+            // Another process may have recorded it. Whether it has will be known a little later.
+            tracing::debug!(%error, "the log's end could not be read");
+        }
         self.queries.caught_up(model, position).await
     }
 
@@ -206,6 +235,16 @@ impl Engine {
             });
         }
         Health { ready, checks }
+    }
+
+    /// Brings the figures up to date that tell of a moment, for somebody who is about to read them.
+    pub fn measure(&self) {
+        let head = *self.feed.head().borrow();
+        self.figures.head(head);
+        self.figures.lane_depth((self.shared.lane_depth)());
+        for status in self.lifecycle.projections() {
+            self.figures.projection(&status.name, status.position, head);
+        }
     }
 
     /// Resolves once the engine has been told to stop.

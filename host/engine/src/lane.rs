@@ -7,13 +7,15 @@
 //! Invariants: a group is never split over two transactions; nobody hears of an append before it is durable.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
-use yado_model::Position;
-use yado_store::{Append, Appended, EventStore, Result as Stored};
+use yado_model::{Position, RecordedEvent};
+use yado_store::{Append, Appended, Draft, EventStore, Result as Stored};
 
 use crate::Settings;
+use crate::feed::Feed;
+use crate::figures::Figures;
 use crate::vigil::Vigil;
 
 /// How long a transaction may take before it is given up. The database has limits of its own, and may have gone without
@@ -35,23 +37,34 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Starts the loop. It ends when all handles are gone and all groups are down. `head` is told of each commit.
+    /// Starts the loop. It ends when all handles are gone and all groups are down. The feed gets what is recorded, and
+    /// `committed` the position of the last event of each commit.
     pub(crate) fn start(
         store: Arc<dyn EventStore>,
         settings: &Settings,
-        head: watch::Sender<Position>,
+        feed: Feed,
+        committed: watch::Sender<Position>,
+        figures: Figures,
         vigil: &Vigil,
     ) -> Self {
         let (groups, received) = mpsc::channel(settings.lane_queue);
         let writer = Writer {
             store,
-            head,
+            feed,
+            committed,
+            figures,
             events: settings.lane_events,
             bytes: settings.lane_bytes,
             attempts: settings.lane_attempts.max(1),
         };
         tokio::spawn(vigil.watch("the lane", writer.run(received)));
         Self { groups }
+    }
+
+    /// How many groups wait, for whoever wants to know that without keeping the lane alive.
+    pub(crate) fn depth(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let groups = self.groups.downgrade();
+        move || groups.upgrade().map_or(0, |groups| groups.max_capacity() - groups.capacity())
     }
 
     /// Records a group. Waits for room in the lane, and then until the group is durable or has lost.
@@ -68,7 +81,9 @@ impl Lane {
 
 struct Writer {
     store: Arc<dyn EventStore>,
-    head: watch::Sender<Position>,
+    feed: Feed,
+    committed: watch::Sender<Position>,
+    figures: Figures,
     events: usize,
     bytes: usize,
     attempts: u32,
@@ -79,23 +94,31 @@ impl Writer {
         // A group that did not fit into the last transaction begins the next one.
         let mut next = groups.recv().await;
         while let Some(first) = next.take() {
-            let (mut events, mut bytes) = size(&first);
-            let mut batch = vec![first];
-            while let Ok(group) = groups.try_recv() {
-                let (more_events, more_bytes) = size(&group);
-                if events + more_events > self.events || bytes + more_bytes > self.bytes {
-                    next = Some(group);
-                    break;
-                }
-                events += more_events;
-                bytes += more_bytes;
-                batch.push(group);
-            }
+            let batch;
+            (batch, next) = self.gather(first, &mut groups);
             self.flush(batch).await;
             if next.is_none() {
                 next = groups.recv().await;
             }
         }
+    }
+
+    /// What has come by now, up to what one transaction holds; and the group that did not fit. Callers who have just
+    /// been answered are not waited for: they fall into two halves, and while one is on its way to the disk the other is
+    /// decided. That was measured against waiting for all of them, which makes larger transactions and is slower.
+    fn gather(&self, first: Group, groups: &mut mpsc::Receiver<Group>) -> (Vec<Group>, Option<Group>) {
+        let (mut events, mut bytes) = size(&first);
+        let mut batch = vec![first];
+        while let Ok(group) = groups.try_recv() {
+            let (more_events, more_bytes) = size(&group);
+            if events + more_events > self.events || bytes + more_bytes > self.bytes {
+                return (batch, Some(group));
+            }
+            events += more_events;
+            bytes += more_bytes;
+            batch.push(group);
+        }
+        (batch, None)
     }
 
     /// Takes a batch down. One that the store refuses goes down group by group, so that what is wrong with one group
@@ -105,9 +128,10 @@ impl Writer {
         let sizes: Vec<usize> = batch.iter().map(|group| group.appends.len()).collect();
         let (appends, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|group| (group.appends, group.reply)).unzip();
         let appends: Vec<Append> = appends.into_iter().flatten().collect();
+        let began = Instant::now();
         match self.record(&appends, false).await {
             Ok(outcomes) => {
-                self.tell(&outcomes);
+                self.hand_over(appends, &outcomes, began);
                 let mut outcomes = outcomes.into_iter();
                 for (size, reply) in sizes.into_iter().zip(replies) {
                     // Whoever does not listen any more has given up waiting; the events are recorded all the same.
@@ -123,9 +147,10 @@ impl Writer {
                 let mut appends = appends.into_iter();
                 for (size, reply) in sizes.into_iter().zip(replies) {
                     let group: Vec<Append> = appends.by_ref().take(size).collect();
+                    let began = Instant::now();
                     let outcomes = self.record(&group, true).await;
                     if let Ok(outcomes) = &outcomes {
-                        self.tell(outcomes);
+                        self.hand_over(group, outcomes, began);
                     }
                     let _ = reply.send(outcomes);
                 }
@@ -133,15 +158,13 @@ impl Writer {
         }
     }
 
-    /// Tells how far the log reaches now.
-    fn tell(&self, outcomes: &[Appended]) {
-        let recorded = outcomes.iter().filter_map(|outcome| match outcome {
-            Appended::Recorded { position, .. } => Some(*position),
-            _ => None,
-        });
-        if let Some(last) = recorded.max() {
-            self.head.send_if_modified(|head| std::mem::replace(head, last.max(*head)) < last);
-        }
+    /// Hands what has been recorded over to those who follow the log.
+    fn hand_over(&self, appends: Vec<Append>, outcomes: &[Appended], began: Instant) {
+        let events = recorded(appends, outcomes);
+        let Some(last) = events.last().map(|event| event.position) else { return };
+        self.figures.flushed(events.len(), began.elapsed());
+        self.feed.publish(events);
+        self.committed.send_replace(last);
     }
 
     /// Records a batch, and repeats the attempt when the database fails in passing. A connection that breaks during a
@@ -198,6 +221,29 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// The events of the appends that have won, in the order of their positions.
+fn recorded(appends: Vec<Append>, outcomes: &[Appended]) -> Vec<RecordedEvent> {
+    let mut recorded = Vec::with_capacity(appends.iter().map(|append| append.events.len()).sum());
+    for (append, outcome) in appends.into_iter().zip(outcomes) {
+        let Appended::Recorded { position, .. } = outcome else { continue };
+        let Draft { tenant, stream, expected, events, recorded_at, command, .. } = append.into();
+        // The events of one append lie right behind one another, and the outcome tells where the last one is.
+        let first = position.get().saturating_sub(events.len() as u64);
+        recorded.extend((1..).zip(events).map(|(number, event)| RecordedEvent {
+            tenant: tenant.clone(),
+            stream: stream.clone(),
+            revision: expected.plus(number),
+            position: Position::new(first).plus(number),
+            recorded_at,
+            event,
+            command: command.clone(),
+        }));
+    }
+    // One that was recorded by an attempt whose news got lost lies before those that this attempt has recorded.
+    recorded.sort_by_key(|event| event.position);
+    recorded
 }
 
 fn size(group: &Group) -> (usize, usize) {

@@ -9,7 +9,10 @@
 mod bus;
 pub mod catalogue;
 mod engine;
+mod entropy;
 mod error;
+mod feed;
+mod figures;
 mod folder;
 mod health;
 mod lane;

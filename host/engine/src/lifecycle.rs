@@ -1,11 +1,13 @@
 //! The lifecycle of plugins: from a file to code that serves.
 //!
 //! A loop owns what is deployed, and takes one deployment after the other. New code goes live when it has been loaded,
-//! fits with everything else that runs, has an API that can be served, and has brought its read models up to date. Then
-//! aggregates, read models and API change in one step. Until that step, and if any of it fails, the old code serves.
+//! fits with everything else that runs, can read what the log has of its aggregates, has an API that can be served, and has
+//! brought its read models up to date. Then aggregates, read models and API change in one step. Until that step, and if any
+//! of it fails, the old code serves.
 
 mod compatible;
 mod deploy;
+mod readable;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,8 +55,8 @@ pub enum Refusal {
     /// It does not fit with what else runs, or with what has been recorded.
     #[error("{0}")]
     Incompatible(String),
-    /// Its read models could not be brought up to date.
-    #[error("the plugin can't show what has happened so far: {0}")]
+    /// It fails at events of the log: it can't bring them up to date, or its read models can't show them.
+    #[error("the plugin can't cope with what has happened so far: {0}")]
     History(String),
     /// The host could not do its part.
     #[error("the host could not deploy it at present: {0}")]

@@ -3,21 +3,28 @@
 //! Each projection has a loop of its own. Rows and progress are committed together, so a projection that is killed at
 //! any point goes on where it was, and shows every event once.
 
+mod commit;
+mod memory;
 mod overlay;
+mod reader;
+mod room;
+mod row;
 mod runner;
+mod show;
 mod status;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use yado_model::Position;
 use yado_store::{EventStore, ReadStore};
 
 use crate::Settings;
 use crate::catalogue::{Catalogue, ProjectionType};
+use crate::feed::Feed;
 use crate::vigil::Vigil;
 
+pub(crate) use room::Room;
 pub(crate) use status::{Status, Trouble};
 
 /// What a projection's loop works with.
@@ -26,8 +33,10 @@ pub(crate) struct Surroundings {
     pub(crate) events: Arc<dyn EventStore>,
     pub(crate) reads: Arc<dyn ReadStore>,
     pub(crate) settings: Arc<Settings>,
-    /// The position of the last event, as far as this process knows.
-    pub(crate) head: watch::Receiver<Position>,
+    /// The log, its newest events from memory.
+    pub(crate) feed: Feed,
+    /// The room for rows in memory, for all projections together.
+    pub(crate) room: Room,
     pub(crate) vigil: Vigil,
     /// Whether the engine is going down.
     pub(crate) stopped: watch::Receiver<bool>,
@@ -46,6 +55,25 @@ pub(crate) struct Definition {
     pub(crate) projection: Arc<ProjectionType>,
     /// For the aggregates of other plugins, whose old events their own code brings up to date.
     pub(crate) catalogue: Arc<Catalogue>,
+}
+
+/// Why a projection does not get on.
+enum Failure {
+    /// The guest failed, at the first event or at a later one.
+    Guest(String),
+    /// The guest wants its events one by one.
+    OneByOne,
+    Database(yado_store::Error),
+}
+
+impl From<yado_store::Error> for Failure {
+    fn from(error: yado_store::Error) -> Self {
+        match error {
+            // What no engine can keep is what the guest has written, and another attempt would fail the same way.
+            yado_store::Error::Invalid(reason) => Self::Guest(reason),
+            other => Self::Database(other),
+        }
+    }
 }
 
 impl Running {

@@ -129,11 +129,6 @@ fn compare(condition: Condition) -> Result<Filter, String> {
     Ok(Filter::Compare { field, op, value })
 }
 
-/// Whether a text is a decimal number that can be kept exactly.
-pub(crate) fn is_decimal(text: &str) -> bool {
-    Decimal::from_str_exact(text).is_ok()
-}
-
 /// A number plus another, in the form that the first one has: decimals stay texts. Nothing counts as zero.
 pub(crate) fn sum(value: Option<&Value>, amount: &str) -> Option<Value> {
     match value {

@@ -20,7 +20,11 @@ pub struct Dispatch {
 /// What a caller may want beside the command itself.
 #[derive(Debug, Clone, Default)]
 pub struct DispatchOptions {
-    /// The caller's name for the request: a repetition under the same name gets the first answer.
+    /// The caller's name for the request: a repetition under the same name gets the first answer, and records nothing.
+    ///
+    /// What is kept is the answer to a request that recorded something. A refusal is none to keep: the request may be
+    /// repeated under the same name, and succeeds as soon as the domain lets it. Nor is an answer that nothing had to
+    /// be changed. Either way a request takes effect at most once.
     pub idempotency_key: Option<IdempotencyKey>,
     /// The revision that the stream must be at.
     pub expected_revision: Option<Revision>,
@@ -41,6 +45,8 @@ pub struct Receipt {
     pub revision: Revision,
     /// The position of its last event. If it changed nothing, a position at which everything it saw was recorded.
     pub position: Position,
+    /// Whether it recorded events. A command may find that everything is as it asks for.
+    pub changed: bool,
     /// Whether this is the answer to an earlier request with the same idempotency key.
     pub repeated: bool,
 }

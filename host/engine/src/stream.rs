@@ -9,14 +9,19 @@
 //! was built on it is decided again.
 
 mod active;
+mod contention;
 mod decide;
+mod figures;
 mod load;
+pub(crate) mod pieces;
 mod resident;
 mod shard;
 mod snapshot;
+mod upcast;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -28,8 +33,8 @@ use crate::lane::Lane;
 use crate::vigil::Vigil;
 use crate::{Error, Receipt, Result, Settings};
 
-pub(crate) use load::upcast;
 use snapshot::Snapshots;
+pub(crate) use upcast::upcast;
 
 /// The host's own part of the stack of a shard's thread, beneath that of the guest.
 const HOST_STACK_BYTES: usize = 2 * 1024 * 1024;
@@ -49,6 +54,8 @@ pub(crate) struct Job {
     pub(crate) aggregate: Arc<AggregateType>,
     pub(crate) command: Command,
     pub(crate) meta: CommandMeta,
+    /// When it was asked. Whatever anybody had been told by then, its answer has to know of.
+    pub(crate) asked: Instant,
     /// Whether the host has just made the stream's id, so that it can't have events.
     pub(crate) fresh: bool,
     /// Whether the thing must be there.
@@ -90,10 +97,12 @@ impl Streams {
         vigil: &Vigil,
     ) -> std::io::Result<Self> {
         let snapshots = Snapshots::start(store.clone(), settings.snapshot_events, vigil);
+        let figures = figures::Figures::register();
         let mut shards = Vec::new();
         for number in 0..settings.shards.max(1) {
             let (messages, received) = mpsc::channel(settings.shard_queue);
-            let shard = shard::Shard::new(store.clone(), lane.clone(), snapshots.clone(), settings.clone());
+            let shard =
+                shard::Shard::new(store.clone(), lane.clone(), snapshots.clone(), figures.clone(), settings.clone());
             let watched = vigil.watch("a shard", shard.run(received));
             let runtime = Handle::current();
             std::thread::Builder::new()

@@ -32,6 +32,22 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them, in the order in which they are documented.
+    pub const ALL: [Self; 12] = [
+        Self::BadUserInput,
+        Self::Rejected,
+        Self::Conflict,
+        Self::NotFound,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::PluginFault,
+        Self::Timeout,
+        Self::Unavailable,
+        Self::Lagging,
+        Self::IdempotencyKeyReused,
+        Self::TooComplex,
+    ];
+
     /// The code as callers see it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

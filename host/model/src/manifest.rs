@@ -9,8 +9,8 @@ mod parts;
 
 pub use check::Broken;
 pub use parts::{
-    Aggregate, Command, Constraint, Effect, EventSource, EventType, IdKind, Projection, Query, ReadModel, Relation,
-    Saga, SagaTrigger, Target,
+    Aggregate, Command, Constraint, Effect, EventSource, EventType, IdKind, PastEvent, Projection, Query, ReadModel,
+    Reading, Relation, Saga, SagaTrigger, Target,
 };
 
 use schemars::JsonSchema;

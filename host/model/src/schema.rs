@@ -22,7 +22,7 @@
 mod check;
 mod shape;
 
-pub use check::{Checker, Problem};
+pub use check::{Checker, Problem, Unsound};
 pub use shape::{Enumeration, Field, Fields, Object, Shape, Slot};
 
 use schemars::JsonSchema;

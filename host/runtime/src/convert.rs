@@ -79,19 +79,33 @@ fn instant(time: Timestamp) -> u64 {
     u64::try_from(time.micros()).unwrap_or(0)
 }
 
-pub(crate) fn decision(decision: aggregates::Decision) -> Result<Decision, Halt> {
-    Ok(Decision { events: new_events(decision.events)?, claims: decision.claims.into_iter().map(claim).collect() })
+/// What a command has come to. Whether the payloads are JSON is not looked at: whoever holds them against their schemas
+/// reads them for that, and to read them twice would double what that costs.
+pub(crate) fn decision(decision: aggregates::Decision) -> Decision {
+    let events = decision.events.into_iter().map(new_event).collect();
+    Decision { events, claims: decision.claims.into_iter().map(claim).collect() }
 }
 
-pub(crate) fn new_events(events: Vec<types::EventResult>) -> Result<Vec<NewEvent>, Halt> {
-    events.into_iter().map(new_event).collect()
+/// What has become of so many events: a list for each.
+pub(crate) fn upcast(answered: Vec<Vec<types::EventResult>>, asked: usize) -> Result<Vec<Vec<NewEvent>>, Halt> {
+    if answered.len() != asked {
+        let count = answered.len();
+        return Err(Halt::InvalidOutput(format!("of {asked} events it told what has become of {count}")));
+    }
+    answered.into_iter().map(|events| events.into_iter().map(read_event).collect()).collect()
 }
 
-fn new_event(event: types::EventResult) -> Result<NewEvent, Halt> {
-    let types::EventResult { name, version, payload, tags } = event;
-    json::check(&payload)
+/// An event that goes back to a guest, and is held against no schema before that.
+fn read_event(event: types::EventResult) -> Result<NewEvent, Halt> {
+    let types::EventResult { name, payload, .. } = &event;
+    json::check(payload)
         .map_err(|e| Halt::InvalidOutput(format!("the payload of an event {name:?} is not JSON: {e}")))?;
-    Ok(NewEvent { name, version, payload, tags })
+    Ok(new_event(event))
+}
+
+fn new_event(event: types::EventResult) -> NewEvent {
+    let types::EventResult { name, version, payload, tags } = event;
+    NewEvent { name, version, payload, tags }
 }
 
 fn claim(claim: aggregates::Claim) -> Claim {

@@ -6,7 +6,8 @@
 //! another call: the instance that it happened in is thrown away.
 //!
 //! The crate does not know where rows come from ([`Rows`] is for the engine to implement), what a decision means, or
-//! which of a manifest's parts are in use. It never interprets a payload beyond seeing that it is JSON.
+//! which of a manifest's parts are in use. It never interprets a payload; what an upcast makes is
+//! seen to be JSON, because it goes back to the guest unread.
 
 mod bindings;
 mod cache;

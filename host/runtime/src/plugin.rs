@@ -1,6 +1,7 @@
 //! A loaded plugin: the calls that it answers.
 
 use std::any::Any;
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -77,7 +78,8 @@ impl Plugin {
         self.0.origin
     }
 
-    /// Decides what a command comes to. No state means that there is nothing yet, or no longer.
+    /// Decides what a command comes to. No state means that there is nothing yet, or no longer. The payloads of the
+    /// events are the guest's texts, not read yet.
     ///
     /// # Errors
     /// The plugin broke or overran a limit.
@@ -92,7 +94,7 @@ impl Plugin {
             let mut ids = ContextIds::ROOM;
             let command = convert::command(command, &mut ids);
             let answer = aggregates(functions)?.call_decide(store, aggregate, state, command)?;
-            answered(answer, convert::decision)
+            answered(answer, |decision| Ok(convert::decision(decision)))
         })
     }
 
@@ -114,31 +116,37 @@ impl Plugin {
         })
     }
 
-    /// Turns an event of an older version into what the current code reads.
+    /// Turns events of older versions into what the current code reads: one list for each, in their order.
     ///
     /// # Errors
     /// The plugin broke or overran a limit.
-    pub fn upcast(&self, tenant: &TenantId, aggregate: &str, event: &NewEvent) -> Result<Vec<NewEvent>, Fault> {
+    pub fn upcast(
+        &self,
+        tenant: &TenantId,
+        aggregate: &str,
+        events: &[&NewEvent],
+    ) -> Result<Vec<Vec<NewEvent>>, Fault> {
         self.call(tenant, "aggregates.upcast", self.limits().of_decision(), |Instance { store, functions }| {
-            let tags = convert::tags(event);
-            let events = aggregates(functions)?.call_upcast(store, aggregate, convert::event(event, &tags))?;
-            Ok(convert::new_events(events)?)
+            let tags: Vec<Vec<&str>> = events.iter().map(|event| convert::tags(event)).collect();
+            let asked: Vec<_> = events.iter().zip(&tags).map(|(event, tags)| convert::event(event, tags)).collect();
+            let answered = aggregates(functions)?.call_upcast(store, aggregate, &asked)?;
+            Ok(convert::upcast(answered, events.len())?)
         })
     }
 
     /// Brings read models up to date with events. The rows come back with whatever was written, also after a fault;
     /// whether to keep it is for the caller to decide.
-    pub fn project<R: Rows>(
+    pub fn project<E: Borrow<RecordedEvent>, R: Rows>(
         &self,
         tenant: &TenantId,
         projection: &str,
-        events: &[RecordedEvent],
+        events: &[E],
         rows: R,
     ) -> (R, Result<(), Fault>) {
         self.call_with(tenant, "projections.project", rows, true, |Instance { store, functions }| {
-            let mut room: Vec<_> = events.iter().map(RecordedRoom::new).collect();
+            let mut room: Vec<_> = events.iter().map(|event| RecordedRoom::new(event.borrow())).collect();
             let events: Vec<_> =
-                events.iter().zip(&mut room).map(|(event, room)| convert::recorded(event, room)).collect();
+                events.iter().zip(&mut room).map(|(event, room)| convert::recorded(event.borrow(), room)).collect();
             let projections = functions.projections.as_ref().ok_or(Halt::NotExported("projections"))?;
             projections.call_project(store, projection, &events)
         })

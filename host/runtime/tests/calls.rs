@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use uuid::Uuid;
-use yado_model::{NewEvent, TenantId};
+use yado_model::{NewEvent, RecordedEvent, TenantId};
 use yado_runtime::{Condition, FaultKind, Isolation, Limits, Plugin, Rows, RowsError, Runtime, Selection, Settings};
 
 use guest::calls::{command, context, decide, decide_for, event, recorded, tenant};
@@ -52,10 +52,25 @@ fn no_state_means_that_the_thing_is_gone() {
 }
 
 #[test]
-fn an_upcast_event_keeps_its_payload_and_its_tags() {
-    let old = NewEvent { tags: vec!["course:42".into(), "é".into()], ..event(r#"{"a":[1]}"#) };
-    let new = load(&Guest::counter()).upcast(&tenant("acme"), "Counter", &old).unwrap();
-    assert_eq!(new, [NewEvent { version: 2, ..old }]);
+fn events_are_upcast_a_batch_at_a_time_and_keep_payloads_and_tags() {
+    let old = [
+        NewEvent { tags: vec!["course:42".into(), "é".into()], ..event(r#"{"a":[1]}"#) },
+        NewEvent { version: 4, ..event("{}") },
+    ];
+    let new = load(&Guest::counter()).upcast(&tenant("acme"), "Counter", &[&old[0], &old[1]]).unwrap();
+    let [first, second] = old;
+    assert_eq!(new, [[NewEvent { version: 2, ..first }], [NewEvent { version: 5, ..second }]]);
+}
+
+#[test]
+fn a_guest_that_does_not_answer_for_every_old_event_is_at_fault() {
+    let silent = "
+        (i32.store (i32.const 608) (i32.const 49152)) (i32.store (i32.const 612) (i32.const 0))
+        (i32.const 608)";
+    let guest = Guest { upcast: silent.into(), ..Guest::counter() };
+    let fault = load(&guest).upcast(&tenant("acme"), "Counter", &[&event("{}")]).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::InvalidOutput);
+    assert_eq!(fault.detail, "of 1 events it told what has become of 0");
 }
 
 #[derive(Default)]
@@ -185,7 +200,7 @@ fn rows_of_one_batch_count_together() {
 #[test]
 fn a_call_of_what_is_not_exported_is_a_fault() {
     let plugin = load(&Guest::counter());
-    let (_, result) = plugin.project(&tenant("acme"), "Counters", &[], Table::default());
+    let (_, result) = plugin.project(&tenant("acme"), "Counters", &[] as &[RecordedEvent], Table::default());
     assert_eq!(result.unwrap_err().kind, FaultKind::NotExported);
 }
 

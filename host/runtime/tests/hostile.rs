@@ -8,7 +8,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::MakeWriter;
-use yado_runtime::{FaultKind, Limits, Plugin, Runtime, Settings};
+use yado_runtime::{Fault, FaultKind, Limits, Plugin, Runtime, Settings};
 
 use guest::calls::{decide, event, fault, tenant};
 use guest::{COUNT, Guest, LOOP, say};
@@ -188,8 +188,11 @@ fn an_answer_that_breaks_the_contract_is_told_from_a_trap() {
 }
 
 #[test]
-fn a_payload_that_is_not_json_is_not_recorded() {
-    let detail = breaks(&Guest::deciding(&payload_at(768, 7)), FaultKind::InvalidOutput);
+fn what_an_upcast_makes_is_json() {
+    let plugin = Runtime::new(settings()).unwrap().load(&Guest::counter().module()).unwrap();
+    let fault = plugin.upcast(&tenant("acme"), "Counter", &[&event("{")]).unwrap_err();
+    let Fault { kind, detail, .. } = fault;
+    assert_eq!(kind, FaultKind::InvalidOutput);
     assert!(detail.starts_with(r#"the payload of an event "Counted" is not JSON"#), "{detail}");
 }
 

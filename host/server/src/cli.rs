@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use crate::client::Remote;
 use crate::config::{Config, Sources};
 use crate::failure::{Doing as _, Result};
-use crate::{check, client, environment, logging, serve, terminal};
+use crate::{check, claims, client, environment, logging, serve, terminal};
 
 /// The host's part of the stack of a thread: what Rust gives to one if nobody asks for more.
 const HOST_STACK: usize = 2 * 1024 * 1024;
@@ -29,6 +29,9 @@ enum Command {
     Serve(Box<Serve>),
     /// Prints the configuration that `serve` would run with. Passwords and tokens are covered.
     Config(Box<Sources>),
+    /// Compares who holds which unique value with what the log says, and repairs it.
+    #[command(subcommand)]
+    Claims(Claims),
     /// Looks at plugins, and deploys them to a running server.
     #[command(subcommand)]
     Plugin(Plugin),
@@ -42,6 +45,14 @@ struct Serve {
 
     #[command(flatten)]
     sources: Sources,
+}
+
+#[derive(Debug, Subcommand)]
+enum Claims {
+    /// Says where the table of claims differs from the log, and changes nothing. A server may run meanwhile.
+    Check(Box<Sources>),
+    /// Makes the table of claims say what the log says. A server may run meanwhile.
+    Rebuild(Box<Sources>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,6 +97,8 @@ impl Cli {
                 threads.block_on(Box::pin(serve::run(config, began)))
             }
             Command::Config(sources) => print(*sources),
+            Command::Claims(Claims::Check(sources)) => claims(*sources, false),
+            Command::Claims(Claims::Rebuild(sources)) => claims(*sources, true),
             Command::Plugin(Plugin::Check { file }) => check::run(&file),
             Command::Plugin(Plugin::Deploy { file, remote }) => {
                 threads(HOST_STACK)?.block_on(client::deploy(&file, &remote))
@@ -99,6 +112,10 @@ impl Cli {
 fn threads(stack_bytes: usize) -> Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all().thread_stack_size(stack_bytes).build().doing(|| "threads can't be started".to_owned())
+}
+
+fn claims(sources: Sources, apply: bool) -> Result<()> {
+    threads(HOST_STACK)?.block_on(claims::run(&Config::resolve(sources)?, apply))
 }
 
 fn print(sources: Sources) -> Result<()> {

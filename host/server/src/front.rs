@@ -17,6 +17,7 @@ use yado_model::Code;
 
 use crate::health;
 use crate::http::failure;
+use crate::metrics::Metrics;
 
 /// After how many seconds it is worth to ask again.
 const RETRY_AFTER_S: u16 = 1;
@@ -30,8 +31,8 @@ pub(crate) struct Front {
 
 impl Front {
     /// A front with nothing behind it yet.
-    pub(crate) fn closed() -> Self {
-        let starting = Router::new().merge(health::starting()).route("/graphql", any(graphql)).fallback(other);
+    pub(crate) fn closed(metrics: Metrics) -> Self {
+        let starting = health::starting().merge(metrics.starting()).route("/graphql", any(graphql)).fallback(other);
         Self { starting, routes: Arc::default() }
     }
 
@@ -87,7 +88,7 @@ mod tests {
 
     #[tokio::test]
     async fn until_it_is_open_it_lives_and_is_not_ready() {
-        let front = Front::closed();
+        let front = Front::closed(Metrics::apart());
         assert_eq!(get(&front, "/health/live").await.0, StatusCode::OK);
         for path in ["/health", "/health/ready"] {
             let (status, _, body) = get(&front, path).await;
@@ -104,7 +105,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_opened_answers_for_all_clones() {
-        let front = Front::closed();
+        let front = Front::closed(Metrics::apart());
         let clone = front.clone();
         front.open(Router::new().route("/", axum::routing::get(async || Json("here"))));
         assert_eq!(get(&clone, "/").await, (StatusCode::OK, None, "here".into()));

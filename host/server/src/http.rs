@@ -15,20 +15,29 @@ use yado_model::Code;
 use crate::admin::{self, Admin};
 use crate::config::{Config, Origin};
 use crate::health;
+use crate::metrics::Metrics;
 use crate::stop::Stop;
 
 /// How long a browser may remember what it has been allowed.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// Everything that the server answers.
-pub(crate) fn router(config: &Config, engine: &Engine, graphql: GraphQl, admin: Admin, stop: &Stop) -> Router {
-    // Pages of other sites may use the API if the configuration says so. Nothing lets them administer.
+pub(crate) fn router(
+    config: &Config,
+    engine: &Engine,
+    graphql: GraphQl,
+    admin: Admin,
+    metrics: Metrics,
+    stop: &Stop,
+) -> Router {
+    // Pages of other sites may use the API if the configuration says so. Nothing lets them administer or watch.
     let open = Router::new()
         .route("/", get(async || Redirect::temporary("/graphiql")))
         .merge(health::router(engine.clone(), stop.clone()))
         .merge(yado_graphql::router(graphql))
         .layer(cors(&config.cors_origins));
-    open.merge(admin::router(admin)).fallback(nothing).method_not_allowed_fallback(not_so)
+    let own = admin::router(admin).merge(metrics.router(engine.clone()));
+    open.merge(own).fallback(nothing).method_not_allowed_fallback(not_so)
 }
 
 fn cors(origins: &[Origin]) -> CorsLayer {

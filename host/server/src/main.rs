@@ -5,6 +5,7 @@
 mod admin;
 mod banner;
 mod check;
+mod claims;
 mod cli;
 mod client;
 mod config;
@@ -17,6 +18,7 @@ mod front;
 mod health;
 mod http;
 mod logging;
+mod metrics;
 mod plugins;
 mod serve;
 mod stop;

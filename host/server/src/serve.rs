@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::data::DataFolder;
 use crate::failure::{Doing as _, Result};
 use crate::front::Front;
+use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::stop::Stop;
 use crate::token::{self, AdminToken};
@@ -29,7 +30,9 @@ pub(crate) async fn run(config: Config, began: Instant) -> Result<()> {
         None => AdminToken::new(&token::keep(&config.data)?),
     };
     // Whoever asks from here on gets an answer, if only that the server is starting.
-    let front = Front::closed();
+    let metrics = Metrics::install()?;
+    tokio::spawn(metrics.clone().keep());
+    let front = Front::closed(metrics.clone());
     let serving = tokio::spawn({
         let (front, http, stop) = (front.clone(), config.http.clone(), stop.clone());
         async move { connections::serve(listener, front, &http, &stop).await }
@@ -42,7 +45,7 @@ pub(crate) async fn run(config: Config, began: Instant) -> Result<()> {
     };
     let Started { engine, graphql, plugins } = started;
     let admin = Admin::new(engine.clone(), plugins, token, config.guests.limits.component_bytes);
-    front.open(http::router(&config, &engine, graphql, admin, &stop));
+    front.open(http::router(&config, &engine, graphql, admin, metrics, &stop));
     let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(%address, ms, plugins = engine.catalogue().plugins().count(), "ready");
     banner::show(address, &config, &engine.catalogue());

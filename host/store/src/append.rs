@@ -3,15 +3,18 @@
 mod check;
 pub(crate) mod settle;
 
+use std::ops::Deref;
+
 use yado_model::{
     Claim, CommandMeta, Digest, IdempotencyKey, NewEvent, Position, Revision, StreamId, TenantId, Timestamp,
 };
 
 use crate::PluginVersion;
+use crate::kinds::Kind;
 
-/// The events of one decision: all of them are recorded, or none.
+/// The events of one decision, as they are put together.
 #[derive(Debug, Clone)]
-pub struct Append {
+pub struct Draft {
     /// Whose they are.
     pub tenant: TenantId,
     /// To which stream.
@@ -30,6 +33,42 @@ pub struct Append {
     pub plugin: PluginVersion,
     /// The caller's name for the request, if there is one.
     pub idempotency: Option<Idempotency>,
+}
+
+/// The events of one decision: all of them are recorded, or none. It is a [`Draft`] that has been checked, and does not
+/// change any more, so that nothing gets among others that no engine can keep.
+#[derive(Debug, Clone)]
+pub struct Append(Draft);
+
+impl Deref for Append {
+    type Target = Draft;
+
+    fn deref(&self) -> &Draft {
+        &self.0
+    }
+}
+
+impl From<Append> for Draft {
+    fn from(append: Append) -> Self {
+        append.0
+    }
+}
+
+impl Draft {
+    /// The revision of the last event.
+    pub(crate) fn after(&self) -> Revision {
+        Revision::new(self.expected.get().saturating_add(self.events.len() as u64))
+    }
+
+    /// The correlation, where it is not the command's own id.
+    pub(crate) fn correlation(&self) -> Option<uuid::Uuid> {
+        (self.command.correlation_id != self.command.command_id.0).then_some(self.command.correlation_id)
+    }
+
+    /// Which kind of event one of its events is.
+    pub(crate) fn kind<'a>(&'a self, event: &'a NewEvent) -> Kind<'a> {
+        (self.stream.aggregate(), &event.name, event.version)
+    }
 }
 
 /// A caller's name for a request, and what the request was.

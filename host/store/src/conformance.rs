@@ -15,6 +15,7 @@ mod append;
 mod claims;
 mod each;
 pub(crate) mod fixtures;
+mod kinds;
 mod log;
 mod repetition;
 mod rows;
@@ -28,7 +29,8 @@ pub mod concurrency;
 pub use append::*;
 pub use claims::*;
 pub use each::*;
-pub use fixtures::{counted, stream, tenant};
+pub use fixtures::{counted, record, stream, tenant};
+pub use kinds::*;
 pub use log::*;
 pub use repetition::*;
 pub use rows::*;
@@ -86,6 +88,11 @@ macro_rules! conformance_events {
             claims_of_a_losing_append_do_not_count
             claims_belong_to_their_tenant_and_constraint
             a_claim_over_the_limit_is_refused
+            the_kinds_of_events_are_noted_with_their_first_positions
+            claims_are_the_fold_of_the_log
+            a_large_event_ends_its_page
+            an_expectation_ahead_of_the_log_loses_whoever_wrote_before
+            many_old_answers_are_forgotten
             a_snapshot_is_kept_for_each_encoding
             an_older_snapshot_does_not_replace_a_newer_one
             a_snapshot_says_that_the_thing_is_gone

@@ -11,25 +11,32 @@
 
 mod append;
 mod cell;
+mod claims;
 #[cfg(feature = "test-support")]
 pub mod conformance;
 mod decimal;
 mod error;
+mod kinds;
 pub mod limits;
 mod log;
 mod number;
 mod open;
+mod page;
 mod postgres;
 mod read;
 mod recorded;
+mod snapshot;
 mod sqlite;
 mod table;
 #[cfg(feature = "test-support")]
 pub mod testing;
 
-pub use append::{Answer, Append, Appended, Idempotency};
+pub use append::{Answer, Append, Appended, Draft, Idempotency};
+pub use claims::{ClaimDifference, ClaimsReport};
 pub use error::{Error, Result};
-pub use log::{EventStore, PluginRecord, PluginVersion, Snapshot};
+pub use kinds::EventKind;
+pub use log::{EventStore, PluginRecord, PluginVersion};
 pub use open::{Options, open_events, open_reads};
 pub use read::{Committed, Each, Filter, Op, Order, Progress, ReadStore, Row, Select, TableWrites, Write};
+pub use snapshot::Snapshot;
 pub use table::{Column, Kind, Table};

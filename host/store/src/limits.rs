@@ -7,6 +7,10 @@ use crate::{Error, Result};
 
 /// At most so many events or rows are read at once.
 pub const LONGEST_PAGE: u32 = 10_000;
+/// A page of the log ends early once its payloads have so many bytes.
+pub const LARGEST_PAGE: usize = 8 << 20;
+/// At most so many old answers are forgotten in one transaction.
+pub const MOST_FORGOTTEN: i64 = 5_000;
 /// At most so many rows are read at once for several values, if each has as many as it may.
 pub const LARGEST_ANSWER: usize = 100_000;
 /// At most so many events are recorded in one transaction.
@@ -40,7 +44,20 @@ pub const MOST_INDEXED_COLUMNS: usize = 8;
 
 /// Refuses what is over a limit.
 pub(crate) fn within(what: &str, count: usize, limit: usize) -> Result<()> {
-    if count <= limit { Ok(()) } else { Err(Error::Invalid(format!("{what}: {count} is over the limit of {limit}"))) }
+    within_named(|| what.to_owned(), count, limit)
+}
+
+/// As [`within`], for a name that is put together only if it is needed.
+pub(crate) fn within_named(what: impl FnOnce() -> String, count: usize, limit: usize) -> Result<()> {
+    if count <= limit {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!("{}: {count} is over the limit of {limit}", what())))
+}
+
+/// A limit for a statement that shows whether there is more.
+pub(crate) fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
 }
 
 /// Refuses a page that is too long, and gives its length as the engines want it.
@@ -51,6 +68,6 @@ pub(crate) fn page(limit: u32) -> Result<i64> {
 
 /// Refuses a text that is too long, or that has the one character that PostgreSQL's texts can't hold.
 pub(crate) fn text(what: &str, text: &str, limit: usize) -> Result<()> {
-    within(&format!("the bytes of {what}"), text.len(), limit)?;
+    within_named(|| format!("the bytes of {what}"), text.len(), limit)?;
     if text.contains('\0') { Err(Error::Invalid(format!("{what} contains the character NUL"))) } else { Ok(()) }
 }

@@ -1,10 +1,11 @@
 //! The contract of the event log.
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use yado_model::{Digest, IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 
 use crate::limits::{self, LONGEST_NAME};
-use crate::{Answer, Append, Appended, Result};
+use crate::{Answer, Append, Appended, ClaimsReport, EventKind, Result, Snapshot};
 
 /// The log of events: append-only, gap-free, in the order of commits, on any number of nodes.
 #[async_trait]
@@ -28,22 +29,41 @@ pub trait EventStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<RecordedEvent>>;
 
-    /// Events of all tenants and streams after a position, in order, at most `limit`. What is returned has no gaps.
+    /// Events of all tenants and streams after a position, in order, at most `limit`. What is returned has no gaps. It may
+    /// be less than there is, where events are large ([`limits::LARGEST_PAGE`]), but is nothing only at the log's end.
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>>;
 
     /// The position of the last event.
     async fn head(&self) -> Result<Position>;
 
+    /// Tells other nodes that the log has grown up to a position. Once for many commits is enough, and none is needed:
+    /// whoever does not hear of it finds out by asking.
+    async fn announce(&self, head: Position) -> Result<()>;
+
+    /// Raises `heard` to where the log ends now, and then at each announcement of any node, until the connection fails.
+    /// Where no other process could be told of anything, it waits for ever.
+    ///
+    /// # Errors
+    /// Always, in the end: announcements may have been missed, and whoever listens anew is told the log's end first.
+    async fn listen(&self, heard: watch::Sender<Position>) -> Result<()>;
+
+    /// Which kinds of events the log has, by aggregate, name and version.
+    async fn event_kinds(&self) -> Result<Vec<EventKind>>;
+
+    /// Folds the log into who holds which claimed value, compares that with what is kept, and, if `apply`, makes that
+    /// agree. Appends wait only while the last page of the log is folded and the two are compared.
+    async fn rebuild_claims(&self, apply: bool) -> Result<ClaimsReport>;
+
     /// What was answered to the request with this idempotency key, if there was one.
     async fn answer(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<Answer>>;
 
-    /// Forgets answers that are older than a time. Returns how many.
+    /// Forgets answers that are older than a time, in transactions that hold nobody up for long. Returns how many.
     async fn forget_answers(&self, before: Timestamp) -> Result<u64>;
 
     /// Keeps a snapshot of a stream, in place of an older one of the same encoding.
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()>;
 
-    /// The latest snapshot of a stream in this encoding.
+    /// The latest snapshot of a stream in this encoding. One that is not what was saved is reported and not given.
     async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>>;
 
     /// Notes a build of a plugin, and gives the short number by which events refer to it. A build that is known already
@@ -58,21 +78,6 @@ pub trait EventStore: Send + Sync {
 
     /// Waits for what is under way, and closes all connections.
     async fn close(&self);
-}
-
-/// The state of a stream at a revision, so that nobody need fold from the first event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Whose stream.
-    pub tenant: TenantId,
-    /// Which stream.
-    pub stream: StreamId,
-    /// At which revision.
-    pub revision: Revision,
-    /// Who can read the state: the plugin's digest, or the name that its manifest gives to the encoding.
-    pub encoding: String,
-    /// The state; none if the thing was gone at that revision.
-    pub state: Option<Vec<u8>>,
 }
 
 /// The number of a registered build of a plugin.

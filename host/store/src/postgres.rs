@@ -6,9 +6,13 @@
 //!
 //! A node that hangs with the lock in its hands would stop all others; the session's time limits let go of it.
 
+mod announce;
+mod append;
+mod claims;
 mod dialect;
 mod log;
 mod read;
+mod registry;
 mod time;
 
 pub(crate) use log::Events;
@@ -25,11 +29,15 @@ use crate::{Error, Options, Result};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/postgres");
 
+/// Statements of the log are planned once: they are of one shape whatever their arguments, and to plan one costs more than
+/// to run it. None is worth compiling. A statement that is a transaction by itself reads what is committed, like all others.
 /// A session of a node that hangs must not hold the log's lock for ever; a statement must end at some time. A server that
 /// does not wait for its disk would make what is acknowledged a matter of luck; stricter settings are left alone.
 const DURABLE_SESSION: &str = "\
     select set_config('idle_in_transaction_session_timeout', '10s', false), \
         set_config('statement_timeout', '30s', false), \
+        set_config('default_transaction_isolation', 'read committed', false), \
+        set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false), \
         case when current_setting('synchronous_commit') = 'off' then set_config('synchronous_commit', 'on', false) end";
 
 /// What is derived does not wait for the disk.
@@ -50,6 +58,8 @@ const IDLE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 struct Database {
     pool: PgPool,
+    /// For the one connection that hears of other nodes; made when it is asked for.
+    listening: PgPool,
     /// Whether the server was built with ICU; nearly all are.
     icu: bool,
 }
@@ -77,15 +87,21 @@ impl Database {
             .after_connect(move |connection, _| {
                 Box::pin(async move { sqlx::query(session).execute(connection).await.map(|_| ()) })
             })
-            .connect_with(connect)
+            .connect_with(connect.clone())
             .await?;
+        let listening = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(options.acquire_timeout())
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(connect);
         let (encoding, icu): (String, bool) = sqlx::query_as(ABILITIES).fetch_one(&pool).await?;
         if encoding != "UTF8" {
             return Err(Error::Invalid(format!("the database's encoding is {encoding}; make one with encoding UTF8")));
         }
         // The migrator takes an advisory lock, so that nodes which start together don't both make the tables.
         MIGRATIONS.run(&pool).await?;
-        Ok(Self { pool, icu })
+        Ok(Self { pool, listening, icu })
     }
 
     /// A transaction in which each statement sees what was committed before it.
@@ -99,6 +115,7 @@ impl Database {
     }
 
     async fn close(&self) {
+        self.listening.close().await;
         self.pool.close().await;
     }
 }

@@ -7,9 +7,12 @@
 //!
 //! In memory there is one connection for everything, because another one would be another database.
 
+mod append;
+mod claims;
 mod dialect;
 mod log;
 mod read;
+mod registry;
 
 pub(crate) use log::Events;
 pub(crate) use read::Reads;
@@ -30,13 +33,15 @@ const SETUP_PAUSE: Duration = Duration::from_millis(20);
 
 /// Rows of one statement. A few sizes, so that a few prepared statements serve batches of every size; and at most so many
 /// that a table with the most columns allowed stays below SQLite's 32,766 parameters.
-const CHUNKS: [usize; 4] = [64, 16, 4, 1];
+const CHUNKS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
 /// A database file, or one in memory.
 #[derive(Debug)]
 struct Database {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Whether it is in memory: reader and writer are one then.
+    memory: bool,
 }
 
 impl Database {
@@ -60,7 +65,7 @@ impl Database {
             .test_before_acquire(false);
         let database = if memory {
             let connection = one.connect_with(connect.filename(":memory:").in_memory(true).shared_cache(false)).await?;
-            Self { readers: connection.clone(), writer: connection }
+            Self { readers: connection.clone(), writer: connection, memory }
         } else {
             let connect = connect.create_if_missing(true);
             let writing = connect
@@ -79,7 +84,7 @@ impl Database {
                 .acquire_timeout(options.acquire_timeout())
                 .test_before_acquire(false)
                 .connect_lazy_with(connect.pragma("query_only", "on"));
-            Self { writer, readers }
+            Self { writer, readers, memory }
         };
         database.migrate().await?;
         Ok(database)
@@ -168,7 +173,7 @@ mod tests {
     fn chunks_are_of_a_few_sizes_and_leave_nothing_out() {
         let items: Vec<u32> = (0..151).collect();
         let sizes: Vec<_> = chunks(&items).map(<[u32]>::len).collect();
-        assert_eq!(sizes, [64, 64, 16, 4, 1, 1, 1]);
+        assert_eq!(sizes, [64, 64, 16, 4, 2, 1]);
         assert_eq!(chunks(&items).flatten().copied().collect::<Vec<_>>(), items);
         assert_eq!(chunks::<u32>(&[]).count(), 0);
     }

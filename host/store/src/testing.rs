@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 
 /// Names the folder with `initdb` and `pg_ctl`, if they are where nobody would look.
 const FOLDER: &str = "YADO_TEST_POSTGRES_BIN";
@@ -55,13 +55,22 @@ impl Postgres {
     /// If PostgreSQL is not installed or does not start; the message says what to do.
     #[must_use]
     pub fn start(fsync: Fsync) -> Self {
-        let binaries = binaries().unwrap_or_else(|| {
+        Self::start_with(fsync, &[])
+    }
+
+    /// Starts a cluster with settings of its own, each a name and a value of `postgresql.conf` without spaces.
+    ///
+    /// # Panics
+    /// If PostgreSQL is not installed or does not start; the message says what to do.
+    #[must_use]
+    pub fn start_with(fsync: Fsync, settings: &[(&str, &str)]) -> Self {
+        let binaries = programs().unwrap_or_else(|| {
             panic!(
                 "PostgreSQL's initdb and pg_ctl were not found. Run `cargo xtask test`, which sets them up, or name \
                  their folder in {FOLDER}."
             )
         });
-        Self::launch(&binaries, fsync).unwrap_or_else(|error| {
+        Self::launch(&binaries, fsync, settings).unwrap_or_else(|error| {
             panic!("PostgreSQL of {} did not start: {error}. `cargo xtask test` sets one up.", binaries.display())
         })
     }
@@ -78,11 +87,29 @@ impl Postgres {
         self.url(&name)
     }
 
+    /// Ends all sessions with a database, as a failover does. Whoever comes after that is let in.
+    ///
+    /// # Panics
+    /// If the cluster does not answer any more.
+    pub async fn cut(&self, url: &str) {
+        let name = url.split('?').next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("the test cluster answers");
+        let sessions = sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1");
+        sessions.bind(name).execute(&mut connection).await.expect("sessions can be ended");
+        connection.close().await.expect("the connection closes");
+    }
+
+    /// The folder with the socket, the server's log, and its data below `data`.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://yado@localhost/{database}?host={}", self.folder.display())
     }
 
-    fn launch(binaries: &Path, fsync: Fsync) -> io::Result<Self> {
+    fn launch(binaries: &Path, fsync: Fsync, settings: &[(&str, &str)]) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("yado-pg-").tempdir()?;
         let owner = server_owner(folder.path())?;
         if let Some((user, group)) = owner {
@@ -109,10 +136,12 @@ impl Postgres {
         initdb.args(["--no-sync", "--auth=trust", "--username=yado", "--encoding=UTF8", "--no-locale", "-D", "data"]);
         run(&mut initdb)?;
         let fsync = if fsync == Fsync::On { "on" } else { "off" };
-        let options = format!(
+        let mut options = format!(
             "-c listen_addresses='' -c unix_socket_directories={} -c fsync={fsync} -c max_connections=200",
             folder.display()
         );
+        // The last word on a setting counts.
+        settings.iter().for_each(|(name, value)| options.push_str(&format!(" -c {name}={value}")));
         let mut start = command(&binaries.join("pg_ctl"));
         start.args(["-D", "data", "-l", "log", "-w", "-o"]).arg(&options).arg("start");
         // Not through a pipe: the server would hold its other end, and reading would not end before it does.
@@ -134,6 +163,25 @@ impl Drop for Postgres {
     }
 }
 
+/// Executes a statement in a database, past all that the stores promise: for tests of what becomes of damage.
+///
+/// # Panics
+/// If the database can't be used so.
+pub async fn execute(url: &str, statement: &str) {
+    let statement = AssertSqlSafe(statement.to_owned());
+    let outcome = match url.starts_with("sqlite:") {
+        true => match SqliteConnection::connect(url).await {
+            Ok(mut database) => database.execute(statement).await.map(|_| ()),
+            Err(error) => Err(error),
+        },
+        false => match PgConnection::connect(url).await {
+            Ok(mut database) => database.execute(statement).await.map(|_| ()),
+            Err(error) => Err(error),
+        },
+    };
+    outcome.expect("the statement can be executed");
+}
+
 fn run(command: &mut Command) -> io::Result<()> {
     let output = command.output()?;
     if output.status.success() {
@@ -143,8 +191,9 @@ fn run(command: &mut Command) -> io::Result<()> {
     Err(io::Error::other(format!("{} failed: {errors}", command.get_program().display())))
 }
 
-/// The folder with the server's programs.
-fn binaries() -> Option<PathBuf> {
+/// The folder with the server's programs, if they are installed.
+#[must_use]
+pub fn programs() -> Option<PathBuf> {
     let has_all = |folder: &PathBuf| ["initdb", "pg_ctl", "postgres"].iter().all(|name| folder.join(name).is_file());
     if let Some(folder) = std::env::var_os(FOLDER) {
         return Some(PathBuf::from(folder)).filter(has_all);

@@ -3,6 +3,7 @@
 //! Guests have a target folder of their own, so that their compiler does not wait for the host's, nor build what that
 //! one has built. A plugin that comes out the same is left alone: a running host swaps what changes.
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
@@ -23,14 +24,29 @@ struct Family {
 const PLUGINS: Family = Family { sources: "plugins", shelf: "plugins" };
 const TEST_GUESTS: Family = Family { sources: "tests/guests", shelf: "test-guests" };
 
-/// Builds the plugins of these names; all of them if there are none.
+/// Builds the plugins of these names; all of them if there are none. Guests of tests are built when they are named.
 pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<(), Failure> {
-    build(workspace, &PLUGINS, names)
+    let of_tests = find(&workspace.root.join(TEST_GUESTS.sources))?;
+    let (of_tests, plugins): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| of_tests.contains(name));
+    if names.is_empty() || !plugins.is_empty() {
+        build(workspace, &PLUGINS, &plugins)?;
+    }
+    if of_tests.is_empty() { Ok(()) } else { build(workspace, &TEST_GUESTS, &of_tests) }
+}
+
+/// Where guests of both kinds lie when they are built, for the SDK's test kit.
+pub(crate) fn shelves(workspace: &Workspace) -> Result<OsString, env::JoinPathsError> {
+    env::join_paths([PLUGINS, TEST_GUESTS].map(|family| workspace.target.join(family.shelf)))
 }
 
 /// Builds the guests that only tests want.
 pub(crate) fn test_guests(workspace: &Workspace) -> Result<(), Failure> {
     build(workspace, &TEST_GUESTS, &[])
+}
+
+/// Builds one of the guests that only tests want.
+pub(crate) fn test_guest(workspace: &Workspace, name: &str) -> Result<(), Failure> {
+    build(workspace, &TEST_GUESTS, &[name.to_owned()])
 }
 
 fn build(workspace: &Workspace, family: &Family, names: &[String]) -> Result<(), Failure> {

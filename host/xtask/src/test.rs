@@ -33,7 +33,8 @@ pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<(), Strin
     let mut tests = workspace.cargo(&["test", "--workspace", "--no-fail-fast"]);
     tests.arg("--").args(filter);
     // What has just been set up, where tests look for it first.
-    tests.env("YADO_TEST_PLUGINS", workspace.target.join("plugins")).env("YADO_TEST_POSTGRES_BIN", postgres);
+    let shelves = plugins::shelves(workspace).map_err(|error| format!("the folders of guests: {error}"))?;
+    tests.env("YADO_TEST_PLUGINS", shelves).env("YADO_TEST_POSTGRES_BIN", postgres);
     if let Some(clients) = clients {
         tests.env("YADO_TEST_CLIENTS", clients);
     }

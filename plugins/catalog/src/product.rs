@@ -58,11 +58,23 @@ pub enum ProductEvent {
     /// It got another name.
     ProductRenamed { name: String },
     /// It got another price.
+    #[event(version = 2, from_v1 = euros)]
     ProductRepriced { price: Decimal },
     /// It was moved to another category.
     ProductMoved { category_id: Id<Category> },
     /// It was taken off the shelves.
     ProductDeleted,
+}
+
+/// What `ProductRepriced` had in its first version: whole cents.
+#[derive(Value)]
+struct RepricedInCents {
+    #[schema(min = 0)]
+    cents: i64,
+}
+
+fn euros(old: RepricedInCents) -> ProductEvent {
+    ProductRepriced { price: Decimal::new(old.cents, 2) }
 }
 
 impl Aggregate for Product {
@@ -203,6 +215,13 @@ mod tests {
         let given = || catalog().given(&pen(), [created("Pen", "2.50")]);
         given().when(reprice(&pen(), "-1")).then_invalid("/price", "must be at least 0");
         given().when(reprice(&pen(), "0.005")).then_invalid("/price", "must have at most 2 digits after the point");
+    }
+
+    #[test]
+    fn prices_that_were_recorded_in_cents_are_read_as_euros() {
+        let given = catalog().given(&pen(), [created("Pen", "2.50")]).upcasts::<ProductEvent>();
+        let given = given.given_old::<ProductEvent>(&pen(), "ProductRepriced", 1, &RepricedInCents { cents: 305 });
+        given.when(reprice(&pen(), "3.05")).then_nothing();
     }
 
     #[test]

@@ -1,27 +1,23 @@
 //! `#[derive(Event)]`.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::spanned::Spanned;
-use syn::{DeriveInput, LitInt, Path, Variant};
+use quote::quote;
+use syn::{DeriveInput, Path};
 
-use crate::attribute;
-use crate::message;
-
-struct Says {
-    version: u32,
-    /// For each older version, what brings it up to date.
-    from: Vec<(u32, Path)>,
-}
+use crate::upcast::{self, History, Retired};
+use crate::{attribute, message};
 
 pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
     let messages = message::variants(item, "event")?;
-    let of = message::aggregate(item, "event", "Event")?;
-    let says = messages.iter().map(|message| says(message.variant)).collect::<syn::Result<Vec<_>>>()?;
-    let coding = message::coding(&messages, "event", |at| says[at].version);
+    let (of, retired) = of_the_enum(item)?;
+    let histories = messages.iter().map(|message| upcast::history(message.variant)).collect::<syn::Result<Vec<_>>>()?;
+    let events: Vec<(&str, &History)> = messages.iter().map(|message| message.name.as_str()).zip(&histories).collect();
+    upcast::unambiguous(item, &events, &retired)?;
+    let coding = message::coding(&messages, "event", |at| histories[at].version);
+    let upcast = upcast::expand(&events, &retired);
     let names = messages.iter().map(|message| &message.name);
-    let described = messages.iter().zip(&says).map(|(message, says)| {
-        let (name, docs, version) = (&message.name, &message.docs, says.version);
+    let described = messages.iter().zip(&histories).map(|(message, history)| {
+        let (name, docs, version) = (&message.name, &message.docs, history.version);
         let shapes = message.fields.iter().map(|field| field.schema(&TokenStream::new()));
         quote! {
             ::yado_sdk::__private::manifest::Event {
@@ -32,15 +28,7 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
             }
         }
     });
-    let upcasts = messages.iter().zip(&says).flat_map(|(message, says)| {
-        let name = &message.name;
-        says.from.iter().map(move |(version, convert)| {
-            let call = quote_spanned!(convert.span()=> ::yado_sdk::__private::upcast_by(#convert, name, payload));
-            quote!((#name, #version) => #call,)
-        })
-    });
     let ident = &item.ident;
-    let error = quote!(::yado_sdk::__private::json::Unreadable);
     Ok(quote! {
         #[automatically_derived]
         impl ::yado_sdk::Event for #ident {
@@ -49,16 +37,7 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
 
             #coding
 
-            fn upcast(
-                name: &str,
-                version: u32,
-                payload: &str,
-            ) -> ::core::result::Result<::std::vec::Vec<Self>, #error> {
-                match (name, version) {
-                    #(#upcasts)*
-                    _ => ::core::result::Result::Ok(::std::vec![<Self as ::yado_sdk::Event>::decode(name, payload)?]),
-                }
-            }
+            #upcast
 
             fn describe() -> ::std::vec::Vec<::yado_sdk::__private::manifest::Event> {
                 ::std::vec![#(#described),*]
@@ -67,35 +46,22 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
     })
 }
 
-fn says(variant: &Variant) -> syn::Result<Says> {
-    let mut says = Says { version: 1, from: Vec::new() };
-    attribute::each(&variant.attrs, "event", |meta| {
-        let word = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
-        if word == "version" {
-            let number: LitInt = meta.value()?.parse()?;
-            says.version = number.base10_parse()?;
-            if says.version == 0 {
-                return Err(syn::Error::new(number.span(), "versions are counted from 1"));
-            }
-        } else if let Some(older) = word.strip_prefix("from_v").and_then(|version| version.parse().ok()) {
-            says.from.push((older, meta.value()?.parse()?));
+/// What stands on the enum: whose events they are, and which are no more.
+fn of_the_enum(item: &DeriveInput) -> syn::Result<(Path, Vec<Retired>)> {
+    let mut of = attribute::without_suffix(&item.ident, "Event").map(Path::from);
+    let mut retired = Vec::new();
+    attribute::each(&item.attrs, "event", |meta| {
+        if meta.path.is_ident("of") {
+            of = Some(meta.value()?.parse()?);
+        } else if let Some(event) = upcast::retired(&meta)? {
+            retired.push(event);
         } else {
-            return Err(attribute::unknown(&meta, &["version = 2", "from_v1 = convert"]));
+            return Err(attribute::unknown(&meta, &["of = Product", "retired(OldName, from_v1 = convert)"]));
         }
         Ok(())
     })?;
-    if let Some((older, path)) = says.from.iter().find(|(older, _)| *older == 0 || *older >= says.version) {
-        let message = format!("version {older} is not older than the current one, which is {}", says.version);
-        return Err(syn::Error::new(path.span(), message));
-    }
-    if let Some(missing) = (1..says.version).find(|version| !says.from.iter().any(|(older, _)| older == version)) {
-        let message = format!(
-            "events of version {missing} are in logs for ever: say how they become events of today, by `from_v{missing} = \
-             …`, a function of the fields that they had"
-        );
-        return Err(syn::Error::new(variant.ident.span(), message));
-    }
-    Ok(says)
+    let of = of.ok_or_else(|| message::of_which_aggregate(item, "event", "Event"))?;
+    Ok((of, retired))
 }
 
 #[cfg(test)]
@@ -118,9 +84,72 @@ mod tests {
         );
         assert_eq!(
             refusal(item),
-            "events of version 2 are in logs for ever: say how they become events of today, by `from_v2 = …`, a function \
-             of the fields that they had"
+            "events of version 2 are in logs for ever: say how their fields become events of today, by `from_v2 = …`, a \
+             function of the fields that they had"
         );
+        let item: DeriveInput = parse_quote!(
+            enum BasketEvent {
+                #[event(version = 3, from_v2 = old)]
+                Filled { grams: u32 },
+            }
+        );
+        assert_eq!(
+            refusal(item),
+            "events of version 1 are in logs for ever: say how their fields become those of the version after it, by \
+             `from_v1 = …`, a function of the fields that they had"
+        );
+        let item: DeriveInput = parse_quote!(
+            #[event(retired(Stuffed, from_v2 = old))]
+            enum BasketEvent {
+                Filled { grams: u32 },
+            }
+        );
+        assert!(refusal(item).starts_with("events of version 1 are in logs for ever"));
+    }
+
+    #[test]
+    fn what_is_said_of_former_events_is_said_whole() {
+        let item: DeriveInput = parse_quote!(
+            enum BasketEvent {
+                #[event(version = 2, from_v1 = one, from_v1 = other)]
+                Filled,
+            }
+        );
+        assert_eq!(refusal(item), "`from_v1` is said twice");
+        let item: DeriveInput = parse_quote!(
+            #[event(retired(Stuffed))]
+            enum BasketEvent {
+                Filled,
+            }
+        );
+        assert_eq!(refusal(item), "say what becomes of it, for every version that it had: `from_v1 = convert`");
+        let item: DeriveInput = parse_quote!(
+            #[event(retired(from_v1 = old))]
+            enum BasketEvent {
+                Filled,
+            }
+        );
+        assert_eq!(refusal(item), "which event is retired? `retired(OldName, from_v1 = convert)`");
+    }
+
+    #[test]
+    fn a_name_in_the_log_means_one_thing() {
+        let twice = "the log can't tell two events of the name `Filled` apart";
+        let item: DeriveInput = parse_quote!(
+            enum BasketEvent {
+                Filled,
+                #[event(was = "Filled")]
+                Emptied,
+            }
+        );
+        assert_eq!(refusal(item), twice);
+        let item: DeriveInput = parse_quote!(
+            #[event(retired(Filled, from_v1 = old))]
+            enum BasketEvent {
+                Filled,
+            }
+        );
+        assert_eq!(refusal(item), twice);
     }
 
     #[test]
@@ -150,22 +179,25 @@ mod tests {
                     Filled,
                 }
             )),
-            "`since` means nothing here; what does: `version = 2`, `from_v1 = convert`"
+            "`since` means nothing here; what does: `version = 2`, `from_v1 = convert`, `was = \"OldName\"`"
         );
     }
 
     #[test]
-    fn an_older_version_goes_through_its_function() {
+    fn an_older_version_goes_through_all_the_functions_that_follow() {
         let item: DeriveInput = parse_quote!(
             enum BasketEvent {
-                #[event(version = 2, from_v1 = euros)]
+                #[event(version = 3, from_v2 = priced, from_v1 = euros, was = "Billed")]
                 Priced { price: Decimal },
             }
         );
-        let text = expand(&item).unwrap().to_string();
-        assert!(
-            text.contains("(\"Priced\" , 1u32) => :: yado_sdk :: __private :: upcast_by (euros , name , payload)"),
-            "{text}"
-        );
+        let text = expand(&item).unwrap().to_string().replace(":: yado_sdk :: __private :: upcast :: ", "");
+        for arm in [
+            "(\"Priced\" | \"Billed\" , 1u32) => begin (name , payload , | old | step (old , euros , | old | last (old , priced)))",
+            "(\"Priced\" | \"Billed\" , 2u32) => begin (name , payload , | old | last (old , priced))",
+            "(\"Billed\" , 3u32) =>",
+        ] {
+            assert!(text.contains(arm), "{arm} is not in {text}");
+        }
     }
 }

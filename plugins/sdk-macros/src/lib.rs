@@ -15,6 +15,7 @@ mod query;
 mod serial;
 mod source;
 mod state;
+mod upcast;
 mod value;
 
 use proc_macro::TokenStream;

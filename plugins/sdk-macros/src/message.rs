@@ -42,12 +42,14 @@ pub(crate) fn aggregate(item: &DeriveInput, attribute_name: &str, suffix: &str) 
         of = Some(meta.value()?.parse()?);
         Ok(())
     })?;
-    of.ok_or_else(|| {
-        let ident = &item.ident;
-        let advice =
-            format!("call it `{ident}{suffix}` after its aggregate, or say `#[{attribute_name}(of = Product)]`");
-        syn::Error::new(ident.span(), format!("of which aggregate is `{ident}`? {advice}"))
-    })
+    of.ok_or_else(|| of_which_aggregate(item, attribute_name, suffix))
+}
+
+/// Nothing says of which aggregate the enum is.
+pub(crate) fn of_which_aggregate(item: &DeriveInput, attribute_name: &str, suffix: &str) -> syn::Error {
+    let ident = &item.ident;
+    let advice = format!("call it `{ident}{suffix}` after its aggregate, or say `#[{attribute_name}(of = Product)]`");
+    syn::Error::new(ident.span(), format!("of which aggregate is `{ident}`? {advice}"))
 }
 
 impl Message<'_> {

@@ -149,10 +149,10 @@ fn decides(aggregates: &[Path]) -> TokenStream {
 
             fn upcast(
                 aggregate: ::std::string::String,
-                event: #private::bindings::types::Event,
-            ) -> ::std::vec::Vec<#private::bindings::types::Event> {
+                events: ::std::vec::Vec<#private::bindings::types::Event>,
+            ) -> ::std::vec::Vec<::std::vec::Vec<#private::bindings::types::Event>> {
                 match aggregate.as_str() {
-                    #(#names => #private::guest::upcast::<#aggregates>(&event),)*
+                    #(#names => #private::guest::upcast::<#aggregates>(&events),)*
                     other => #private::guest::unknown("aggregate", other),
                 }
             }

@@ -1,9 +1,9 @@
 //! `#[derive(State)]`, `#[derive(Part)]` and `#[derive(Foreign)]`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, LitStr, Token};
+use syn::{Data, DeriveInput, Ident, LitStr, Token};
 
 use crate::{attribute, serial};
 
@@ -11,7 +11,7 @@ struct Described {
     name: String,
     id: String,
     encoding: Option<String>,
-    constraints: Vec<(String, String)>,
+    constraints: Vec<(Ident, String)>,
 }
 
 pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
@@ -27,7 +27,19 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
         Some(text) => quote!(::core::option::Option::Some(#text)),
         None => quote!(::core::option::Option::None),
     };
+    let vis = &item.vis;
+    let named = constraints.iter().map(|(name, description)| {
+        let constant = format_ident!("{}", name.to_string().to_uppercase(), span = name.span());
+        let name = name.to_string();
+        quote! {
+            #[doc = #description]
+            #[allow(dead_code)]
+            #vis const #constant: ::yado_sdk::Constraint = ::yado_sdk::Constraint::declared(#name);
+        }
+    });
+    let named = (!constraints.is_empty()).then(|| quote!(#[automatically_derived] impl #ident { #(#named)* }));
     let constraints = constraints.iter().map(|(name, description)| {
+        let name = name.to_string();
         quote!(::yado_sdk::__private::manifest::Constraint { name: #name, description: #description })
     });
     Ok(quote! {
@@ -41,6 +53,8 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
             impl ::yado_sdk::Entity for #ident {
                 const NAME: &'static str = #name;
             }
+
+            #named
 
             #[automatically_derived]
             impl ::yado_sdk::State for #ident {
@@ -115,7 +129,10 @@ fn described(item: &DeriveInput) -> syn::Result<Described> {
                     true => constraint.value()?.parse::<LitStr>()?.value(),
                     false => return Err(constraint.error("say what a caller is told: `email = \"…\"`")),
                 };
-                described.constraints.push((name.to_string(), text));
+                if described.constraints.iter().any(|(known, _)| *known == name) {
+                    return Err(syn::Error::new(name.span(), format!("`{name}` is said twice")));
+                }
+                described.constraints.push((name, text));
                 Ok(())
             })?;
         } else {
@@ -162,6 +179,13 @@ mod tests {
         );
         assert_eq!(
             refusal(parse_quote!(
+                #[state(unique(email = "Taken.", email = "Gone."))]
+                struct Basket;
+            )),
+            "`email` is said twice"
+        );
+        assert_eq!(
+            refusal(parse_quote!(
                 #[state(key = "id")]
                 struct Basket;
             )),
@@ -192,7 +216,13 @@ mod tests {
             struct Basket { owner: String }
         };
         let text = expand(&item).unwrap().to_string();
-        for part in ["\"Cart\"", "\"ulid\"", "\"owner\"", "\"Somebody else holds it.\""] {
+        for part in [
+            "\"Cart\"",
+            "\"ulid\"",
+            "\"owner\"",
+            "\"Somebody else holds it.\"",
+            "const OWNER : :: yado_sdk :: Constraint",
+        ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
     }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::json::Unreadable;
+use crate::upcast::Older;
 use crate::{Context, Decision, Entity, manifest};
 
 /// What a fold over events has arrived at: everything that the next decision needs to know, and nothing else.
@@ -19,7 +20,7 @@ use crate::{Context, Decision, Entity, manifest};
 /// | --- | --- |
 /// | `#[state(name = "…")]` | another name for the aggregate |
 /// | `#[state(id = "ulid")]` | ids are ULIDs; they are UUIDv7 otherwise |
-/// | `#[state(unique(email = "…"))]` | a constraint for claims, and what a caller is told who breaks it |
+/// | `#[state(unique(email = "…"))]` | a constraint for [claims](crate::Claims), `Self::EMAIL`, and what a caller is told who breaks it |
 /// | `#[state(encoding = "…")]` | vouches that builds with the same text read each other's snapshots |
 ///
 /// [postcard]: https://docs.rs/postcard
@@ -98,9 +99,96 @@ pub trait Command: Sized {
 /// What can happen to an aggregate: an enum with a variant for each event, by `#[derive(Event)]`.
 ///
 /// `ProductEvent` is of the aggregate `Product`; `#[event(of = …)]` on the enum says otherwise. Of a variant,
-/// `#[event(version = 2, from_v1 = convert)]` says that its fields have changed, and which function makes an event of
-/// today from the fields of then: `fn convert(old: OldFields) -> ProductEvent`, where `OldFields` derives
-/// [`Value`](macro@crate::Value). It may also return several events, or none.
+/// `#[event(…)]` says:
+///
+/// | attribute | meaning |
+/// | --- | --- |
+/// | `version = 3` | its fields have changed twice; without it, it is the first version |
+/// | `from_v1 = f, from_v2 = g` | how an event of each older version comes up to date |
+/// | `was = "…"` | it was recorded under this name once; may be said several times |
+///
+/// # The fields of an event change, the log does not
+///
+/// What has been recorded stays as it is. So whoever changes the fields of an event counts up its version, keeps the
+/// fields of before in a struct, and says how they become those of the next version. The last step gives the event:
+///
+/// ```
+/// use yado_sdk::prelude::*;
+/// # #[derive(State)] pub struct Product { price: Decimal }
+///
+/// #[derive(Event)]
+/// pub enum ProductEvent {
+///     #[event(version = 3, from_v1 = in_euros, from_v2 = with_currency, was = "ProductPriceChanged")]
+///     ProductRepriced { price: Decimal, currency: String },
+/// }
+///
+/// /// Version 1: cents.
+/// #[derive(Value)]
+/// struct RepricedV1 { cents: i64 }
+///
+/// /// Version 2: euros.
+/// #[derive(Value)]
+/// struct RepricedV2 { price: Decimal }
+///
+/// fn in_euros(old: RepricedV1) -> RepricedV2 {
+///     RepricedV2 { price: Decimal::new(old.cents, 2) }
+/// }
+///
+/// fn with_currency(old: RepricedV2) -> ProductEvent {
+///     ProductEvent::ProductRepriced { price: old.price, currency: "EUR".into() }
+/// }
+/// ```
+///
+/// An event of version 1 goes through both functions, and each is written once. A step gives the fields of the next
+/// version or events of today, whichever is simpler, and it may give one, several (an array or a `Vec`), or none where it
+/// can tell (`Option`). What it gives depends on the old event alone. A step that is missing, or does not fit the next one,
+/// does not compile:
+///
+/// ```compile_fail,E0631
+/// # use yado_sdk::prelude::*;
+/// # #[derive(State)] pub struct Product { price: Decimal }
+/// #[derive(Event)]
+/// pub enum ProductEvent {
+///     #[event(version = 3, from_v1 = in_euros, from_v2 = with_currency)]
+///     ProductRepriced { price: Decimal, currency: String },
+/// }
+/// # #[derive(Value)] struct RepricedV1 { cents: i64 }
+/// # #[derive(Value)] struct RepricedV2 { price: Decimal }
+///
+/// fn in_euros(old: RepricedV1) -> Decimal {
+///     Decimal::new(old.cents, 2)
+/// }
+/// # fn with_currency(old: RepricedV2) -> ProductEvent {
+/// #     ProductEvent::ProductRepriced { price: old.price, currency: "EUR".into() }
+/// # }
+/// ```
+///
+/// # Events that are no more
+///
+/// An event whose place others have taken leaves the enum, and the enum says what becomes of those in the log, for every
+/// version that it had: other events, or none.
+///
+/// ```
+/// use yado_sdk::prelude::*;
+/// # #[derive(State)] pub struct Product { price: Decimal }
+///
+/// #[derive(Event)]
+/// #[event(retired(ProductRelaunched, from_v1 = taken_apart))]
+/// pub enum ProductEvent {
+///     ProductRenamed { name: String },
+///     ProductRepriced { price: Decimal },
+/// }
+///
+/// #[derive(Value)]
+/// struct Relaunched { name: String, price: Decimal }
+///
+/// fn taken_apart(old: Relaunched) -> [ProductEvent; 2] {
+///     [ProductEvent::ProductRenamed { name: old.name }, ProductEvent::ProductRepriced { price: old.price }]
+/// }
+/// ```
+///
+/// The test kit throws random events of all these versions at the component: `plugin().upcasts::<ProductEvent>()`. The host
+/// refuses to deploy a plugin that can't read an event that it has recorded.
 #[diagnostic::on_unimplemented(message = "`{Self}` is no event", note = "derive it: `#[derive(Event)]` on an enum")]
 pub trait Event: Sized {
     /// The aggregate.
@@ -110,6 +198,10 @@ pub trait Event: Sized {
     #[doc(hidden)]
     const NAMES: &'static [&'static str];
 
+    /// Names that are in the log and no variant has, each with the latest version that was recorded under it.
+    #[doc(hidden)]
+    const PAST: &'static [manifest::PastEvent];
+
     #[doc(hidden)]
     fn decode(name: &str, payload: &str) -> Result<Self, Unreadable>;
     #[doc(hidden)]
@@ -118,6 +210,9 @@ pub trait Event: Sized {
     fn upcast(name: &str, version: u32, payload: &str) -> Result<Vec<Self>, Unreadable>;
     #[doc(hidden)]
     fn describe() -> Vec<manifest::Event>;
+    /// What the log may hold beside the events of today.
+    #[doc(hidden)]
+    fn older() -> Vec<Older>;
 }
 
 /// A command or an event on its way out.
@@ -127,14 +222,4 @@ pub struct Message {
     pub name: &'static str,
     pub version: u32,
     pub payload: String,
-}
-
-/// Makes events of today from the fields of an older version; the function's own argument says what to read.
-#[doc(hidden)]
-pub fn upcast_by<Old, E, Now>(convert: impl FnOnce(Old) -> Now, name: &str, payload: &str) -> Result<Vec<E>, Unreadable>
-where
-    Old: DeserializeOwned,
-    Now: Into<crate::Events<E>>,
-{
-    Ok(convert(crate::json::read(name, payload)?).into().0)
 }

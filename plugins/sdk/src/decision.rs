@@ -19,8 +19,8 @@ pub struct Changes<E> {
 
 #[derive(Debug)]
 pub(crate) enum Claim {
-    Take(&'static str, String),
-    Release(&'static str, String),
+    Take(Constraint, String),
+    Release(Constraint, String),
 }
 
 /// Records an event, or several in order: one, an array, a `Vec` or an `Option`.
@@ -77,18 +77,101 @@ impl<E> From<Option<E>> for Events<E> {
     }
 }
 
+/// A rule that a value belongs to one instance at a time, as [`Claims`] name it.
+///
+/// `#[state(unique(email = "…"))]` on the state `Account` makes `Account::EMAIL`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Constraint(pub(crate) &'static str);
+
+impl Constraint {
+    /// What the derive makes of a name. A constraint that the manifest does not declare would end every decision that
+    /// names it, so none is made elsewhere.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn declared(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// Its name in the manifest, which is also the code of the rejection.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+}
+
 /// What a decision takes and lets go along with its events.
 ///
-/// A claim is a value that only one instance may hold at a time, under the name of a constraint that the state declares:
-/// `#[state(unique(unique_email = "This address belongs to another account."))]`.
+/// A claim is a value that only one instance of all may hold at a time: an e-mail address, a slug, a seat. A stream knows
+/// nothing of other streams, so no decision could make sure of that by itself. The host does, in the transaction that
+/// records the events: either all of it holds, or nothing is recorded.
+///
+/// ```
+/// use yado_sdk::prelude::*;
+///
+/// /// Somebody who may sign in.
+/// #[derive(State)]
+/// #[state(unique(email = "This address belongs to another account."))]
+/// pub struct Account { email: String }
+///
+/// # #[derive(Command)]
+/// # pub enum AccountCommand {
+/// #     #[command(creates)] OpenAccount { email: String },
+/// #     ChangeEmail { id: Id<Account>, email: String },
+/// #     CloseAccount { id: Id<Account> },
+/// # }
+/// # #[derive(Event)]
+/// # pub enum AccountEvent { AccountOpened { email: String }, EmailChanged { email: String }, AccountClosed }
+/// # use {AccountCommand::*, AccountEvent::*};
+/// impl Aggregate for Account {
+///     type Command = AccountCommand;
+///     type Event = AccountEvent;
+///
+///     fn decide(account: Option<&Self>, command: AccountCommand, _: &Context) -> Decision<AccountEvent> {
+///         match (account, command) {
+///             (None, OpenAccount { email }) => {
+///                 let email = email.to_lowercase();
+///                 record(AccountOpened { email: email.clone() }).take(Self::EMAIL, email)
+///             }
+///             (Some(now), ChangeEmail { email, .. }) => {
+///                 let email = email.to_lowercase();
+///                 record(EmailChanged { email: email.clone() }).exchange(Self::EMAIL, &now.email, email)
+///             }
+///             (Some(now), CloseAccount { .. }) => record(AccountClosed).release(Self::EMAIL, &now.email),
+///             _ => reject("no_account", "There is no such account, or there is one already."),
+///         }
+///     }
+///
+///     fn evolve(_: Option<Self>, event: AccountEvent) -> Option<Self> {
+///         match event {
+///             AccountOpened { email } | EmailChanged { email } => Some(Self { email }),
+///             AccountClosed => None,
+///         }
+///     }
+/// }
+/// ```
+///
+/// Whoever takes what another instance holds is rejected with the constraint's name as the code, `email`, and the text that
+/// the state declares. To take what the instance holds itself changes nothing, and so does letting go of what it does not
+/// hold. Two values are the same if their texts are, byte by byte: bring them into one form first, as above. A claim is told
+/// by an event, so a decision without events has none. The host keeps who holds what as an index of the log, and can make it
+/// again.
+///
+/// A test says what it expects by `then_claims([taken(Account::EMAIL, "ada@example.org")])`.
 pub trait Claims: Sized {
-    /// Takes a value. If another instance holds it, the command is rejected with the constraint's name as its code.
+    /// Takes a value. If another instance holds it, the command is rejected.
     #[must_use]
-    fn take(self, constraint: &'static str, value: impl Into<String>) -> Self;
+    fn take(self, constraint: Constraint, value: impl Into<String>) -> Self;
 
     /// Lets go of a value.
     #[must_use]
-    fn release(self, constraint: &'static str, value: impl Into<String>) -> Self;
+    fn release(self, constraint: Constraint, value: impl Into<String>) -> Self;
+
+    /// Lets go of one value and takes another in its place. If they are the same, nothing is taken or let go.
+    #[must_use]
+    fn exchange(self, constraint: Constraint, old: impl Into<String>, new: impl Into<String>) -> Self {
+        let (old, new) = (old.into(), new.into());
+        if old == new { self } else { self.release(constraint, old).take(constraint, new) }
+    }
 
     /// Labels the events, so that other decisions can find them.
     #[must_use]
@@ -96,14 +179,14 @@ pub trait Claims: Sized {
 }
 
 impl<E> Claims for Decision<E> {
-    fn take(self, constraint: &'static str, value: impl Into<String>) -> Self {
+    fn take(self, constraint: Constraint, value: impl Into<String>) -> Self {
         self.map(|mut changes| {
             changes.claims.push(Claim::Take(constraint, value.into()));
             changes
         })
     }
 
-    fn release(self, constraint: &'static str, value: impl Into<String>) -> Self {
+    fn release(self, constraint: Constraint, value: impl Into<String>) -> Self {
         self.map(|mut changes| {
             changes.claims.push(Claim::Release(constraint, value.into()));
             changes

@@ -2,7 +2,7 @@
 
 use crate::bindings::aggregates::exports::yado::domain::aggregates;
 use crate::bindings::types;
-use crate::decision::{Claim, Rejection};
+use crate::decision::{Claim, Constraint, Rejection};
 use crate::json::Unreadable;
 use crate::query::{Query, Surroundings};
 use crate::recorded::Source;
@@ -41,12 +41,15 @@ pub fn evolve<A: Aggregate>(state: Option<Vec<u8>>, events: Vec<types::Event>) -
     })
 }
 
-/// Brings an event up to date.
+/// Brings events up to date.
 #[must_use]
-pub fn upcast<A: Aggregate>(event: &types::Event) -> Vec<types::Event> {
+pub fn upcast<A: Aggregate>(events: &[types::Event]) -> Vec<Vec<types::Event>> {
     log::explain_panics();
-    let events = sound(A::Event::upcast(&event.name, event.version, &event.payload));
-    events.iter().map(|now| new_event(now, &event.tags)).collect()
+    let today = |event: &types::Event| {
+        let today = sound(A::Event::upcast(&event.name, event.version, &event.payload));
+        today.iter().map(|now| new_event(now, &event.tags)).collect()
+    };
+    events.iter().map(today).collect()
 }
 
 /// Brings a read model up to date.
@@ -96,7 +99,7 @@ fn new_event<E: Event>(event: &E, tags: &[String]) -> types::Event {
 }
 
 fn claim(claim: Claim) -> aggregates::Claim {
-    let value = |constraint: &str, value| aggregates::ClaimValue { constraint: constraint.into(), value };
+    let value = |constraint: Constraint, value| aggregates::ClaimValue { constraint: constraint.name().into(), value };
     match claim {
         Claim::Take(constraint, text) => aggregates::Claim::Take(value(constraint, text)),
         Claim::Release(constraint, text) => aggregates::Claim::Release(value(constraint, text)),

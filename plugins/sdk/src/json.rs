@@ -2,6 +2,7 @@
 
 mod whole;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
@@ -42,8 +43,12 @@ impl Unreadable {
 #[derive(Debug)]
 pub struct Fields<'a> {
     message: &'static str,
-    entries: Vec<(String, &'a RawValue)>,
+    entries: Vec<(FieldName<'a>, &'a RawValue)>,
 }
+
+/// The name of a field: a part of the document, unless there are escapes in it.
+#[derive(Debug)]
+struct FieldName<'a>(Cow<'a, str>);
 
 impl<'a> Fields<'a> {
     /// Takes an object apart.
@@ -64,7 +69,7 @@ impl<'a> Fields<'a> {
     /// If it is missing though it may not be, or is something else.
     pub fn get<T: Value>(&self, name: &str) -> Result<T, Unreadable> {
         // Of a field that is there twice the last one counts, as it did for whoever checked the document.
-        let value = match self.entries.iter().rfind(|(known, _)| known == name) {
+        let value = match self.entries.iter().rfind(|(known, _)| known.0 == name) {
             Some((_, value)) => T::said(value.get()),
             None if T::OPTIONAL => parse("null"),
             None => return Err(Unreadable::shape(self.message, format_args!("{name} is missing"))),
@@ -76,7 +81,7 @@ impl<'a> Fields<'a> {
 struct Entries;
 
 impl<'de> Visitor<'de> for Entries {
-    type Value = Vec<(String, &'de RawValue)>;
+    type Value = Vec<(FieldName<'de>, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -88,6 +93,30 @@ impl<'de> Visitor<'de> for Entries {
             entries.push(entry);
         }
         Ok(entries)
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldName<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Naming).map(Self)
+    }
+}
+
+struct Naming;
+
+impl<'de> Visitor<'de> for Naming {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
     }
 }
 

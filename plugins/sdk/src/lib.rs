@@ -98,11 +98,13 @@ pub mod schema;
 #[cfg(all(feature = "test-kit", not(target_family = "wasm")))]
 pub mod test_kit;
 mod time;
+#[doc(hidden)]
+pub mod upcast;
 mod value;
 
 pub use aggregate::{Aggregate, Command, Event, State};
 pub use context::Context;
-pub use decision::{Changes, Claims, Decision, Events, Rejection, ensure, nothing, record, reject};
+pub use decision::{Changes, Claims, Constraint, Decision, Events, Rejection, ensure, nothing, record, reject};
 pub use id::{Entity, Id};
 pub use model::{Amount, Change, Column, Find, Projection, ReadModel, Rows, Where};
 pub use part::Part;
@@ -127,9 +129,9 @@ pub mod prelude {
 pub mod __private {
     pub use serde;
 
-    pub use crate::aggregate::{Message, upcast_by};
+    pub use crate::aggregate::Message;
     pub use crate::model::{Column, leads_to};
     pub use crate::query::{Query, Surroundings};
     pub use crate::value::rules;
-    pub use crate::{bindings, guest, json, log, manifest, part, schema};
+    pub use crate::{bindings, guest, json, log, manifest, part, schema, upcast};
 }

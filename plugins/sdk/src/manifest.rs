@@ -44,6 +44,7 @@ impl Manifest {
         self.aggregates.push(Aggregate {
             commands: A::Command::describe(),
             events: A::Event::describe(),
+            past_events: A::Event::PAST,
             ..A::describe()
         });
         self
@@ -89,6 +90,8 @@ pub struct Aggregate {
     pub commands: Vec<Command>,
     pub events: Vec<Event>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub past_events: &'static [PastEvent],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub constraints: &'static [Constraint],
 }
 
@@ -102,8 +105,24 @@ impl Aggregate {
         state_encoding: Option<&'static str>,
         constraints: &'static [Constraint],
     ) -> Self {
-        Self { name, description, id, state_encoding, commands: Vec::new(), events: Vec::new(), constraints }
+        Self {
+            name,
+            description,
+            id,
+            state_encoding,
+            commands: Vec::new(),
+            events: Vec::new(),
+            past_events: &[],
+            constraints,
+        }
     }
+}
+
+/// An event that is in the log and not recorded any more.
+#[derive(Debug, Serialize)]
+pub struct PastEvent {
+    pub name: &'static str,
+    pub version: u32,
 }
 
 /// A value that only one instance may hold.

@@ -16,14 +16,26 @@
 //! Plain `cargo test` runs them: [`plugin`] builds the guest if it is missing or older than its sources. Commands, events
 //! and rows are held against the manifest's schemas, as the host would.
 //!
+//! What a decision claims stands beside its events: `.then_claims([taken(Account::EMAIL, "ada@example.org")])`. Events of
+//! older versions are given by [`Given::given_old`], and [`Plugin::upcasts`] throws all sorts of them at the component:
+//!
+//! ```ignore
+//! #[test]
+//! fn every_price_that_was_ever_recorded_can_be_read() {
+//!     plugin().upcasts::<ProductEvent>();
+//! }
+//! ```
+//!
 //! Time is what a test says it is. The first event is recorded at [`at(1)`](at), the second at `at(2)`, and so on; the
 //! command is decided at the time of the event that it would record first.
 
 mod build;
 mod outcome;
+mod random;
 mod report;
 mod rows;
 mod scenario;
+mod upcasts;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -78,9 +78,9 @@ pub enum TicketCommand {
 }
 
 #[derive(Event, Debug, PartialEq)]
-#[event(of = Pass)]
+#[event(of = Pass, retired(TicketStamped, from_v1 = stamped, from_v2 = stamped_at), retired(TicketSniffed, from_v1 = forgotten))]
 pub enum TicketEvent {
-    #[event(version = 3, from_v1 = in_cents, from_v2 = split)]
+    #[event(version = 4, from_v1 = in_cents, from_v2 = split, from_v3 = noted, was = "TicketBought", was = "TicketGot")]
     TicketSold {
         seat: Seat,
         price: Decimal,
@@ -89,24 +89,68 @@ pub enum TicketEvent {
     TicketUsed,
 }
 
+/// Version 1.
 #[derive(Value)]
 struct InCents {
     seat: Seat,
     cents: i64,
 }
 
-fn in_cents(old: InCents) -> TicketEvent {
-    TicketEvent::TicketSold { seat: old.seat, price: Decimal::new(old.cents, 2), note: None }
-}
-
+/// Version 2.
 #[derive(Value)]
 struct SoldAndUsed {
     seat: Seat,
     price: Decimal,
+    used: bool,
 }
 
-fn split(old: SoldAndUsed) -> [TicketEvent; 2] {
-    [TicketEvent::TicketSold { seat: old.seat, price: old.price, note: None }, TicketEvent::TicketUsed]
+/// Version 3.
+#[derive(Value)]
+struct Unnoted {
+    seat: Seat,
+    price: Decimal,
+}
+
+/// To the next version.
+fn in_cents(old: InCents) -> SoldAndUsed {
+    SoldAndUsed { seat: old.seat, price: Decimal::new(old.cents, 2), used: old.cents == 0 }
+}
+
+/// To several of today, past the versions between.
+fn split(old: SoldAndUsed) -> Vec<TicketEvent> {
+    let sold = TicketEvent::TicketSold { seat: old.seat, price: old.price, note: Some("split".into()) };
+    Vec::from_iter([Some(sold), old.used.then_some(TicketEvent::TicketUsed)].into_iter().flatten())
+}
+
+fn noted(old: Unnoted) -> TicketEvent {
+    TicketEvent::TicketSold { seat: old.seat, price: old.price, note: None }
+}
+
+#[derive(Value)]
+struct Stamped {
+    good: bool,
+}
+
+#[derive(Value)]
+struct StampedAt {
+    at: Timestamp,
+}
+
+/// To the next version, or to nothing.
+fn stamped(old: Stamped) -> Option<StampedAt> {
+    old.good.then_some(StampedAt { at: Timestamp::from_micros(1) })
+}
+
+fn stamped_at(old: StampedAt) -> [TicketEvent; 1] {
+    assert!(old.at.micros() >= 0, "nothing was stamped before 1970");
+    [TicketEvent::TicketUsed]
+}
+
+#[derive(Value)]
+struct Sniffed {}
+
+fn forgotten(_: Sniffed) -> [TicketEvent; 0] {
+    []
 }
 
 impl Aggregate for Pass {
@@ -118,11 +162,11 @@ impl Aggregate for Pass {
             (None, TicketCommand::SellTicket { seat, price, buyer, .. }) => {
                 let place = format!("{:?}/{}", seat.area, seat.number);
                 record(TicketEvent::TicketSold { seat, price, note: Some(buyer) })
-                    .take("one_seat", place)
+                    .take(Self::ONE_SEAT, place)
                     .tag(format!("seen-by:{}", context.tenant()))
             }
             (Some(Self::Held { seat, .. }), TicketCommand::UseTicket { .. }) => {
-                record(TicketEvent::TicketUsed).release("one_seat", format!("{:?}/{}", seat.area, seat.number))
+                record(TicketEvent::TicketUsed).release(Self::ONE_SEAT, format!("{:?}/{}", seat.area, seat.number))
             }
             (Some(Self::Used(at)), TicketCommand::UseTicket { .. }) => {
                 Err(Rejection::new("ticket_used", "The ticket has been used.").field("id").details(&at))
@@ -249,7 +293,14 @@ fn the_manifest_is_one_that_the_host_takes() {
         (&json!("Ticket"), &json!("ulid"), &json!("1"))
     );
     assert_eq!(ticket["constraints"], json!([{ "name": "one_seat", "description": "The seat is taken." }]));
-    assert_eq!(ticket["events"][0]["version"], 3);
+    assert_eq!(ticket["events"][0]["version"], 4);
+    assert_eq!(
+        ticket["pastEvents"],
+        json!([
+            { "name": "TicketBought", "version": 4 }, { "name": "TicketGot", "version": 4 },
+            { "name": "TicketStamped", "version": 2 }, { "name": "TicketSniffed", "version": 1 },
+        ])
+    );
     assert_eq!(manifest["projections"][0]["version"], 4);
     assert_eq!(
         manifest["projections"][0]["events"],
@@ -316,7 +367,7 @@ fn rules_and_types_become_the_schemas_that_callers_meet() {
 fn a_decision_carries_its_events_claims_and_tags() {
     let sell = json!({ "seat": seat(), "price": "9.50", "buyer": "a@b.example", "venueId": "v", "extras": [] });
     let Decided { events, claims } = decide(None, "SellTicket", &sell).unwrap();
-    assert_eq!((events[0].name.as_str(), events[0].version), ("TicketSold", 3));
+    assert_eq!((events[0].name.as_str(), events[0].version), ("TicketSold", 4));
     let payload: Json = serde_json::from_str(&events[0].payload).unwrap();
     assert_eq!(payload, json!({ "seat": seat(), "price": "9.50", "note": "a@b.example" }));
     assert_eq!(events[0].tags, ["seen-by:acme"]);
@@ -335,7 +386,7 @@ fn a_rejection_carries_what_the_domain_says() {
 
 #[test]
 fn a_state_survives_its_bytes_and_equal_states_are_equal_bytes() {
-    let sold = || event("TicketSold", 3, &json!({ "price": "9.50", "seat": seat() }));
+    let sold = || event("TicketSold", 4, &json!({ "price": "9.50", "seat": seat() }));
     let bytes = guest::evolve::<Pass>(None, vec![sold()]).unwrap();
     assert_eq!(bytes, guest::evolve::<Pass>(Some(bytes.clone()), vec![sold()]).unwrap());
     let Decided { claims, .. } = decide(Some(bytes), "UseTicket", &json!({ "id": "t1" })).unwrap();
@@ -343,14 +394,44 @@ fn a_state_survives_its_bytes_and_equal_states_are_equal_bytes() {
 }
 
 #[test]
-fn events_of_older_versions_become_events_of_today() {
-    let upcast = |version, payload: &Json| guest::upcast::<Pass>(&event("TicketSold", version, payload));
-    let now = upcast(1, &json!({ "seat": seat(), "cents": 950 }));
-    assert_eq!((now.len(), now[0].version, &now[0].tags), (1, 3, &vec!["a".to_owned()]));
-    let read = TicketEvent::decode(&now[0].name, &now[0].payload).unwrap();
-    assert!(matches!(read, TicketEvent::TicketSold { price, .. } if price == Decimal::new(950, 2)));
-    let two = upcast(2, &json!({ "seat": seat(), "price": "1" }));
-    assert_eq!(two.iter().map(|event| event.name.as_str()).collect::<Vec<_>>(), ["TicketSold", "TicketUsed"]);
+fn events_of_older_versions_go_through_every_step_that_follows() {
+    let old = |cents: i64| event("TicketSold", 1, &json!({ "seat": seat(), "cents": cents }));
+    let batch = [
+        old(950),
+        old(0),
+        event("TicketSold", 3, &json!({ "seat": seat(), "price": "1" })),
+        event("TicketBought", 2, &json!({ "seat": seat(), "price": "1", "used": true })),
+        event("TicketGot", 4, &json!({ "seat": seat(), "price": "1", "note": "kept" })),
+        event("TicketStamped", 1, &json!({ "good": true })),
+        event("TicketStamped", 1, &json!({ "good": false })),
+        event("TicketStamped", 2, &json!({ "at": "2026-01-31T09:30:00Z" })),
+        event("TicketSniffed", 1, &json!({})),
+    ];
+    let now = guest::upcast::<Pass>(&batch);
+    let names: Vec<Vec<&str>> =
+        now.iter().map(|events| events.iter().map(|event| event.name.as_str()).collect()).collect();
+    let (sold, used) = ("TicketSold", "TicketUsed");
+    assert_eq!(
+        names,
+        [
+            vec![sold],
+            vec![sold, used],
+            vec![sold],
+            vec![sold, used],
+            vec![sold],
+            vec![used],
+            vec![],
+            vec![used],
+            vec![]
+        ]
+    );
+    assert_eq!((now[0][0].version, &now[0][0].tags), (4, &vec!["a".to_owned()]));
+    let read = |at: usize| TicketEvent::decode(&now[at][0].name, &now[at][0].payload).unwrap();
+    assert!(
+        matches!(read(0), TicketEvent::TicketSold { price, note: Some(note), .. } if price == Decimal::new(950, 2) && note == "split")
+    );
+    assert!(matches!(read(2), TicketEvent::TicketSold { note: None, .. }));
+    assert!(matches!(read(4), TicketEvent::TicketSold { note: Some(note), .. } if note == "kept"));
 }
 
 #[test]

@@ -4,8 +4,10 @@ mod client;
 mod guests;
 mod patience;
 mod server;
+mod way;
 
 pub(crate) use client::Client;
 pub(crate) use guests::{component, variant};
 pub(crate) use patience::eventually;
-pub(crate) use server::Server;
+pub(crate) use server::{Server, yado};
+pub(crate) use way::{Freight, Journey, Way};

@@ -72,11 +72,25 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// Takes all time from it, without its knowing.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Gives it time again.
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
     /// Asks it to stop, and waits until it has. Returns whether it ended well.
     pub(crate) fn stop(&mut self) -> bool {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(asked.success());
+        self.signal("-TERM");
         self.child.wait().unwrap().success()
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Starts it again in the same folder, on the same port.
@@ -146,7 +160,7 @@ impl Drop for Server {
 
 fn spawn(folder: &Path, address: SocketAddr, arguments: &[String]) -> Child {
     let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
-    let mut command = Command::new(binary());
+    let mut command = yado();
     command
         .arg("serve")
         .args(["--data".as_ref(), folder.join("data").as_os_str()])
@@ -156,11 +170,17 @@ fn spawn(folder: &Path, address: SocketAddr, arguments: &[String]) -> Child {
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
+    command.args(arguments).spawn().unwrap()
+}
+
+/// The binary, to be run with arguments of the test's own.
+pub(crate) fn yado() -> Command {
+    let mut command = Command::new(binary());
     // What is configured here is for the server of whoever runs the tests, and none of the tests' business.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("YADO_")) {
         command.env_remove(name);
     }
-    command.args(arguments).spawn().unwrap()
+    command
 }
 
 /// The server's binary: beside this test's own.

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::Value;
 use yado_model::NewEvent;
 use yado_model::manifest::Aggregate;
 use yado_model::schema::{Broken, Checker};
@@ -20,6 +19,7 @@ pub struct AggregateType {
     pub deployed: Arc<Deployed>,
     pub(crate) breaker: Breaker,
     events: HashMap<String, (u32, Checker)>,
+    encoding: Arc<str>,
 }
 
 impl AggregateType {
@@ -29,22 +29,30 @@ impl AggregateType {
             .iter()
             .map(|event| Ok((event.name.to_string(), (event.version, Checker::new(&event.payload)?))))
             .collect::<Result<_, Broken>>()?;
-        Ok(Self { manifest, deployed, breaker: Breaker::default(), events })
+        let encoding = match &manifest.state_encoding {
+            Some(name) => format!("{}:{name}", deployed.manifest().name).into(),
+            None => deployed.digest().to_string().into(),
+        };
+        Ok(Self { manifest, deployed, breaker: Breaker::default(), events, encoding })
     }
 
-    /// Who can read a snapshot of its state.
+    /// Who can read its states, in memory and as snapshots: this build alone, or all builds that give the same name to
+    /// their encoding.
     #[must_use]
-    pub fn state_encoding(&self) -> String {
-        match &self.manifest.state_encoding {
-            Some(name) => format!("{}:{name}", self.deployed.manifest().name),
-            None => self.deployed.digest().to_string(),
-        }
+    pub const fn state_encoding(&self) -> &Arc<str> {
+        &self.encoding
     }
 
     /// The version of an event that the code reads and writes; none if it does not know the event.
     #[must_use]
     pub fn event_version(&self, name: &str) -> Option<u32> {
         self.events.get(name).map(|(version, _)| *version)
+    }
+
+    /// Whether an event is one that the code reads as it is.
+    #[must_use]
+    pub fn is_current(&self, event: &NewEvent) -> bool {
+        self.event_version(&event.name) == Some(event.version)
     }
 
     /// Holds an event that the guest has decided against what its manifest promises. The log keeps it for ever, so
@@ -62,16 +70,6 @@ impl AggregateType {
                 event.name, event.version
             ));
         }
-        let payload: Value = serde_json::from_str(&event.payload)
-            .map_err(|error| format!("the payload of event {} is not JSON: {error}", event.name))?;
-        match checker.check(&payload).first() {
-            Some(problem) => Err(format!(
-                "the payload of event {} breaks its schema at {:?}: {}",
-                event.name,
-                problem.pointer(),
-                problem.message
-            )),
-            None => Ok(()),
-        }
+        checker.read(&event.payload).map_err(|unsound| format!("the payload of event {} {unsound}", event.name))
     }
 }

@@ -44,8 +44,11 @@ impl Catalogue {
                     })?;
                 }
             }
+        }
+        for deployed in catalogue.plugins.values() {
+            let plugin = &deployed.manifest().name;
             for projection in &deployed.manifest().projections {
-                let made = ProjectionType::new(projection, deployed)
+                let made = ProjectionType::new(projection, deployed, &catalogue.aggregates)
                     .map_err(|e| Clash(format!("projection {} of plugin {plugin}: {e}", projection.name)))?;
                 for model in &made.models {
                     put(&mut catalogue.models, "read model", &model.manifest.name, model.clone(), |known| {

@@ -19,6 +19,8 @@ pub struct CommandType {
     /// Its arguments, as a type.
     pub payload: Object,
     checker: Checker,
+    /// Whether the payload may refer to anything: most don't, and need not be searched.
+    refers: bool,
 }
 
 /// An id in a payload that must name an existing instance.
@@ -37,7 +39,10 @@ impl CommandType {
         let Shape::Object(payload) = manifest.payload.shape()?.shape else {
             return Err(Broken { path: String::new(), reason: "it must be an object".into() });
         };
-        Ok(Self { checker: Checker::new(&manifest.payload)?, payload, aggregate, manifest })
+        let checker = Checker::new(&manifest.payload)?;
+        let mut made = Self { checker, payload, aggregate, manifest, refers: false };
+        made.refers = !made.referenced().is_empty();
+        Ok(made)
     }
 
     /// What in a payload breaks the schema's rules.
@@ -61,6 +66,9 @@ impl CommandType {
     #[must_use]
     pub fn references(&self, payload: &Value) -> Vec<Reference> {
         let mut found = Vec::new();
+        if !self.refers {
+            return found;
+        }
         for field in &self.payload.fields {
             let name = field.name.as_str();
             if Some(name) != self.manifest.target.field()

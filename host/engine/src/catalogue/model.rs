@@ -1,13 +1,14 @@
 //! Read models and the projections that fill them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use yado_model::manifest::{Projection, ReadModel};
 use yado_model::schema::{Broken, Object, Shape};
-use yado_model::{Digest, RecordedEvent};
+use yado_model::{Digest, Name, RecordedEvent};
 use yado_store::{Column, Kind, Table};
 
-use super::Deployed;
+use super::{AggregateType, Deployed};
 
 /// A read model that can be queried.
 #[derive(Debug)]
@@ -36,10 +37,16 @@ pub struct ProjectionType {
     pub key: Arc<str>,
     /// The read models that it fills.
     pub models: Vec<Arc<Model>>,
+    /// The aggregates that it listens to, in the order of the manifest's sources.
+    sources: Vec<Option<Arc<AggregateType>>>,
 }
 
 impl ProjectionType {
-    pub(super) fn new(manifest: &Projection, deployed: &Arc<Deployed>) -> Result<Self, Broken> {
+    pub(super) fn new(
+        manifest: &Projection,
+        deployed: &Arc<Deployed>,
+        aggregates: &BTreeMap<Name, Arc<AggregateType>>,
+    ) -> Result<Self, Broken> {
         let generation = generation(manifest, deployed);
         let key: Arc<str> = format!("{}/{}/{generation}", deployed.manifest().name, manifest.name).into();
         let models = manifest
@@ -48,15 +55,22 @@ impl ProjectionType {
             .filter_map(|name| deployed.manifest().read_model(name.as_str()))
             .map(|model| Model::new(model, deployed, &key, &generation).map(Arc::new))
             .collect::<Result<_, _>>()?;
-        Ok(Self { manifest: manifest.clone(), deployed: deployed.clone(), key, models })
+        let sources = manifest.events.iter().map(|source| aggregates.get(&source.aggregate).cloned()).collect();
+        Ok(Self { manifest: manifest.clone(), deployed: deployed.clone(), key, models, sources })
     }
 
-    /// Whether it is shown an event.
+    /// Whether it is shown an event. An event of an older version may become any of today's, so it is asked for until it
+    /// has been brought up to date, and asked about again then.
     #[must_use]
     pub fn listens_to(&self, event: &RecordedEvent) -> bool {
-        self.manifest.events.iter().any(|source| {
-            source.aggregate.as_str() == event.stream.aggregate()
-                && (source.events.is_empty() || source.events.iter().any(|name| name.as_str() == event.event.name))
+        let aggregate = event.stream.aggregate();
+        let mut sources = self.manifest.events.iter().zip(&self.sources);
+        sources.any(|(source, of)| {
+            let may_become = || of.as_ref().is_some_and(|of| !of.is_current(&event.event));
+            source.aggregate.as_str() == aggregate
+                && (source.events.is_empty()
+                    || source.events.iter().any(|name| name.as_str() == event.event.name)
+                    || may_become())
         })
     }
 }
@@ -97,7 +111,7 @@ impl Model {
 }
 
 /// What is declared, and what relations need: rows are looked up by the fields that lead to others.
-fn indexes(model: &ReadModel) -> Vec<Vec<yado_model::Name>> {
+fn indexes(model: &ReadModel) -> Vec<Vec<Name>> {
     let mut indexes = model.indexes.clone();
     for relation in model.relations.iter().filter(|relation| !relation.many) {
         let index = vec![relation.field.clone()];

@@ -3,7 +3,8 @@
 use yado_model::Manifest;
 use yado_model::manifest::Aggregate;
 
-/// Finds what the old code may have recorded and the new code does not know. The log is for ever, so code may learn new
+/// Finds what the old code may record, up to the moment in which the new code takes its place, and the new code does not
+/// know. The log is for ever, so code may learn new
 /// events and new versions of events, and may not forget any.
 ///
 /// # Errors
@@ -23,18 +24,20 @@ pub(super) fn can_follow(old: &Manifest, new: &Manifest) -> Result<(), String> {
 }
 
 fn events(old: &Aggregate, new: &Aggregate) -> Result<(), String> {
-    for event in &old.events {
-        let Some(successor) = new.events.iter().find(|known| known.name == event.name) else {
+    let current = old.events.iter().map(|event| (&event.name, event.version));
+    let past = old.past_events.iter().map(|event| (&event.name, event.version));
+    for (event, version) in current.chain(past) {
+        let Some(latest) = new.latest(event.as_str()) else {
             return Err(format!(
-                "{} has forgotten the event {}: events of this name are in the log and must stay readable",
-                new.name, event.name
+                "{} has forgotten the event {event}: events of this name are in the log and must stay readable",
+                new.name
             ));
         };
-        if successor.version < event.version {
+        if latest < version {
             return Err(format!(
-                "{} knows version {} of the event {}, and version {} may be in the log: a newer version of the plugin \
-                 has run here",
-                new.name, successor.version, event.name, event.version
+                "{} knows version {latest} of the event {event}, and version {version} may be in the log: a newer \
+                 version of the plugin has run here",
+                new.name
             ));
         }
     }

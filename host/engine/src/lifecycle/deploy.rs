@@ -9,7 +9,7 @@ use yado_runtime::Plugin;
 use yado_store::PluginRecord;
 
 use super::compatible::can_follow;
-use super::{Deployment, Order, Owner, Refusal, Retiring};
+use super::{Deployment, Order, Owner, Refusal, Retiring, readable};
 use crate::catalogue::{Catalogue, Deployed, ProjectionType};
 use crate::projection::{Definition, Running, Trouble};
 
@@ -107,7 +107,9 @@ impl Owner {
         if deployments.iter().all(Deployment::unchanged) {
             return Ok(deployments);
         }
-        let next = live.with(plugins).map_err(|clash| Refusal::Incompatible(clash.to_string()))?;
+        let kinds = self.surroundings.events.event_kinds().await.map_err(unavailable)?;
+        plugins.iter().try_for_each(|deployed| readable::knows(deployed.manifest(), &kinds))?;
+        let next = live.with(plugins.clone()).map_err(|clash| Refusal::Incompatible(clash.to_string()))?;
         let next = Arc::new(next);
         let installs = self
             .surfaces
@@ -116,6 +118,9 @@ impl Owner {
             .collect::<Result<Vec<_>, _>>()
             .map_err(Refusal::Incompatible)?;
         let begun = Instant::now();
+        for deployed in &plugins {
+            readable::stands(&self.surroundings.events, &next, deployed.manifest(), &kinds).await?;
+        }
         let started = self.bring_up_to_date(&next).await?;
         self.swap(&live, next, started);
         for install in installs {
@@ -171,7 +176,7 @@ impl Owner {
         let mut status = running.status();
         started.insert(projection.key.clone(), Fresh { projection: projection.clone(), running, returned });
         // The log may grow for as long as the projection reads, and what comes after this moment is like any other news.
-        let head: Position = self.surroundings.events.head().await.map_err(unavailable)?;
+        let head: Position = self.surroundings.feed.look().await.map_err(unavailable)?;
         // Where no older code can serve in its place, a plugin whose read models lag is better than none. Health tells of
         // the trouble, and the loop goes on trying. A database that fails is waited for where there is older code.
         let first = self.live.load().plugin(&projection.deployed.manifest().name).is_none();

@@ -1,18 +1,24 @@
 //! The loop of one projection.
+//!
+//! Three things go on at once: the next page of the log is read, the guest is shown this one, and what it wrote before is
+//! committed. One commit is under way at a time, and what is written meanwhile gathers for the next one. So commits are
+//! small when there is little to do, and rows that change again and again go down once when there is much.
+//!
+//! Whatever fails, everything that was built on what is not committed is forgotten, and made again from the log.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
-use yado_model::{Name, Position, RecordedEvent, TenantId};
-use yado_store::{Committed, Progress, TableWrites, Write};
+use yado_model::{Digest, Position};
+use yado_store::Committed;
 
-use super::overlay::Overlay;
+use super::commit::Commit;
+use super::memory::Memory;
+use super::reader::{Chunk, Reader};
+use super::show::show;
 use super::status::{Status, Trouble};
-use super::{Definition, Surroundings};
-use crate::catalogue::Model;
-use crate::stream::upcast;
+use super::{Definition, Failure, Surroundings};
 
 /// The first pause after a failure; it doubles with each further one.
 const FIRST_PAUSE_MS: u64 = 50;
@@ -21,38 +27,45 @@ const FIRST_PAUSE_MS: u64 = 50;
 /// need not be shown to it again, but reading past them again after a restart costs time.
 const UNCOMMITTED: u64 = 50_000;
 
+/// How long rows gather at most while a projection catches up.
+const LONGEST_GATHERING: Duration = Duration::from_secs(1);
+
 pub(super) struct Runner {
     definition: watch::Receiver<Definition>,
     surroundings: Surroundings,
     report: watch::Sender<Status>,
 }
 
-/// Why a step was not taken.
-enum Failure {
-    /// The guest failed, at the first event or at a later one.
-    Guest(String),
-    /// The guest wants its events one by one.
-    OneByOne,
-    Database(yado_store::Error),
+/// How the loop goes about its work.
+struct Course {
+    /// The code that it goes for.
+    code: Digest,
+    /// How many events a call has. It is halved after a failure, which finds the event that is to blame as well as the
+    /// number that fits the guest's deadline, and goes up again when the projection has caught up.
+    size: u32,
+    /// How many it has at most.
+    most: u32,
+    /// Whether each call is committed before the next one begins.
+    step_by_step: bool,
+    pause_ms: u64,
 }
 
-impl From<yado_store::Error> for Failure {
-    fn from(error: yado_store::Error) -> Self {
-        match error {
-            // What no engine can keep is what the guest has written, and another attempt would fail the same way.
-            yado_store::Error::Invalid(reason) => Self::Guest(reason),
-            other => Self::Database(other),
-        }
-    }
-}
-
-/// The rows that a batch has come to, by read model.
-type Written = Vec<(Arc<Model>, Vec<(TenantId, Write)>)>;
-
-/// How far the loop has come: on disk, and beyond it past events that don't concern the projection.
-struct Progressed {
+/// What is under way.
+struct Work {
+    /// The checkpoint as it is on disk.
     committed: Position,
-    seen: Position,
+    /// Nothing of what was shown up to here is still to be committed. It is ahead of the checkpoint where events did not
+    /// concern the projection.
+    settled: Position,
+    /// Everything up to here has been shown.
+    shown: Position,
+    commit: Option<Commit>,
+    /// Events shown since the last commit was begun.
+    events: u64,
+    /// When the first of them was shown.
+    since: Instant,
+    memory: Memory,
+    reader: Reader,
 }
 
 impl Runner {
@@ -65,49 +78,61 @@ impl Runner {
     }
 
     pub(super) async fn run(mut self) {
-        let Some(mut at) = self.resume().await else { return };
-        let batch = self.surroundings.settings.batch.max(1);
-        let mut most = batch;
-        let mut code = self.definition.borrow().projection.deployed.digest();
-        // How many events a step takes. It is halved after a failure, which finds the event that is to blame as well as
-        // the number that fits the guest's deadline, and goes up again when the projection has caught up.
-        let mut size = most;
-        let mut pause_ms = FIRST_PAUSE_MS;
+        let Some(position) = self.resume().await else { return };
+        let _kept = self.surroundings.room.enter();
+        let first = self.definition.borrow().clone();
+        let mut course = Course::new(first.projection.deployed.digest(), self.surroundings.settings.batch);
+        let mut work = Work {
+            committed: position,
+            settled: position,
+            shown: position,
+            commit: None,
+            events: 0,
+            since: Instant::now(),
+            memory: Memory::new(first.projection.models.len(), 0),
+            reader: Reader::new(self.surroundings.feed.clone(), position),
+        };
+        drop(first);
         // Whoever starts a projection holds the definition's sender, and drops it to end the loop.
         while self.definition.has_changed().is_ok() {
             let definition = self.definition.borrow_and_update().clone();
             let digest = definition.projection.deployed.digest();
-            if code != digest {
+            if course.code != digest {
                 // What other code has asked for, or has not stood, says nothing of this one.
-                (code, size, most) = (digest, batch, batch);
+                course = Course::new(digest, self.surroundings.settings.batch);
             }
-            match self.step(&definition, &mut at, size).await {
-                Ok(true) => pause_ms = FIRST_PAUSE_MS,
+            match self.step(&definition, &course, &mut work).await {
+                Ok(true) => course.pause_ms = FIRST_PAUSE_MS,
                 Ok(false) => {
-                    (size, pause_ms) = (most, FIRST_PAUSE_MS);
-                    self.wait_for_events(at.seen).await;
+                    course.caught_up();
+                    self.wait_for_events(&mut work).await;
                 }
-                Err(Failure::Guest(_)) if size > 1 => size /= 2,
-                Err(Failure::OneByOne) => (size, most) = (1, 1),
                 Err(failure) => {
-                    self.trouble(&definition, at.seen, failure);
-                    self.wait_for_news(pause_ms).await;
-                    pause_ms = (pause_ms * 2).min(self.surroundings.settings.projection_retry_ms);
+                    self.take_back(&mut work).await;
+                    match failure {
+                        Failure::Guest(_) if course.size > 1 => course.halve(),
+                        Failure::OneByOne => course.go_one_by_one(),
+                        failure => {
+                            self.trouble(&definition, work.settled, failure);
+                            self.wait_for_news(course.pause_ms).await;
+                            course.pause_ms = (course.pause_ms * 2).min(self.surroundings.settings.projection_retry_ms);
+                        }
+                    }
                 }
             }
         }
-        self.commit_seen(&at).await;
+        self.finish(work).await;
     }
 
     /// Finds out where to begin.
-    async fn resume(&mut self) -> Option<Progressed> {
+    async fn resume(&mut self) -> Option<Position> {
         let mut pause_ms = FIRST_PAUSE_MS;
         while self.definition.has_changed().is_ok() {
             let definition = self.definition.borrow().clone();
             match self.surroundings.reads.checkpoint(&definition.projection.key).await {
                 Ok(position) => {
                     self.reached(position);
-                    return Some(Progressed { committed: position, seen: position });
+                    return Some(position);
                 }
                 Err(error) => {
                     self.trouble(&definition, Position::ZERO, Failure::Database(error));
@@ -119,97 +144,128 @@ impl Runner {
         None
     }
 
-    /// Takes one step. Returns whether there was anything to do.
-    async fn step(&self, definition: &Definition, at: &mut Progressed, size: u32) -> Result<bool, Failure> {
-        let events = self.surroundings.events.read_log(at.seen, size).await?;
-        let Some(last) = events.last().map(|event| event.position) else { return Ok(false) };
-        let projection = &definition.projection;
-        let relevant: Vec<_> = events.into_iter().filter(|event| projection.listens_to(event)).collect();
-        if relevant.is_empty() {
-            at.seen = last;
-            if last.get() - at.committed.get() >= UNCOMMITTED {
-                self.commit(definition, at, Vec::new()).await?;
+    /// Takes one step. Returns whether there may be more to do at once.
+    async fn step(&self, definition: &Definition, course: &Course, work: &mut Work) -> Result<bool, Failure> {
+        if work.commit.as_ref().is_some_and(Commit::has_ended) {
+            self.settle(work).await?;
+        }
+        let Some(chunk) = work.reader.next(course.size as usize).await? else {
+            if work.commit.is_none() && work.memory.has_gathered() {
+                self.begin_commit(definition, work);
             }
-            self.reached(at.seen);
-            return Ok(true);
-        }
-        let mut tenants: BTreeMap<TenantId, Vec<RecordedEvent>> = BTreeMap::new();
-        for event in relevant {
-            tenants.entry(event.tenant.clone()).or_default().push(event);
-        }
-        let mut written: Written = projection.models.iter().map(|model| (model.clone(), Vec::new())).collect();
-        for (tenant, events) in tenants {
-            let of_tenant = self.project(definition, &tenant, events).await?;
-            for ((_, all), (_, writes)) in written.iter_mut().zip(of_tenant) {
-                all.extend(writes.into_iter().map(|write| (tenant.clone(), write)));
+            return Ok(false);
+        };
+        self.show(definition, chunk, work).await?;
+        if course.step_by_step {
+            if work.memory.has_gathered() {
+                self.begin_commit(definition, work);
+                self.settle(work).await?;
+            }
+        } else if self.is_due(work) {
+            self.settle(work).await?;
+            if work.shown > work.committed {
+                self.begin_commit(definition, work);
             }
         }
-        let before = at.seen;
-        at.seen = last;
-        if let Err(error) = self.commit(definition, at, written).await {
-            at.seen = before;
-            return Err(error.into());
-        }
-        self.reached(at.seen);
+        self.note_passed(work);
         Ok(true)
     }
 
-    /// Shows a tenant's events to the guest.
-    async fn project(
-        &self,
-        definition: &Definition,
-        tenant: &TenantId,
-        events: Vec<RecordedEvent>,
-    ) -> Result<Vec<(Arc<Model>, Vec<Write>)>, Failure> {
-        let alone = events.len() == 1;
-        let events = bring_up_to_date(definition, events)?;
-        let mut keys: Vec<String> = events.iter().map(|event| event.stream.id().to_owned()).collect();
-        keys.sort();
-        keys.dedup();
-        let mut overlay =
-            Overlay::new(&definition.projection.models, tenant.clone(), self.surroundings.reads.clone(), alone);
-        overlay.prefetch(&keys).await?;
-        let (plugin, tenant) = (definition.projection.deployed.plugin.clone(), tenant.clone());
-        let name = definition.projection.manifest.name.to_string();
-        // The guest may compute for seconds, and may read the database on the way: that is no work for a thread that
-        // serves others.
-        let called = tokio::task::spawn_blocking(move || plugin.project(&tenant, &name, &events, overlay)).await;
-        let (overlay, outcome) = called.map_err(|error| Failure::Guest(error.to_string()))?;
-        match outcome {
-            Ok(()) => Ok(overlay.finish()),
-            Err(_) if overlay.wants_single_events() => Err(Failure::OneByOne),
-            Err(fault) if fault.is_host() => {
-                let reason = fault.source.as_deref().map_or_else(|| fault.to_string(), ToString::to_string);
-                Err(Failure::Database(yado_store::Error::Unavailable(reason)))
-            }
-            Err(fault) => Err(Failure::Guest(fault.to_string())),
+    /// Shows events to the guest.
+    async fn show(&self, definition: &Definition, chunk: Chunk, work: &mut Work) -> Result<(), Failure> {
+        let Some(last) = chunk.last() else { return Ok(()) };
+        if work.events == 0 {
+            work.since = Instant::now();
         }
-    }
-
-    async fn commit(&self, definition: &Definition, at: &mut Progressed, written: Written) -> yado_store::Result<()> {
-        let progress = Progress { projection: &definition.projection.key, from: at.committed, to: at.seen };
-        let writes: Vec<_> = written
-            .iter()
-            .filter(|(_, writes)| !writes.is_empty())
-            .map(|(model, writes)| TableWrites { table: &model.table, writes: writes.clone() })
-            .collect();
-        match self.surroundings.reads.commit(&progress, &writes).await? {
-            Committed::Yes => at.committed = at.seen,
-            Committed::Elsewhere(position) => {
-                tracing::debug!(projection = %progress.projection, %position, "another process has done this step");
-                (at.committed, at.seen) = (position, position);
-            }
+        let count = chunk.len() as u64;
+        if chunk.iter().any(|event| definition.projection.listens_to(event)) {
+            let nothing = Memory::new(definition.projection.models.len(), 0);
+            let mut memory = std::mem::replace(&mut work.memory, nothing);
+            memory.set_room(self.surroundings.room.share(self.surroundings.settings.rows_kept_bytes));
+            let (definition, reads) = (definition.clone(), self.surroundings.reads.clone());
+            let runtime = Handle::current();
+            let shown = tokio::task::spawn_blocking(move || {
+                let outcome = show(&definition, &chunk, &mut memory, &reads, &runtime);
+                (memory, outcome)
+            });
+            let (memory, outcome) = shown.await.map_err(|error| Failure::Guest(error.to_string()))?;
+            work.memory = memory;
+            outcome?;
         }
+        work.shown = last;
+        work.events += count;
         Ok(())
     }
 
-    /// Keeps what was only seen, so that the next start need not see it again.
-    async fn commit_seen(&self, at: &Progressed) {
-        if at.seen > at.committed {
-            let key = self.definition.borrow().projection.key.clone();
-            let progress = Progress { projection: &key, from: at.committed, to: at.seen };
-            if let Err(error) = self.surroundings.reads.commit(&progress, &[]).await {
-                tracing::debug!(projection = %key, %error, "the progress was not kept; it will be made again");
+    /// Whether what has gathered should go down now. Without haste, because the projection has a long way to go, it is
+    /// better to wait until rows have changed more than once; otherwise a commit begins when the one before it has ended.
+    fn is_due(&self, work: &Work) -> bool {
+        let settings = &self.surroundings.settings;
+        if !work.memory.has_gathered() {
+            return work.commit.is_none() && work.shown.get() - work.committed.get() >= UNCOMMITTED;
+        }
+        let much = work.events >= settings.gathered_events
+            || work.memory.gathered_bytes() >= settings.gathered_bytes
+            || work.since.elapsed() >= LONGEST_GATHERING;
+        much || (work.commit.is_none() && !work.reader.is_far_behind())
+    }
+
+    /// Sends down what has gathered. Nothing else may be on its way.
+    fn begin_commit(&self, definition: &Definition, work: &mut Work) {
+        let rows = work.memory.fly();
+        let step = (work.committed, work.shown);
+        work.commit = Some(Commit::begin(&self.surroundings.reads, &definition.projection, step, rows));
+        work.events = 0;
+    }
+
+    /// Waits for the commit that is on its way.
+    async fn settle(&self, work: &mut Work) -> Result<(), Failure> {
+        let Some(commit) = work.commit.take() else { return Ok(()) };
+        let (to, outcome) = commit.ended().await;
+        match outcome? {
+            Committed::Yes => {
+                work.memory.landed();
+                (work.committed, work.settled) = (to, to);
+                self.reached(to);
+                self.note_passed(work);
+                Ok(())
+            }
+            Committed::Elsewhere(position) => {
+                let projection = &self.definition.borrow().projection.key;
+                tracing::debug!(%projection, %position, "another process has done this step");
+                work.begin_at(position);
+                work.committed = position;
+                self.reached(position);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes note of events that did not concern the projection.
+    fn note_passed(&self, work: &mut Work) {
+        if work.commit.is_none() && !work.memory.has_gathered() && work.settled < work.shown {
+            work.settled = work.shown;
+            self.reached(work.settled);
+        }
+    }
+
+    /// Forgets everything that is not committed, after a failure.
+    async fn take_back(&self, work: &mut Work) {
+        if let Err(Failure::Database(error)) = self.settle(work).await {
+            tracing::debug!(%error, "a commit failed as well");
+        }
+        work.begin_at(work.settled);
+    }
+
+    /// Keeps what has been done, so that the next start need not do it again.
+    async fn finish(&self, mut work: Work) {
+        let definition = self.definition.borrow().clone();
+        let settled = self.settle(&mut work).await;
+        if settled.is_ok() && work.shown > work.committed {
+            self.begin_commit(&definition, &mut work);
+            if let Err(Failure::Database(error)) = self.settle(&mut work).await {
+                let projection = &definition.projection.key;
+                tracing::debug!(%projection, %error, "the progress was not kept; it will be made again");
             }
         }
     }
@@ -243,15 +299,14 @@ impl Runner {
         });
     }
 
-    /// Waits until the log has grown, as far as this process knows; looks for itself now and then.
-    async fn wait_for_events(&mut self, seen: Position) {
-        let poll = Duration::from_millis(self.surroundings.settings.poll_ms);
-        let mut head = self.surroundings.head.clone();
+    /// Waits until the log has grown, as far as this process knows, or until a commit has ended.
+    async fn wait_for_events(&mut self, work: &mut Work) {
+        let mut head = self.surroundings.feed.head();
+        let shown = work.shown;
         tokio::select! {
-            // Without news, because the lane has ended, there is still the clock.
-            Ok(_) = head.wait_for(|head| *head > seen) => {}
+            () = has_ended(&mut work.commit) => {}
+            Ok(_) = head.wait_for(|head| *head > shown) => {}
             _ = self.definition.changed() => {}
-            () = tokio::time::sleep(poll) => {}
         }
     }
 
@@ -264,21 +319,41 @@ impl Runner {
     }
 }
 
-/// Brings old events to the versions that are current, each by the code of its own aggregate.
-fn bring_up_to_date(definition: &Definition, events: Vec<RecordedEvent>) -> Result<Vec<RecordedEvent>, Failure> {
-    let mut brought = Vec::with_capacity(events.len());
-    let mut events = events.into_iter().peekable();
-    while let Some(first) = events.next() {
-        let name = first.stream.aggregate().to_owned();
-        let mut run = vec![first];
-        while let Some(next) = events.next_if(|event| event.stream.aggregate() == name) {
-            run.push(next);
-        }
-        let aggregate = Name::parse(&name).ok().and_then(|name| definition.catalogue.aggregate(&name));
-        brought.extend(match aggregate {
-            Some(aggregate) => upcast(aggregate, run).map_err(|error| Failure::Guest(error.to_string()))?,
-            None => run,
-        });
+/// Waits until the commit has ended that is on its way; for ever, if there is none.
+async fn has_ended(commit: &mut Option<Commit>) {
+    match commit {
+        Some(commit) => commit.wait().await,
+        None => std::future::pending().await,
     }
-    Ok(brought)
+}
+
+impl Course {
+    const fn new(code: Digest, batch: u32) -> Self {
+        let batch = if batch == 0 { 1 } else { batch };
+        Self { code, size: batch, most: batch, step_by_step: false, pause_ms: FIRST_PAUSE_MS }
+    }
+
+    /// A failure is closed in upon, and what comes before it is kept.
+    const fn halve(&mut self) {
+        self.size /= 2;
+        self.step_by_step = true;
+    }
+
+    const fn go_one_by_one(&mut self) {
+        (self.size, self.most, self.step_by_step) = (1, 1, true);
+    }
+
+    const fn caught_up(&mut self) {
+        (self.size, self.pause_ms, self.step_by_step) = (self.most, FIRST_PAUSE_MS, self.most == 1);
+    }
+}
+
+impl Work {
+    /// Goes on after a position, with nothing in memory.
+    fn begin_at(&mut self, position: Position) {
+        (self.settled, self.shown) = (position, position);
+        self.events = 0;
+        self.memory.clear();
+        self.reader.go_to(position);
+    }
 }

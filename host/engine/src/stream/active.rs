@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use yado_model::{Digest, Rejection, Revision};
+use yado_model::{Rejection, Revision};
 use yado_store::{Append, Appended};
 
 use super::Job;
+use super::contention::Contention;
 use super::decide::{Decided, decide};
 use super::load::Tip;
 use crate::catalogue::AggregateType;
@@ -32,16 +33,19 @@ pub(super) struct Active {
     held: Vec<Decision>,
     /// What is not decided yet.
     waiting: VecDeque<Box<Job>>,
-    /// Who wants to know whether there is such a thing.
-    probes: Vec<oneshot::Sender<Result<bool>>>,
+    /// Who wants to know whether there is such a thing, and since when.
+    probes: Vec<(Instant, oneshot::Sender<Result<bool>>)>,
+    /// How it gets on with other processes that write to the same stream.
+    contention: Contention,
 }
 
 /// What is durable of a stream, as far as is known.
 struct Base {
     tip: Tip,
-    /// Whether the log has said so since the stream woke up. A state that has lain in memory may be outdated by another
-    /// process: an append that is built on it finds that out by itself, and an answer must not be given without a look.
-    certain: bool,
+    /// When the log was asked that has said so; none for a state that has lain in memory. Another process may have gone
+    /// on since. An append that is built on this finds that out by itself. An answer that records nothing is given only
+    /// to those who had asked before the log was asked: it knows of everything that anybody had been told by then.
+    as_of: Option<Instant>,
 }
 
 /// A decided command.
@@ -76,6 +80,8 @@ pub(super) enum Next {
     Fly(Vec<Append>),
     /// To be waited for.
     Wait,
+    /// To leave the log to other processes for so long.
+    Pause(Duration),
     /// Another turn, after others have had theirs.
     Turn,
     /// Nothing: it is at rest.
@@ -86,8 +92,8 @@ pub(super) enum Next {
 pub(super) enum Flown {
     /// All of it is recorded.
     Well,
-    /// Something lost: the state is to be read again from here.
-    Reload(Tip),
+    /// Something lost: the state is to be read again from here, after a pause.
+    Reload(Tip, Duration),
 }
 
 impl Active {
@@ -100,11 +106,8 @@ impl Active {
             held: Vec::new(),
             waiting: VecDeque::new(),
             probes: Vec::new(),
+            contention: Contention::new(Instant::now()),
         }
-    }
-
-    pub(super) fn digest(&self) -> Digest {
-        self.aggregate.deployed.digest()
     }
 
     /// The durable state, for when the stream goes to rest.
@@ -123,35 +126,32 @@ impl Active {
 
     /// Answers a probe as soon as it is certain what is durable.
     pub(super) fn probe(&mut self, reply: oneshot::Sender<Result<bool>>) {
-        match &self.base {
-            Some(Base { tip, certain: true }) => drop(reply.send(Ok(tip.state.is_some()))),
-            _ => self.probes.push(reply),
-        }
+        self.probes.push((Instant::now(), reply));
     }
 
     /// The state has come from memory.
     pub(super) fn woken(&mut self, tip: Tip) {
         self.tip = tip.clone();
-        self.base = Some(Base { tip, certain: false });
+        self.base = Some(Base { tip, as_of: None });
     }
 
-    /// The state has come from the log.
-    pub(super) fn loaded(&mut self, tip: Tip) {
+    /// The state has come from the log, which was asked at that time.
+    pub(super) fn loaded(&mut self, tip: Tip, as_of: Instant) {
         self.tip = tip.clone();
-        self.settle(tip);
+        self.settle(tip, as_of);
     }
 
-    /// The log has said what is durable.
-    fn settle(&mut self, tip: Tip) {
-        for reply in self.probes.drain(..) {
+    /// The log, asked at that time, has said what is durable.
+    fn settle(&mut self, tip: Tip, as_of: Instant) {
+        for (_, reply) in self.probes.extract_if(.., |(asked, _)| *asked <= as_of) {
             let _ = reply.send(Ok(tip.state.is_some()));
         }
-        self.base = Some(Base { tip, certain: true });
+        self.base = Some(Base { tip, as_of: Some(as_of) });
     }
 
     /// The state can't be had: whoever waits for it is told. Returns how many commands that answered.
     pub(super) fn failed(mut self, error: &Error) -> usize {
-        for reply in self.probes.drain(..) {
+        for (_, reply) in self.probes.drain(..) {
             let _ = reply.send(Err(error.clone()));
         }
         let count = self.waiting.len();
@@ -169,16 +169,13 @@ impl Active {
         if let Some(from) = self.decide_ahead(settings, answered) {
             return Next::Load(from);
         }
-        if !self.flying.is_empty() {
+        if !self.flying.is_empty() || self.contention.pausing() {
             return Next::Wait;
         }
-        // What stands first and records nothing was built on what is durable, if that is certain.
-        let answers = self.held.iter().take_while(|decision| decision.came_to.is_answer()).count();
-        if answers > 0 {
-            let Some(Base { tip, certain: true }) = &self.base else {
-                self.decide_again(None, std::iter::empty());
-                return Next::Load(self.reload());
-            };
+        // What stands first and records nothing was built on what is durable, if the log was asked after the question.
+        if let Some(Base { tip, as_of: Some(as_of) }) = &self.base {
+            let known = |decision: &&Decision| decision.came_to.is_answer() && decision.job.asked <= *as_of;
+            let answers = self.held.iter().take_while(known).count();
             for Decision { job, came_to } in self.held.drain(..answers) {
                 if let CameTo::Answer(result) = came_to {
                     answer(*job, result, tip);
@@ -186,10 +183,20 @@ impl Active {
                 }
             }
         }
-        if !self.held.is_empty() {
-            return Next::Fly(self.take_off());
+        if self.held.first().is_some_and(|decision| decision.came_to.is_answer()) {
+            self.decide_again(None, std::iter::empty());
+            return Next::Load(self.reload());
         }
-        if self.waiting.is_empty() { Next::Rest } else { Next::Turn }
+        if !self.held.is_empty() {
+            return match self.contention.pause(Instant::now()) {
+                Some(pause) => Next::Pause(pause),
+                None => Next::Fly(self.take_off()),
+            };
+        }
+        if !self.waiting.is_empty() {
+            return Next::Turn;
+        }
+        if self.probes.is_empty() { Next::Rest } else { Next::Load(self.reload()) }
     }
 
     /// Sends what is decided on its way.
@@ -221,14 +228,18 @@ impl Active {
                 *answered += 1;
                 continue;
             }
-            if job.aggregate.deployed.digest() != self.digest() {
-                // The other version decides when this one has finished.
-                if !self.flying.is_empty() || !self.held.is_empty() {
+            if !Arc::ptr_eq(&job.aggregate, &self.aggregate) {
+                if job.aggregate.state_encoding() == self.aggregate.state_encoding() {
+                    // The other version reads the states of this one.
+                    self.aggregate = job.aggregate.clone();
+                } else if self.flying.is_empty() && self.held.is_empty() {
+                    self.aggregate = job.aggregate.clone();
+                    self.base = None;
+                    return Some(Tip::default());
+                } else {
+                    // The other version decides when this one has finished.
                     return None;
                 }
-                self.aggregate = job.aggregate.clone();
-                self.base = None;
-                return Some(Tip::default());
             }
             let full = self.flying.len() + self.held.len() >= settings.ahead.max(1)
                 || events >= settings.lane_events
@@ -251,9 +262,10 @@ impl Active {
         None
     }
 
-    /// The group has gone down, or has lost, in part or as a whole.
+    /// The group that was sent at that time has gone down, or has lost, in part or as a whole.
     pub(super) fn flown(
         &mut self,
+        sent: Instant,
         outcome: yado_store::Result<Vec<Appended>>,
         settings: &Settings,
         answered: &mut usize,
@@ -277,8 +289,8 @@ impl Active {
             let stream = job.key.stream.clone();
             let lost = match outcomes.next() {
                 Some(Appended::Recorded { revision, position }) => {
-                    self.settle(Tip { position, revision, ..after });
-                    let _ = job.reply.send(Ok(Receipt { stream, revision, position, repeated: false }));
+                    self.settle(Tip { position, revision, ..after }, sent);
+                    let _ = job.reply.send(Ok(Receipt { stream, revision, position, changed: true, repeated: false }));
                     *answered += 1;
                     continue;
                 }
@@ -289,8 +301,9 @@ impl Active {
                 // next attempt clears up.
                 Some(Appended::Conflict { .. }) | None => {
                     job.conflicts += 1;
+                    let pause = self.contention.lost(job.conflicts, Instant::now());
                     self.decide_again(Some(job), flown.map(|flight| flight.job));
-                    return Flown::Reload(self.reload());
+                    return Flown::Reload(self.reload(), pause);
                 }
                 Some(Appended::Repeated(earlier)) => repeated(&job, earlier),
                 Some(Appended::Taken { constraint, value }) => Err(taken(&job, &constraint, &value)),
@@ -298,9 +311,15 @@ impl Active {
             let _ = job.reply.send(lost);
             *answered += 1;
             self.decide_again(None, flown.map(|flight| flight.job));
-            return Flown::Reload(self.reload());
+            return Flown::Reload(self.reload(), Duration::ZERO);
         }
+        self.contention.won(Instant::now());
         Flown::Well
+    }
+
+    /// The pause is over.
+    pub(super) fn paused(&mut self) {
+        self.contention.paused(Instant::now());
     }
 
     /// Puts back what has lost and is tried again, and all that was built on it, before everything that still waits.
@@ -326,7 +345,7 @@ impl Active {
             *answered += 1;
         }
         self.decide_again(None, ahead.into_iter().map(|flight| flight.job));
-        Flown::Reload(self.reload())
+        Flown::Reload(self.reload(), Duration::ZERO)
     }
 }
 
@@ -338,7 +357,8 @@ impl CameTo {
 
 fn answer(job: Job, result: Result<()>, at: &Tip) {
     let Tip { revision, position, .. } = *at;
-    let receipt = result.map(|()| Receipt { stream: job.key.stream, revision, position, repeated: false });
+    let receipt =
+        result.map(|()| Receipt { stream: job.key.stream, revision, position, changed: false, repeated: false });
     let _ = job.reply.send(receipt);
 }
 
@@ -351,6 +371,7 @@ fn repeated(job: &Job, earlier: yado_store::Answer) -> Result<Receipt> {
             stream: earlier.stream,
             revision: earlier.revision,
             position: earlier.position,
+            changed: true,
             repeated: true,
         }),
     }

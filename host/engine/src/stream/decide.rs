@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use yado_model::{Decision, Rejection, Timestamp};
 use yado_runtime::FaultKind;
-use yado_store::Append;
+use yado_store::{Append, Draft};
 
 use super::Job;
 use super::load::Tip;
@@ -52,7 +52,7 @@ fn attempt(job: &Job, tip: &Tip, settings: &Settings) -> Result<Option<(Append, 
         revision: tip.revision.plus(decision.events.len() as u64),
         position: tip.position,
     };
-    let append = Append {
+    let draft = Draft {
         tenant: job.key.tenant.clone(),
         stream: job.key.stream.clone(),
         expected: tip.revision,
@@ -63,8 +63,10 @@ fn attempt(job: &Job, tip: &Tip, settings: &Settings) -> Result<Option<(Append, 
         plugin: job.aggregate.deployed.version,
         idempotency: job.idempotency.clone(),
     };
-    // The store refuses a batch as a whole for content that no engine can keep. Such content must not get there.
-    append.check().map_err(|error| misbehaved(&job.aggregate.deployed, "decide", &error.to_string()))?;
+    // The store refuses a batch as a whole for content that no engine can keep. Such content must not get there. That
+    // payloads are JSON has been seen when they were read for their schema.
+    let unfit = |error: yado_store::Error| misbehaved(&job.aggregate.deployed, "decide", &error.to_string());
+    let append = draft.check_parsed().map_err(unfit)?;
     Ok(Some((append, after)))
 }
 

@@ -1,20 +1,21 @@
 //! From the log to a state.
+//!
+//! What a load reads is bounded by the distance between snapshots, however long the stream is: the snapshot is looked for
+//! before any event is read. It is never trusted blindly. The log must have the event that it was taken at, and the guest
+//! must be able to read the state; if either is not so, the stream is folded from its first event.
 
 use std::sync::Arc;
 
 use yado_model::{NewEvent, Position, RecordedEvent, Revision, TenantId};
-use yado_runtime::FaultKind;
-use yado_store::EventStore;
+use yado_store::{EventStore, Snapshot};
 
 use super::StreamKey;
+use super::figures::Figures;
+use super::pieces::{self, Failed};
+use super::upcast::upcast;
 use crate::catalogue::AggregateType;
 use crate::error::fault;
 use crate::{Error, Result};
-
-/// Events of one call to fold. A guest has a deadline for a call, and a stream may be of any length.
-const FOLDED_EVENTS: usize = 250;
-/// Bytes of payload of one call to fold, unless one event alone has more.
-const FOLDED_BYTES: usize = 512 * 1024;
 
 /// Where a stream stands: the state after an event, and which event that was.
 #[derive(Debug, Clone, Default)]
@@ -27,62 +28,146 @@ pub(crate) struct Tip {
     pub(crate) position: Position,
 }
 
-/// Folds what the log has of a stream after a tip, page by page. A stream that has more than a page to fold is looked for
-/// among the snapshots first.
-pub(super) async fn load(
-    store: Arc<dyn EventStore>,
-    aggregate: Arc<AggregateType>,
-    key: StreamKey,
-    from: Tip,
-    page: u32,
-) -> Result<Tip> {
-    let mut tip = from;
-    let mut looked_for_snapshot = false;
-    loop {
-        let mut recorded = store.read_stream(&key.tenant, &key.stream, tip.revision, page).await?;
-        let full = recorded.len() >= page as usize;
-        if full && !looked_for_snapshot {
-            looked_for_snapshot = true;
-            if let Some(later) = snapshot(&store, &aggregate, &key, tip.revision).await? {
-                tip = later;
-                continue;
-            }
-        }
-        let Some(last) = recorded.last() else { return Ok(tip) };
-        let (revision, position) = (last.revision, last.position);
-        if !recorded.iter().all(|recorded| is_current(&aggregate, &recorded.event)) {
-            recorded = upcast(&aggregate, recorded)?;
-        }
-        let events: Vec<NewEvent> = recorded.into_iter().map(|recorded| recorded.event).collect();
-        let state = fold(&aggregate, &key.tenant, tip.state.as_deref(), &events)?;
-        tip = Tip { state, revision, position };
-        if !full {
-            return Ok(tip);
-        }
+impl Tip {
+    /// Bytes of the state.
+    pub(super) fn size(&self) -> usize {
+        self.state.as_ref().map_or(0, |state| state.len())
     }
 }
 
-/// The latest snapshot that this code can read, if it is later than what is known.
-async fn snapshot(
-    store: &Arc<dyn EventStore>,
-    aggregate: &AggregateType,
-    key: &StreamKey,
-    known: Revision,
-) -> Result<Option<Tip>> {
-    let found = store.snapshot(&key.tenant, &key.stream, &aggregate.state_encoding()).await?;
-    let Some(snapshot) = found.filter(|snapshot| snapshot.revision > known) else { return Ok(None) };
-    // The event that it was taken at says where in the log it stands. A snapshot of a revision that the log does not
-    // have is not one of this log.
-    let before = Revision::new(snapshot.revision.get() - 1);
-    let event = store.read_stream(&key.tenant, &key.stream, before, 1).await?.pop();
-    Ok(event.map(|event| Tip {
-        state: snapshot.state.map(Into::into),
-        revision: snapshot.revision,
-        position: event.position,
-    }))
+/// A stream that was read.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) tip: Tip,
+    /// How many events were folded to come to it.
+    pub(super) folded: u64,
 }
 
-/// Folds events in pieces that fit a call. A piece that does not is halved, for as long as that is possible.
+/// What a load works with.
+#[derive(Clone)]
+pub(super) struct Loader {
+    pub(super) store: Arc<dyn EventStore>,
+    pub(super) figures: Figures,
+    /// Events that are read at once.
+    pub(super) page: u32,
+}
+
+impl Loader {
+    /// Brings a stream from a tip to where the log has it. Nothing is known of a stream whose tip is that before its first
+    /// event; of one that another process has moved on, the tail is read.
+    pub(super) async fn load(&self, aggregate: &AggregateType, key: &StreamKey, from: Tip) -> Result<Loaded> {
+        if from.revision == Revision::ZERO
+            && let Some(loaded) = self.from_snapshot(aggregate, key, Revision::ZERO).await?
+        {
+            return Ok(loaded);
+        }
+        let (tip, full) = self.page(aggregate, key, &from).await?;
+        // A tail that is longer than a page may have a snapshot in it.
+        if full
+            && from.revision > Revision::ZERO
+            && let Some(loaded) = self.from_snapshot(aggregate, key, tip.revision).await?
+        {
+            return Ok(loaded);
+        }
+        self.rest(aggregate, key, from.revision, tip, full).await
+    }
+
+    /// Starts from the latest snapshot that this code can read, if there is a sound one that is later than what is known.
+    async fn from_snapshot(
+        &self,
+        aggregate: &AggregateType,
+        key: &StreamKey,
+        known: Revision,
+    ) -> Result<Option<Loaded>> {
+        let found = self.store.snapshot(&key.tenant, &key.stream, aggregate.state_encoding()).await?;
+        let Some(snapshot) = found.filter(|snapshot| snapshot.revision > known) else { return Ok(None) };
+        let revision = snapshot.revision;
+        let reason = match self.on_top(aggregate, key, snapshot).await {
+            Ok(Ok(loaded)) => {
+                self.figures.loaded(0, true);
+                return Ok(Some(loaded));
+            }
+            Ok(Err(reason)) => reason,
+            // If it is not the snapshot that is to blame, the fold from the first event fails as well.
+            Err(Error::PluginFault { .. }) => "the plugin failed on it",
+            Err(error) => return Err(error),
+        };
+        tracing::warn!(
+            tenant = %key.tenant, stream = %key.stream, %revision,
+            "a snapshot is left aside, and the stream is folded from its first event: {reason}"
+        );
+        Ok(None)
+    }
+
+    /// Folds what the log has after a snapshot. The event that it was taken at is read along with those behind it: that
+    /// it is there shows that the snapshot is one of this log, and it says where in the log the state stands.
+    async fn on_top(
+        &self,
+        aggregate: &AggregateType,
+        key: &StreamKey,
+        snapshot: Snapshot,
+    ) -> Result<Result<Loaded, &'static str>> {
+        let before = Revision::new(snapshot.revision.get() - 1);
+        let mut recorded = self.store.read_stream(&key.tenant, &key.stream, before, self.page).await?;
+        self.figures.loaded(recorded.len(), false);
+        let full = recorded.len() >= self.page as usize;
+        if recorded.is_empty() {
+            return Ok(Err("the log does not have the event that it was taken at"));
+        }
+        let at = recorded.remove(0);
+        let state = snapshot.state.as_deref();
+        let tip = match recorded.last().map(|last| (last.revision, last.position)) {
+            Some((revision, position)) => {
+                let state = fold(aggregate, &key.tenant, state, &events(aggregate, recorded)?)?;
+                Tip { state, revision, position }
+            }
+            // Nothing to fold: then this call is the one that shows whether the guest can read the state.
+            None => {
+                let read = reread(aggregate, &key.tenant, state)?;
+                if read.is_some() != state.is_some() {
+                    return Ok(Err("the plugin makes nothing of its state"));
+                }
+                Tip { state: read, revision: snapshot.revision, position: at.position }
+            }
+        };
+        self.rest(aggregate, key, snapshot.revision, tip, full).await.map(Ok)
+    }
+
+    /// Folds pages for as long as they are full.
+    async fn rest(
+        &self,
+        aggregate: &AggregateType,
+        key: &StreamKey,
+        from: Revision,
+        mut tip: Tip,
+        mut full: bool,
+    ) -> Result<Loaded> {
+        while full {
+            (tip, full) = self.page(aggregate, key, &tip).await?;
+        }
+        let folded = tip.revision.get().saturating_sub(from.get());
+        Ok(Loaded { tip, folded })
+    }
+
+    /// Folds one page, and says whether it was full.
+    async fn page(&self, aggregate: &AggregateType, key: &StreamKey, from: &Tip) -> Result<(Tip, bool)> {
+        let recorded = self.store.read_stream(&key.tenant, &key.stream, from.revision, self.page).await?;
+        self.figures.loaded(recorded.len(), false);
+        let full = recorded.len() >= self.page as usize;
+        let Some((revision, position)) = recorded.last().map(|last| (last.revision, last.position)) else {
+            return Ok((from.clone(), false));
+        };
+        let state = fold(aggregate, &key.tenant, from.state.as_deref(), &events(aggregate, recorded)?)?;
+        Ok((Tip { state, revision, position }, full))
+    }
+}
+
+/// What the events of a page are to this code.
+fn events(aggregate: &AggregateType, recorded: Vec<RecordedEvent>) -> Result<Vec<NewEvent>> {
+    Ok(upcast(aggregate, recorded)?.into_iter().map(|recorded| recorded.event).collect())
+}
+
+/// Folds events, in pieces that fit a call.
 fn fold(
     aggregate: &AggregateType,
     tenant: &TenantId,
@@ -91,83 +176,18 @@ fn fold(
 ) -> Result<Option<Arc<[u8]>>> {
     let (plugin, name) = (&aggregate.deployed.plugin, aggregate.manifest.name.as_str());
     let mut state: Option<Vec<u8>> = state.map(<[u8]>::to_vec);
-    let mut rest = events;
-    let mut most = FOLDED_EVENTS;
-    while !rest.is_empty() {
-        let piece = piece(rest, most);
-        match plugin.evolve(tenant, name, state.as_deref(), &rest[..piece]) {
-            Ok(next) => {
-                state = next;
-                rest = &rest[piece..];
-            }
-            Err(error) if piece > 1 && is_overrun(error.kind) => most = piece / 2,
-            Err(error) => return Err(fault(&error)),
-        }
-    }
+    let folded = pieces::each(events, |piece| {
+        state = plugin.evolve(tenant, name, state.as_deref(), piece)?;
+        Ok(())
+    });
+    folded.map_err(|Failed { fault: broken, .. }| fault(&broken))?;
     Ok(state.map(Into::into))
 }
 
-/// How many of the first events make one call.
-fn piece(events: &[NewEvent], most: usize) -> usize {
-    let mut bytes = 0;
-    let fitting = events.iter().take(most).take_while(|event| {
-        bytes += event.payload.len();
-        bytes <= FOLDED_BYTES
-    });
-    fitting.count().max(1)
-}
-
-/// Whether fewer events might have done.
-const fn is_overrun(kind: FaultKind) -> bool {
-    matches!(kind, FaultKind::Deadline | FaultKind::Memory | FaultKind::Fuel | FaultKind::Output)
-}
-
-fn is_current(aggregate: &AggregateType, event: &NewEvent) -> bool {
-    aggregate.event_version(&event.name) == Some(event.version)
-}
-
-/// Brings events of older versions to those that the code reads. One event may become several, or none.
-///
-/// # Errors
-/// When an event is newer than the code: another version of the plugin runs by now, or has run.
-pub(crate) fn upcast(aggregate: &AggregateType, recorded: Vec<RecordedEvent>) -> Result<Vec<RecordedEvent>> {
-    let mut brought = Vec::with_capacity(recorded.len());
-    for recorded in recorded {
-        if is_current(aggregate, &recorded.event) {
-            brought.push(recorded);
-            continue;
-        }
-        // What replaces a version of a plugin knows all its events. So one that is not known here is a newer one's.
-        if aggregate.event_version(&recorded.event.name).is_none_or(|version| version < recorded.event.version) {
-            return Err(Error::Superseded {
-                plugin: aggregate.deployed.manifest().name.clone(),
-                event: format!("{} version {}", recorded.event.name, recorded.event.version),
-                position: recorded.position,
-            });
-        }
-        let events = aggregate
-            .deployed
-            .plugin
-            .upcast(&recorded.tenant, aggregate.manifest.name.as_str(), &recorded.event)
-            .map_err(|error| fault(&error))?;
-        brought.extend(events.into_iter().map(|event| RecordedEvent { event, ..recorded.clone() }));
-    }
-    Ok(brought)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(bytes: usize) -> NewEvent {
-        NewEvent { name: "Counted".into(), version: 1, payload: "x".repeat(bytes), tags: Vec::new() }
-    }
-
-    #[test]
-    fn a_piece_has_as_many_events_as_fit_and_at_least_one() {
-        assert_eq!(piece(&vec![event(10); 1_000], FOLDED_EVENTS), FOLDED_EVENTS);
-        assert_eq!(piece(&vec![event(FOLDED_BYTES / 4); 10], FOLDED_EVENTS), 4);
-        assert_eq!(piece(&[event(FOLDED_BYTES * 2), event(1)], FOLDED_EVENTS), 1);
-        assert_eq!(piece(&vec![event(10); 10], 3), 3);
-    }
+/// Has a state read and written by the guest.
+fn reread(aggregate: &AggregateType, tenant: &TenantId, state: Option<&[u8]>) -> Result<Option<Arc<[u8]>>> {
+    let (plugin, name) = (&aggregate.deployed.plugin, aggregate.manifest.name.as_str());
+    let Some(state) = state else { return Ok(None) };
+    let read = plugin.evolve(tenant, name, Some(state), &[]).map_err(|broken| fault(&broken))?;
+    Ok(read.map(Into::into))
 }

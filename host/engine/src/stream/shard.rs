@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -10,7 +11,8 @@ use yado_model::Revision;
 use yado_store::{Appended, EventStore};
 
 use super::active::{Active, Flown, Next};
-use super::load::{Tip, load};
+use super::figures::Figures;
+use super::load::{Loaded, Loader, Tip};
 use super::resident::Resident;
 use super::snapshot::Snapshots;
 use super::{Job, Message, StreamKey};
@@ -20,16 +22,20 @@ use crate::{Result, Settings};
 
 /// Something that a shard has waited for.
 enum Done {
-    Loaded(StreamKey, Result<Tip>),
-    Flown(StreamKey, yado_store::Result<Vec<Appended>>),
+    /// What the log had when it was asked at that time.
+    Loaded(StreamKey, Arc<AggregateType>, Instant, Result<Loaded>),
+    /// What has come of the group that was sent at that time.
+    Flown(StreamKey, Instant, yado_store::Result<Vec<Appended>>),
+    Paused(StreamKey),
     Turn(StreamKey),
 }
 
 pub(super) struct Shard {
-    store: Arc<dyn EventStore>,
+    loader: Loader,
     lane: Lane,
     settings: Arc<Settings>,
     snapshots: Snapshots,
+    figures: Figures,
     resident: Resident,
     active: HashMap<StreamKey, Active>,
     /// What is under way outside: reads and appends.
@@ -40,10 +46,17 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(store: Arc<dyn EventStore>, lane: Lane, snapshots: Snapshots, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(
+        store: Arc<dyn EventStore>,
+        lane: Lane,
+        snapshots: Snapshots,
+        figures: Figures,
+        settings: Arc<Settings>,
+    ) -> Self {
         let resident = Resident::new(settings.resident_bytes / settings.shards.max(1));
         let (active, under_way) = (HashMap::new(), FuturesUnordered::new());
-        Self { store, lane, settings, snapshots, resident, active, under_way, unanswered: 0 }
+        let loader = Loader { store, figures: figures.clone(), page: settings.batch };
+        Self { loader, lane, settings, snapshots, figures, resident, active, under_way, unanswered: 0 }
     }
 
     pub(super) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
@@ -56,8 +69,11 @@ impl Shard {
                     Some(message) => self.take(message),
                     None => open = false,
                 },
+                // There is nothing else to do.
+                () = std::future::ready(()), if self.resident.has_news() => self.figures.add(self.resident.news()),
             }
         }
+        self.figures.add(self.resident.news());
     }
 
     /// Whether more can be taken in. Probes need no answer of the lane, but the reads that they cause are bounded too.
@@ -73,11 +89,11 @@ impl Shard {
                     active.probe(reply);
                     return;
                 }
-                let from = self.resident.take(&key, aggregate.deployed.digest()).unwrap_or_default();
+                let from = self.resident.take(&key, aggregate.state_encoding()).unwrap_or_default();
                 let mut active = Active::new(aggregate.clone());
                 active.probe(reply);
                 self.active.insert(key.clone(), active);
-                self.load(key, aggregate, from);
+                self.load(key, aggregate, from, Duration::ZERO);
             }
         }
     }
@@ -86,14 +102,18 @@ impl Shard {
         self.unanswered += 1;
         let key = job.key.clone();
         if let Some(active) = self.active.get_mut(&key) {
+            if active.durable().is_some() {
+                self.resident.met();
+            }
             active.push(job);
         } else {
             let mut active = Active::new(job.aggregate.clone());
-            match self.resident.take(&key, active.digest()) {
+            // A stream that the host has just made an id for has no events, and need not be looked for.
+            let known = if job.fresh { None } else { self.resident.take(&key, job.aggregate.state_encoding()) };
+            match known {
                 Some(tip) => active.woken(tip),
-                // A stream that the host has just made an id for has no events, and need not be looked for.
-                None if job.fresh => active.loaded(Tip::default()),
-                None => self.load(key.clone(), active.aggregate.clone(), Tip::default()),
+                None if job.fresh => active.loaded(Tip::default(), Instant::now()),
+                None => self.load(key.clone(), active.aggregate.clone(), Tip::default(), Duration::ZERO),
             }
             active.push(job);
             self.active.insert(key.clone(), active);
@@ -103,31 +123,38 @@ impl Shard {
 
     fn finish(&mut self, done: Done) {
         match done {
-            Done::Loaded(key, Ok(tip)) => {
+            Done::Loaded(key, aggregate, asked, Ok(Loaded { tip, folded })) => {
+                self.snapshots.folded(&key, &aggregate, folded, &tip);
                 if let Some(active) = self.active.get_mut(&key) {
-                    active.loaded(tip);
+                    active.loaded(tip, asked);
                 }
                 self.advance(key);
             }
-            Done::Loaded(key, Err(error)) => {
+            Done::Loaded(key, _, _, Err(error)) => {
                 if let Some(active) = self.active.remove(&key) {
                     self.unanswered -= active.failed(&error);
                 }
             }
-            Done::Flown(key, outcome) => {
+            Done::Flown(key, sent, outcome) => {
                 let Some(active) = self.active.get_mut(&key) else { return };
                 let mut answered = 0;
                 let before = active.durable().map(|tip| tip.revision).unwrap_or_default();
-                let flown = active.flown(outcome, &self.settings, &mut answered);
+                let flown = active.flown(sent, outcome, &self.settings, &mut answered);
                 let aggregate = active.aggregate.clone();
                 self.unanswered -= answered;
                 match flown {
                     Flown::Well => {
-                        self.snapshots.consider(&key, &aggregate, before, active.durable());
+                        self.snapshots.passed(&key, &aggregate, before, active.durable());
                         self.advance(key);
                     }
-                    Flown::Reload(from) => self.load(key, aggregate, from),
+                    Flown::Reload(from, pause) => self.load(key, aggregate, from, pause),
                 }
+            }
+            Done::Paused(key) => {
+                if let Some(active) = self.active.get_mut(&key) {
+                    active.paused();
+                }
+                self.advance(key);
             }
             Done::Turn(key) => self.advance(key),
         }
@@ -144,31 +171,39 @@ impl Shard {
                 tokio::task::yield_now().await;
                 Done::Turn(key)
             })),
+            Next::Pause(pause) => self.under_way.push(Box::pin(async move {
+                tokio::time::sleep(pause).await;
+                Done::Paused(key)
+            })),
             Next::Load(from) => {
                 let aggregate = active.aggregate.clone();
-                self.load(key, aggregate, from);
+                self.load(key, aggregate, from, Duration::ZERO);
             }
             Next::Fly(appends) => {
-                let lane = self.lane.clone();
-                self.under_way.push(Box::pin(async move { Done::Flown(key, lane.append(appends).await) }));
+                let (lane, sent) = (self.lane.clone(), Instant::now());
+                self.under_way.push(Box::pin(async move { Done::Flown(key, sent, lane.append(appends).await) }));
             }
             Next::Rest => {
                 if let Some(active) = self.active.remove(&key) {
-                    let digest = active.digest();
+                    let encoding = active.aggregate.state_encoding().clone();
                     // What is not there takes no room from what is: ids can be guessed by the million.
                     if let Some(tip) = active.into_base().filter(|tip| tip.revision > Revision::ZERO) {
-                        self.resident.put(key, digest, tip);
+                        self.resident.put(key, encoding, tip);
                     }
                 }
             }
         }
     }
 
-    fn load(&mut self, key: StreamKey, aggregate: Arc<AggregateType>, from: Tip) {
-        let (store, page) = (self.store.clone(), self.settings.batch);
+    fn load(&mut self, key: StreamKey, aggregate: Arc<AggregateType>, from: Tip, pause: Duration) {
+        let loader = self.loader.clone();
         self.under_way.push(Box::pin(async move {
-            let loaded = load(store, aggregate, key.clone(), from, page).await;
-            Done::Loaded(key, loaded)
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            let asked = Instant::now();
+            let loaded = loader.load(&aggregate, &key, from).await;
+            Done::Loaded(key, aggregate, asked, loaded)
         }));
     }
 }

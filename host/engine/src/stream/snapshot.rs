@@ -1,12 +1,18 @@
 //! Snapshots: the state of a long stream, so that nobody need fold it from its first event.
 //!
-//! They are taken off the hot path, by a loop of their own. When that one is busy a snapshot is left out; the next one
-//! comes soon enough. A snapshot is only read by code that says it can: the same build, or one whose manifest names the
-//! same encoding.
+//! They are kept off the hot path, by a loop of their own. Of a stream that moves on meanwhile only the latest is kept,
+//! and between two rounds the loop leaves the database to others: a stream that is written to all the time costs a few
+//! snapshots a second and not one for every so many events. A snapshot is only read by code that says it can: the same
+//! build, or one whose manifest names the same encoding.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use yado_model::Revision;
 use yado_store::{EventStore, Snapshot};
 
@@ -15,43 +21,136 @@ use super::load::Tip;
 use crate::catalogue::AggregateType;
 use crate::vigil::Vigil;
 
-/// Snapshots that may wait to be kept.
-const QUEUE: usize = 64;
+/// Snapshots that may wait to be kept. One more is left out; the next of its stream comes soon enough.
+const QUEUE: usize = 1_024;
+/// Bytes of state that may wait.
+const QUEUED_BYTES: usize = 32 * 1024 * 1024;
+/// The pause between two rounds.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A handle to the loop that keeps snapshots.
 #[derive(Clone)]
 pub(super) struct Snapshots {
-    queue: mpsc::Sender<Snapshot>,
+    queue: mpsc::Sender<Due>,
+    queued_bytes: Arc<AtomicUsize>,
     every: u64,
+}
+
+/// A state to be kept. It is shared with whoever works with it.
+struct Due {
+    key: StreamKey,
+    encoding: Arc<str>,
+    tip: Tip,
 }
 
 impl Snapshots {
     /// Starts the loop. It ends when all handles are gone.
     pub(super) fn start(store: Arc<dyn EventStore>, every: u64, vigil: &Vigil) -> Self {
-        let (queue, mut received) = mpsc::channel::<Snapshot>(QUEUE);
-        tokio::spawn(vigil.watch("the loop of snapshots", async move {
-            while let Some(snapshot) = received.recv().await {
-                if let Err(error) = store.save_snapshot(&snapshot).await {
-                    // It is only a shortcut: without it the stream is folded from further back.
-                    tracing::warn!(stream = %snapshot.stream, %error, "a snapshot could not be kept");
-                }
-            }
-        }));
-        Self { queue, every: every.max(1) }
+        let (queue, received) = mpsc::channel(QUEUE);
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(vigil.watch("the snapshots", run(store, received, queued_bytes.clone())));
+        Self { queue, queued_bytes, every: every.max(1) }
     }
 
-    /// Takes a snapshot if the stream has come past a multiple of the distance between snapshots.
-    pub(super) fn consider(&self, key: &StreamKey, aggregate: &AggregateType, before: Revision, now: Option<&Tip>) {
+    /// Keeps a snapshot if the stream has come past a multiple of the distance between snapshots.
+    pub(super) fn passed(&self, key: &StreamKey, aggregate: &AggregateType, before: Revision, now: Option<&Tip>) {
         // A group may carry a stream past the multiple without stopping at it.
-        let Some(tip) = now.filter(|tip| tip.revision.get() / self.every > before.get() / self.every) else { return };
-        let snapshot = Snapshot {
-            tenant: key.tenant.clone(),
-            stream: key.stream.clone(),
-            revision: tip.revision,
-            encoding: aggregate.state_encoding(),
-            state: tip.state.as_deref().map(<[u8]>::to_vec),
+        if let Some(tip) = now.filter(|tip| tip.revision.get() / self.every > before.get() / self.every) {
+            self.keep(key, aggregate, tip);
+        }
+    }
+
+    /// Keeps a snapshot if it took many events to come to this state, so that the next one who wants it has less to do.
+    pub(super) fn folded(&self, key: &StreamKey, aggregate: &AggregateType, events: u64, tip: &Tip) {
+        if events >= self.every {
+            self.keep(key, aggregate, tip);
+        }
+    }
+
+    fn keep(&self, key: &StreamKey, aggregate: &AggregateType, tip: &Tip) {
+        let bytes = tip.size();
+        if self.queued_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= QUEUED_BYTES {
+            let due = Due { key: key.clone(), encoding: aggregate.state_encoding().clone(), tip: tip.clone() };
+            if self.queue.try_send(due).is_ok() {
+                return;
+            }
+        }
+        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What waits to be kept: of each stream and encoding the latest.
+struct Pending {
+    latest: HashMap<(StreamKey, Arc<str>), Tip>,
+    queued_bytes: Arc<AtomicUsize>,
+}
+
+impl Pending {
+    fn add(&mut self, Due { key, encoding, tip }: Due) {
+        let left = match self.latest.entry((key, encoding)) {
+            Entry::Vacant(place) => {
+                place.insert(tip);
+                return;
+            }
+            Entry::Occupied(mut place) if place.get().revision < tip.revision => place.insert(tip),
+            Entry::Occupied(_) => tip,
         };
-        // A full queue leaves it out.
-        let _ = self.queue.try_send(snapshot);
+        self.queued_bytes.fetch_sub(left.size(), Ordering::Relaxed);
+    }
+
+    async fn save(&mut self, store: &dyn EventStore) {
+        for ((StreamKey { tenant, stream }, encoding), tip) in self.latest.drain() {
+            self.queued_bytes.fetch_sub(tip.size(), Ordering::Relaxed);
+            let Tip { state, revision, .. } = tip;
+            let (encoding, state) = (encoding.to_string(), state.as_deref().map(<[u8]>::to_vec));
+            let snapshot = Snapshot { tenant, stream, revision, encoding, state };
+            if let Err(error) = store.save_snapshot(&snapshot).await {
+                // It is only a shortcut: without it the stream is folded from further back.
+                tracing::warn!(stream = %snapshot.stream, %error, "a snapshot could not be kept");
+            }
+        }
+    }
+}
+
+async fn run(store: Arc<dyn EventStore>, mut queue: mpsc::Receiver<Due>, queued_bytes: Arc<AtomicUsize>) {
+    let mut pending = Pending { latest: HashMap::new(), queued_bytes };
+    while let Some(due) = queue.recv().await {
+        pending.add(due);
+        while !pending.latest.is_empty() {
+            while let Ok(due) = queue.try_recv() {
+                pending.add(due);
+            }
+            pending.save(&*store).await;
+            let until = Instant::now() + PAUSE;
+            // Whoever goes down closes the queue, and does not wait for the pause.
+            while let Ok(Some(due)) = tokio::time::timeout_at(until, queue.recv()).await {
+                pending.add(due);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use yado_model::{Position, StreamId, TenantId};
+
+    use super::*;
+
+    fn due(id: &str, revision: u64) -> Due {
+        let stream = StreamId::parse(&format!("Basket-{id}")).unwrap();
+        let tip = Tip { state: Some(vec![0; 10].into()), revision: Revision::new(revision), position: Position::ZERO };
+        Due { key: StreamKey { tenant: TenantId::default(), stream }, encoding: "code".into(), tip }
+    }
+
+    #[test]
+    fn of_a_stream_only_the_latest_is_kept() {
+        let dues = [due("a", 100), due("b", 100), due("a", 300), due("a", 200)];
+        let queued_bytes = Arc::new(AtomicUsize::new(dues.iter().map(|due| due.tip.size()).sum()));
+        let mut pending = Pending { latest: HashMap::new(), queued_bytes: queued_bytes.clone() };
+        dues.into_iter().for_each(|due| pending.add(due));
+        let mut revisions: Vec<u64> = pending.latest.values().map(|tip| tip.revision.get()).collect();
+        revisions.sort_unstable();
+        assert_eq!(revisions, [100, 300]);
+        assert_eq!(queued_bytes.load(Ordering::Relaxed), 2 * due("a", 1).tip.size());
     }
 }

@@ -196,6 +196,7 @@ impl Backend for Memory {
             stream: StreamId::new(&Name::parse(model).unwrap(), &EntityId::parse(&id).unwrap()),
             revision: Revision::new(1),
             position: Position::new(number),
+            changed: true,
             repeated: false,
         })
     }

@@ -93,6 +93,8 @@ fn rules(manifest: &Manifest) -> Checked {
 
 fn aggregate(path: &str, aggregate: &Aggregate, manifest: &Manifest) -> Checked {
     unique(&format!("{path}/events"), aggregate.events.iter().map(|e| &e.name))?;
+    let all = aggregate.events.iter().map(|e| &e.name).chain(aggregate.past_events.iter().map(|e| &e.name));
+    unique(&format!("{path}/pastEvents"), all)?;
     unique(&format!("{path}/constraints"), aggregate.constraints.iter().map(|c| &c.name))?;
     for (at, event) in aggregate.events.iter().enumerate() {
         object(&format!("{path}/events/{at}/payload"), &event.payload)?;
@@ -258,6 +260,8 @@ mod tests {
         assert_eq!(text, "the manifest is broken at /aggregates/0/commands/0/returns: there is no read model Bucket");
         let text = broken(|m| m["aggregates"][0]["commands"][1]["target"] = json!({ "existing": "number" }));
         assert_eq!(text, "the manifest is broken at /aggregates/0/commands/1/target: there is no property number");
+        let text = broken(|m| m["aggregates"][0]["pastEvents"] = json!([{ "name": "BasketOpened", "version": 1 }]));
+        assert_eq!(text, "the manifest is broken at /aggregates/0/pastEvents: BasketOpened appears twice");
         let text = broken(|m| m["name"] = json!("My Shop"));
         assert!(text.starts_with("the manifest is broken at /name: "), "{text}");
         let text = broken(|m| m["colour"] = json!("red"));

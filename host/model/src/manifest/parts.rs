@@ -1,5 +1,7 @@
 //! The parts of a manifest.
 
+use std::cmp::Ordering;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,9 +27,46 @@ pub struct Aggregate {
     pub commands: Vec<Command>,
     /// What can happen to it.
     pub events: Vec<EventType>,
+    /// What could happen to it in former times: events that were renamed, or of which others have taken the place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past_events: Vec<PastEvent>,
     /// Values that only one instance may hold at a time.
     #[serde(default)]
     pub constraints: Vec<Constraint>,
+}
+
+impl Aggregate {
+    /// What the code can do with an event of the log.
+    #[must_use]
+    pub fn reads(&self, event: &str, version: u32) -> Reading {
+        if let Some(known) = self.events.iter().find(|known| known.name.as_str() == event) {
+            return match version.cmp(&known.version) {
+                Ordering::Equal => Reading::AsItIs,
+                Ordering::Less => Reading::Upcast,
+                Ordering::Greater => Reading::NotAtAll,
+            };
+        }
+        let past = self.past_events.iter().find(|past| past.name.as_str() == event);
+        if past.is_some_and(|past| version <= past.version) { Reading::Upcast } else { Reading::NotAtAll }
+    }
+
+    /// The latest version of an event that the code reads; none if it does not know the name.
+    #[must_use]
+    pub fn latest(&self, event: &str) -> Option<u32> {
+        let current = self.events.iter().find(|known| known.name.as_str() == event).map(|known| known.version);
+        current.or_else(|| self.past_events.iter().find(|past| past.name.as_str() == event).map(|past| past.version))
+    }
+}
+
+/// What code can do with an event of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// It reads it as it is.
+    AsItIs,
+    /// It makes events of today out of it, by `upcast`.
+    Upcast,
+    /// Nothing: it does not know the name, or not yet the version.
+    NotAtAll,
 }
 
 /// What an id looks like.
@@ -99,6 +138,18 @@ pub struct EventType {
     pub version: u32,
     /// The facts: a JSON Schema of type `object`.
     pub payload: Schema,
+}
+
+/// Something that could happen to an aggregate in former times. The code does not record it any more, and `upcast` makes
+/// events of today out of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PastEvent {
+    /// The name under which it was recorded.
+    pub name: Name,
+    /// The latest version that was recorded under this name.
+    #[schemars(range(min = 1))]
+    pub version: u32,
 }
 
 /// A value that only one instance may hold at a time, such as an e-mail address.
@@ -185,7 +236,7 @@ pub struct Projection {
     pub version: u32,
     /// The read models that it writes. A read model has one projection.
     pub models: Vec<Name>,
-    /// The events that it is shown.
+    /// The events that it is shown. Old events come to it as what has become of them.
     pub events: Vec<EventSource>,
 }
 
@@ -253,4 +304,36 @@ pub struct Effect {
     pub request: Schema,
     /// What it answers.
     pub response: Schema,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn code_reads_what_it_writes_and_what_was_written_before_it() {
+        let empty = json!({ "type": "object", "properties": {} });
+        let basket: Aggregate = serde_json::from_value(json!({
+            "name": "Basket", "commands": [],
+            "events": [{ "name": "BasketFilled", "version": 2, "payload": empty }],
+            "pastEvents": [{ "name": "BasketStuffed", "version": 1 }],
+        }))
+        .unwrap();
+        for (event, version, reading) in [
+            ("BasketFilled", 1, Reading::Upcast),
+            ("BasketFilled", 2, Reading::AsItIs),
+            ("BasketFilled", 3, Reading::NotAtAll),
+            ("BasketStuffed", 1, Reading::Upcast),
+            ("BasketStuffed", 2, Reading::NotAtAll),
+            ("BasketBurnt", 1, Reading::NotAtAll),
+        ] {
+            assert_eq!(basket.reads(event, version), reading, "{event} {version}");
+        }
+        assert_eq!(
+            ["BasketFilled", "BasketStuffed", "BasketBurnt"].map(|e| basket.latest(e)),
+            [Some(2), Some(1), None]
+        );
+    }
 }

@@ -68,6 +68,27 @@ impl Checker {
         }
         self.0.iter_errors(document).flat_map(|error| problems(&error)).take(MOST).collect()
     }
+
+    /// Reads a text and holds it against the rules. It is read whole and into values, so what passes can be read by
+    /// everybody further on: it is nested no deeper than serde reads, and none of its texts has half a character.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn read(&self, text: &str) -> Result<(), Unsound> {
+        let document: Value = serde_json::from_str(text).map_err(|error| Unsound::NotJson(error.to_string()))?;
+        self.check(&document).into_iter().next().map_or(Ok(()), |problem| Err(Unsound::Breaks(problem)))
+    }
+}
+
+/// What is wrong with a text that should be a document of a schema.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsound {
+    /// It is not JSON, or JSON that not everybody could read back.
+    #[error("is not JSON: {0}")]
+    NotJson(String),
+    /// It breaks the rules; this is the first that it breaks.
+    #[error("breaks its schema at {:?}: {}", .0.pointer(), .0.message)]
+    Breaks(Problem),
 }
 
 fn problems(error: &ValidationError<'_>) -> Vec<Problem> {
@@ -217,5 +238,19 @@ mod tests {
             ]
         );
         assert_eq!(found(&json!({ "name": "Pen", "price": "1", "size": 3 })), [": unknown field size"]);
+    }
+
+    #[test]
+    fn a_text_passes_only_if_everybody_can_read_it_back() {
+        let anything = Checker::new(&Schema::new(json!({ "type": "object" }))).unwrap();
+        let nested = |deep: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(deep), "]".repeat(deep));
+        for sound in [r#"{"a": [1, -2.5e3, 123456789012345678901234567890, true, null, "\u00e9"]}"#, &nested(126)] {
+            assert_eq!(anything.read(sound), Ok(()), "{sound}");
+        }
+        for broken in ["", "{", "{} {}", "{a: 1}", r#"{"a": "\ud800"}"#, &nested(100_000)] {
+            assert!(matches!(anything.read(broken), Err(Unsound::NotJson(_))), "{broken:.20}");
+        }
+        let error = anything.read("[]").unwrap_err().to_string();
+        assert!(error.starts_with(r#"breaks its schema at """#), "{error}");
     }
 }

@@ -74,13 +74,21 @@ impl Guest {
                 (i32.store (i32.const 616) (i32.const 1))
                 (i32.const 608)"
                 .into(),
-            // The same event, one version on.
+            // The same events, each one version on and in a list of its own.
             upcast: "
-                (i32.store (i32.const 512) (local.get $name)) (i32.store (i32.const 516) (local.get $name_len))
-                (i32.store (i32.const 520) (i32.add (local.get $version) (i32.const 1)))
-                (i32.store (i32.const 524) (local.get $payload)) (i32.store (i32.const 528) (local.get $payload_len))
-                (i32.store (i32.const 532) (local.get $tags)) (i32.store (i32.const 536) (local.get $tags_len))
-                (i32.store (i32.const 608) (i32.const 512)) (i32.store (i32.const 612) (i32.const 1))
+                (local.set $n (i32.const 0))
+                (block $done (loop $next
+                    (br_if $done (i32.ge_u (local.get $n) (local.get $count)))
+                    (local.set $from (i32.add (local.get $events) (i32.mul (local.get $n) (i32.const 28))))
+                    (local.set $to (i32.add (i32.const 50176) (i32.mul (local.get $n) (i32.const 28))))
+                    (memory.copy (local.get $to) (local.get $from) (i32.const 28))
+                    (i32.store offset=8 (local.get $to) (i32.add (i32.load offset=8 (local.get $from)) (i32.const 1)))
+                    (local.set $from (i32.add (i32.const 49152) (i32.mul (local.get $n) (i32.const 8))))
+                    (i32.store (local.get $from) (local.get $to))
+                    (i32.store offset=4 (local.get $from) (i32.const 1))
+                    (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                    (br $next)))
+                (i32.store (i32.const 608) (i32.const 49152)) (i32.store (i32.const 612) (local.get $count))
                 (i32.const 608)"
                 .into(),
             project: String::new(),
@@ -245,8 +253,8 @@ impl Guest {
                 let strings = "(param $aggregate i32) (param $aggregate_len i32)";
                 let evolve = "(param $some i32) (param $state i32) (param $state_len i32) (param $events i32) \
                               (param $count i32) (result i32)";
-                let upcast = "(param $name i32) (param $name_len i32) (param $version i32) (param $payload i32) \
-                              (param $payload_len i32) (param $tags i32) (param $tags_len i32) (result i32)";
+                let upcast = "(param $events i32) (param $count i32) (result i32) \
+                              (local $n i32) (local $from i32) (local $to i32)";
                 function("aggregates", "decide", args, &self.decide)
                     + &function("aggregates", "evolve", &format!("{strings} {evolve}"), &self.evolve)
                     + &function("aggregates", "upcast", &format!("{strings} {upcast}"), &self.upcast)
@@ -318,7 +326,7 @@ fn escaped_bytes(bytes: &[u8]) -> String {
 
 /// The memory and what all guests share. The first 64 KiB are laid out by hand: 8 where the manifest is; 16 a counter;
 /// 20 where a broken allocator points; 512 an event; 576 a result; 600 room for answers; 768 texts; 1024 the manifest;
-/// 32768 more texts. The heap begins behind.
+/// 32768 more texts; 49152 lists of events; 50176 the events in them. The heap begins behind.
 const MEMORY: &str = r#"
     (memory (export "memory") 2)
     (global $top (mut i32) (i32.const 65536))

@@ -283,6 +283,12 @@ table! {
         "limits-lane-bytes" "YADO_LIMITS_LANE_BYTES" lane_bytes: Positive => lane_bytes,
         /// Attempts at a transaction when the database fails in passing.
         "limits-lane-attempts" "YADO_LIMITS_LANE_ATTEMPTS" lane_attempts: SmallPositive => lane_attempts,
+        /// Events just recorded that stay in memory for those who follow the log.
+        "limits-feed-events" "YADO_LIMITS_FEED_EVENTS" feed_events: Natural => feed_events,
+        /// The memory that those events may take, in bytes.
+        "limits-feed-bytes" "YADO_LIMITS_FEED_BYTES" feed_bytes: Natural => feed_bytes,
+        /// The pause between two announcements of commits to other processes, in milliseconds.
+        "limits-announce-ms" "YADO_LIMITS_ANNOUNCE_MS" announce_ms: Natural => announce_ms,
         /// Events of one decision.
         "limits-decision-events" "YADO_LIMITS_DECISION_EVENTS" decision_events: Positive => decision_events,
         /// The payload of one command, in bytes.

@@ -37,7 +37,7 @@ impl Server {
         let token = AdminToken::new(&TOKEN.parse().unwrap());
         let admin = Admin::new(engine.clone(), plugins, token, config.guests.limits.component_bytes);
         let (tell, stop) = Stop::by_hand();
-        Self { router: router(&config, &engine, graphql, admin, &stop), stop: tell, _folder: folder }
+        Self { router: router(&config, &engine, graphql, admin, Metrics::apart(), &stop), stop: tell, _folder: folder }
     }
 
     async fn ask(&self, request: Request<Body>) -> (StatusCode, Response<()>, Value) {

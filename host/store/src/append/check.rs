@@ -6,43 +6,51 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use yado_model::Claim;
 
-use super::Append;
+use super::{Append, Draft};
 use crate::limits::{self, LARGEST_BATCH, LARGEST_PAYLOAD, LONGEST_CLAIM, LONGEST_NAME};
 use crate::{Error, Result};
 
-impl Append {
-    /// Whether this can be recorded at all. [`crate::EventStore::append`] refuses a batch with an append that can't;
-    /// whoever gathers batches asks this first, so that a bad one does not get among the others.
+impl Draft {
+    /// Makes it an append, if any engine can keep it.
     ///
     /// # Errors
     /// [`Error::Invalid`] says what is wrong.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(self) -> Result<Append> {
+        for event in &self.events {
+            serde_json::from_str::<Document>(&event.payload)
+                .map_err(|error| Error::Invalid(format!("the payload of {} is not JSON: {error}", event.name)))?;
+        }
+        self.check_parsed()
+    }
+
+    /// As [`Self::check`], for payloads that serde has read into values before, as whoever holds them against a schema
+    /// has. To read them again would cost more than all other checks together. A payload that is no JSON all the same
+    /// harms its batch on engines that look for themselves, and nobody's log.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] says what is wrong.
+    pub fn check_parsed(self) -> Result<Append> {
         if self.events.is_empty() {
             return Err(Error::Invalid(format!("an append to {} has no events", self.stream)));
         }
         limits::within("the events of an append", self.events.len(), LARGEST_BATCH)?;
         limits::within("the claims of an append", self.claims.len(), LARGEST_BATCH)?;
         for event in &self.events {
+            let of = |what: &str| format!("{what} of {}", event.name);
             limits::text("the name of an event", &event.name, LONGEST_NAME)?;
-            limits::within(&format!("the version of {}", event.name), event.version as usize, i32::MAX as usize)?;
-            limits::within(&format!("the tags of {}", event.name), event.tags.len(), LONGEST_NAME)?;
+            limits::within_named(|| of("the version"), event.version as usize, i32::MAX as usize)?;
+            limits::within_named(|| of("the tags"), event.tags.len(), LONGEST_NAME)?;
             for tag in &event.tags {
-                limits::text(&format!("a tag of {}", event.name), tag, LONGEST_CLAIM)?;
+                limits::text(&of("a tag"), tag, LONGEST_CLAIM)?;
             }
-            limits::within(
-                &format!("the bytes of the payload of {}", event.name),
-                event.payload.len(),
-                LARGEST_PAYLOAD,
-            )?;
-            serde_json::from_str::<Document>(&event.payload)
-                .map_err(|error| Error::Invalid(format!("the payload of {} is not JSON: {error}", event.name)))?;
+            limits::within_named(|| of("the bytes of the payload"), event.payload.len(), LARGEST_PAYLOAD)?;
         }
         for claim in &self.claims {
             let (Claim::Take(claimed) | Claim::Release(claimed)) = claim;
             limits::text("the name of a constraint", &claimed.constraint, LONGEST_NAME)?;
             limits::text(&format!("the value claimed for {}", claimed.constraint), &claimed.value, LONGEST_CLAIM)?;
         }
-        Ok(())
+        Ok(Append(self))
     }
 }
 

@@ -11,6 +11,7 @@ use std::hash::Hash;
 use yado_model::{Claim, ClaimValue, IdempotencyKey, NewEvent, Position, Revision, StreamId, TenantId};
 
 use super::{Answer, Append, Appended, Idempotency};
+use crate::claims::{self, Change};
 use crate::limits::{self, LARGEST_BATCH};
 use crate::{Error, Result};
 
@@ -56,12 +57,14 @@ pub(crate) struct Settled<'a> {
 }
 
 /// An event to be written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct EventRow<'a> {
     pub(crate) append: &'a Append,
     pub(crate) event: &'a NewEvent,
     pub(crate) revision: Revision,
     pub(crate) position: Position,
+    /// What the append has changed about claims: on its first event, and only if there is something to tell.
+    pub(crate) claims: Option<String>,
 }
 
 /// An answer to be written.
@@ -72,20 +75,9 @@ pub(crate) struct AnswerRow<'a> {
     pub(crate) answer: Answer,
 }
 
-impl EventRow<'_> {
-    /// The correlation, where it is not the command's own id.
-    pub(crate) fn correlation(&self) -> Option<uuid::Uuid> {
-        let command = &self.append.command;
-        (command.correlation_id != command.command_id.0).then_some(command.correlation_id)
-    }
-}
-
 impl<'a> Asked<'a> {
-    /// Checks a batch and lists what it is about.
-    pub(crate) fn of(batch: &'a [Append]) -> Result<Self> {
-        batch.iter().try_for_each(Append::check)?;
-        limits::within("the events of a batch", batch.iter().map(|append| append.events.len()).sum(), LARGEST_BATCH)?;
-        limits::within("the claims of a batch", batch.iter().map(|append| append.claims.len()).sum(), LARGEST_BATCH)?;
+    /// Lists what a batch is about.
+    pub(crate) fn of(batch: &'a [Append]) -> Self {
         let mut asked =
             Self { streams: Distinct::default(), answers: Distinct::default(), claims: Distinct::default() };
         for append in batch {
@@ -97,8 +89,14 @@ impl<'a> Asked<'a> {
                 asked.claims.add(claim_key(append, claim));
             }
         }
-        Ok(asked)
+        asked
     }
+}
+
+/// Whether a batch is small enough. Each append has been checked when it was made.
+pub(crate) fn check(batch: &[Append]) -> Result<()> {
+    limits::within("the events of a batch", batch.iter().map(|append| append.events.len()).sum(), LARGEST_BATCH)?;
+    limits::within("the claims of a batch", batch.iter().map(|append| append.claims.len()).sum(), LARGEST_BATCH)
 }
 
 /// Settles a batch, append by append.
@@ -129,22 +127,27 @@ pub(crate) fn settle<'a>(batch: &'a [Append], asked: &Asked<'a>, known: Known) -
             outcomes.push(Appended::Conflict { actual: *revision });
             continue;
         }
-        match claims_of(append, asked, &holders)? {
-            Ok(changes) => changes.into_iter().for_each(|(at, holder)| {
-                if let Some(place) = holders.get_mut(at) {
-                    *place = holder;
+        let mut told = match claims_of(append, asked, &holders)? {
+            Ok(changes) => {
+                let mut told = Vec::with_capacity(changes.len());
+                for (at, holder, change) in changes {
+                    if let Some(place) = holders.get_mut(at) {
+                        *place = holder;
+                    }
+                    told.push(change);
                 }
-            }),
+                claims::told(&told)?
+            }
             Err(ClaimValue { constraint, value }) => {
                 outcomes.push(Appended::Taken { constraint, value });
                 lost.insert(stream);
                 continue;
             }
-        }
+        };
         for event in &append.events {
             *revision = revision.plus(1);
             head = head.plus(1);
-            events.push(EventRow { append, event, revision: *revision, position: head });
+            events.push(EventRow { append, event, revision: *revision, position: head, claims: told.take() });
         }
         if let (Some(named), Some(place)) = (&append.idempotency, answer_at.and_then(|at| answers.get_mut(at))) {
             let answer =
@@ -167,24 +170,29 @@ pub(crate) fn settle<'a>(batch: &'a [Append], asked: &Asked<'a>, known: Known) -
     Ok(Settled { outcomes, events, answers: kept, taken, released, head })
 }
 
-/// Who holds which value after an append, in the order of its claims; or the value that another stream holds.
-type ClaimChanges = std::result::Result<Vec<(usize, Option<StreamId>)>, ClaimValue>;
+/// Who holds which value after an append, in the order of its claims, and how that is told; or the value that another
+/// stream holds. Claims that change nothing are left out.
+type ClaimChanges = std::result::Result<Vec<(usize, Option<StreamId>, Change)>, ClaimValue>;
 
 fn claims_of(append: &Append, asked: &Asked<'_>, holders: &[Option<StreamId>]) -> Result<ClaimChanges> {
-    let mut changes: Vec<(usize, Option<StreamId>)> = Vec::new();
+    let mut changes: Vec<(usize, Option<StreamId>, Change)> = Vec::new();
     for claim in &append.claims {
         let at = asked.claims.at(&claim_key(append, claim)).filter(|at| *at < holders.len());
         let at = at.ok_or_else(|| incomplete("holders of claims"))?;
         // A later claim of the same append sees what an earlier one has left.
-        let staged = changes.iter().rev().find(|(place, _)| *place == at).map(|(_, holder)| holder);
+        let staged = changes.iter().rev().find(|(place, ..)| *place == at).map(|(_, holder, _)| holder);
         let holder = staged.or_else(|| holders.get(at)).and_then(Option::as_ref);
         let own = holder == Some(&append.stream);
         match claim {
             Claim::Take(claimed) if holder.is_some() && !own => return Ok(Err(claimed.clone())),
-            Claim::Take(_) => changes.push((at, Some(append.stream.clone()))),
-            Claim::Release(_) if own => changes.push((at, None)),
-            // It belongs to another stream, or to none: there is nothing to let go of.
-            Claim::Release(_) => {}
+            Claim::Take(claimed) if !own => {
+                changes.push((at, Some(append.stream.clone()), Change::Take(claims::Value::of(claimed))));
+            }
+            Claim::Release(claimed) if own => {
+                changes.push((at, None, Change::Release(claims::Value::of(claimed))));
+            }
+            // It has it already; or it belongs to another stream, or to none, and there is nothing to let go of.
+            Claim::Take(_) | Claim::Release(_) => {}
         }
     }
     Ok(Ok(changes))

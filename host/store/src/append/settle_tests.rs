@@ -3,7 +3,7 @@
 use yado_model::{CommandId, CommandMeta, Digest, Timestamp};
 
 use super::*;
-use crate::PluginVersion;
+use crate::{Draft, Error, PluginVersion};
 
 fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).unwrap()
@@ -13,10 +13,10 @@ fn stream(text: &str) -> StreamId {
     StreamId::parse(text).unwrap()
 }
 
-fn append(to: &str, expected: u64, events: usize) -> Append {
+fn append(to: &str, expected: u64, events: usize) -> Draft {
     let event = NewEvent { name: "Counted".into(), version: 1, payload: "{}".into(), tags: vec![] };
     let command_id = CommandId::generate();
-    Append {
+    Draft {
         tenant: tenant("default"),
         stream: stream(to),
         expected: Revision::new(expected),
@@ -29,7 +29,7 @@ fn append(to: &str, expected: u64, events: usize) -> Append {
     }
 }
 
-fn claiming(mut append: Append, claims: &[(&str, &str)]) -> Append {
+fn claiming(mut append: Draft, claims: &[(&str, &str)]) -> Draft {
     append.claims = claims
         .iter()
         .map(|(change, value)| {
@@ -40,15 +40,20 @@ fn claiming(mut append: Append, claims: &[(&str, &str)]) -> Append {
     append
 }
 
-fn named(mut append: Append, key: &str) -> Append {
+fn named(mut append: Draft, key: &str) -> Draft {
     append.idempotency =
         Some(Idempotency { key: IdempotencyKey::parse(key).unwrap(), request: Digest::of(key.as_bytes()) });
     append
 }
 
+fn checked<const N: usize>(batch: [Draft; N]) -> [Append; N] {
+    batch.map(|draft| draft.check().unwrap())
+}
+
 /// Settles a batch over a log of ten events in which nothing of what the batch is about exists, but for `change`.
 fn settled(batch: &[Append], change: impl FnOnce(&mut Known)) -> Settled<'_> {
-    let asked = Asked::of(batch).unwrap();
+    check(batch).unwrap();
+    let asked = Asked::of(batch);
     let mut known = Known {
         head: Position::new(10),
         revisions: vec![Revision::ZERO; asked.streams.len()],
@@ -74,6 +79,7 @@ fn taken(value: &str) -> Appended {
 #[test]
 fn positions_go_on_from_the_head_without_gaps_around_losers() {
     let batch = [append("Counter-a", 0, 2), append("Counter-b", 7, 3), append("Counter-c", 0, 1)];
+    let batch = checked(batch);
     let settled = settled(&batch, |_| {});
     assert_eq!(settled.outcomes, [recorded(2, 12), conflict(0), recorded(1, 13)]);
     let positions: Vec<_> = settled.events.iter().map(|row| row.position.get()).collect();
@@ -84,6 +90,7 @@ fn positions_go_on_from_the_head_without_gaps_around_losers() {
 #[test]
 fn an_expectation_loses_when_it_is_stale_and_when_it_is_ahead() {
     let batch = [append("Counter-a", 2, 1), append("Counter-b", 4, 1), append("Counter-c", 3, 1)];
+    let batch = checked(batch);
     let settled = settled(&batch, |known| known.revisions = vec![Revision::new(3); 3]);
     assert_eq!(settled.outcomes, [conflict(3), conflict(3), recorded(4, 11)]);
 }
@@ -91,6 +98,7 @@ fn an_expectation_loses_when_it_is_stale_and_when_it_is_ahead() {
 #[test]
 fn the_second_append_to_a_stream_expects_what_the_first_leaves() {
     let batch = [append("Counter-a", 0, 2), append("Counter-a", 2, 1), append("Counter-a", 2, 1)];
+    let batch = checked(batch);
     let settled = settled(&batch, |_| {});
     assert_eq!(settled.outcomes, [recorded(2, 12), recorded(3, 13), conflict(3)]);
 }
@@ -100,6 +108,7 @@ fn streams_of_the_same_name_belong_to_their_tenants() {
     let mut other = append("Counter-a", 0, 1);
     other.tenant = tenant("other");
     let batch = [append("Counter-a", 0, 1), other];
+    let batch = checked(batch);
     let settled = settled(&batch, |_| {});
     assert_eq!(settled.outcomes, [recorded(1, 11), recorded(1, 12)]);
 }
@@ -107,6 +116,7 @@ fn streams_of_the_same_name_belong_to_their_tenants() {
 #[test]
 fn a_repetition_within_the_batch_gets_the_first_answer() {
     let batch = [named(append("Counter-a", 0, 1), "once"), named(append("Counter-a", 1, 1), "once")];
+    let batch = checked(batch);
     let settled = settled(&batch, |_| {});
     let answer = settled.answers.first().unwrap().answer.clone();
     assert_eq!((answer.revision, answer.position), (Revision::new(1), Position::new(11)));
@@ -117,6 +127,7 @@ fn a_repetition_within_the_batch_gets_the_first_answer() {
 #[test]
 fn a_key_whose_first_request_lost_is_still_free() {
     let batch = [named(append("Counter-a", 5, 1), "once"), named(append("Counter-b", 0, 1), "once")];
+    let batch = checked(batch);
     let settled = settled(&batch, |_| {});
     assert_eq!(settled.outcomes, [conflict(0), recorded(1, 11)]);
 }
@@ -130,6 +141,7 @@ fn a_repetition_is_recognised_before_its_stale_expectation() {
         revision: Revision::new(1),
         position: Position::new(4),
     };
+    let batch = checked(batch);
     let settled = settled(&batch, |known| {
         known.revisions = vec![Revision::new(1)];
         known.answers = vec![Some(answer.clone())];
@@ -146,6 +158,7 @@ fn a_value_goes_to_the_first_who_takes_it() {
         claiming(append("Counter-b", 0, 1), &[("take", "y"), ("take", "x")]),
         claiming(append("Counter-c", 0, 1), &[("take", "y")]),
     ];
+    let batch = checked(batch);
     let settled = settled(&batch, |_| {});
     assert_eq!(settled.outcomes, [recorded(1, 11), taken("x"), recorded(1, 12)]);
     let holders: Vec<_> = settled.taken.iter().map(|((_, _, value), holder)| (*value, holder.as_str())).collect();
@@ -158,6 +171,7 @@ fn a_value_let_go_in_the_batch_can_be_taken_in_the_batch() {
         claiming(append("Counter-a", 1, 1), &[("release", "x")]),
         claiming(append("Counter-b", 0, 1), &[("take", "x")]),
     ];
+    let batch = checked(batch);
     let settled = settled(&batch, |known| {
         known.revisions = vec![Revision::new(1), Revision::ZERO];
         known.holders = vec![Some(stream("Counter-a"))];
@@ -173,6 +187,7 @@ fn a_loser_lets_go_of_nothing() {
         claiming(append("Counter-a", 9, 1), &[("release", "x")]),
         claiming(append("Counter-b", 0, 1), &[("take", "x")]),
     ];
+    let batch = checked(batch);
     let settled = settled(&batch, |known| {
         known.revisions = vec![Revision::new(1), Revision::ZERO];
         known.holders = vec![Some(stream("Counter-a"))];
@@ -184,6 +199,7 @@ fn a_loser_lets_go_of_nothing() {
 #[test]
 fn only_the_holder_lets_go() {
     let batch = [claiming(append("Counter-b", 0, 1), &[("release", "x")])];
+    let batch = checked(batch);
     let settled = settled(&batch, |known| known.holders = vec![Some(stream("Counter-a"))]);
     assert_eq!(settled.outcomes, [recorded(1, 11)]);
     assert!(settled.released.is_empty());
@@ -192,6 +208,7 @@ fn only_the_holder_lets_go() {
 #[test]
 fn taken_and_let_go_again_is_as_if_nothing_had_been() {
     let batch = [claiming(append("Counter-a", 0, 1), &[("take", "x"), ("take", "x"), ("release", "x")])];
+    let batch = checked(batch);
     let settled = settled(&batch, |_| {});
     assert_eq!(settled.outcomes, [recorded(1, 11)]);
     assert!(settled.taken.is_empty() && settled.released.is_empty());
@@ -199,10 +216,10 @@ fn taken_and_let_go_again_is_as_if_nothing_had_been() {
 
 #[test]
 fn an_append_that_cannot_be_recorded_is_refused_before_the_database_hears_of_it() {
-    let refused = |change: fn(&mut Append)| {
+    let refused = |change: fn(&mut Draft)| {
         let mut append = append("Counter-a", 0, 1);
         change(&mut append);
-        match Asked::of(&[append]) {
+        match append.check() {
             Err(Error::Invalid(reason)) => reason,
             other => panic!("{other:?}"),
         }
@@ -219,6 +236,7 @@ fn an_append_that_cannot_be_recorded_is_refused_before_the_database_hears_of_it(
 fn what_is_built_on_a_lost_append_loses_even_if_the_stream_is_where_it_expects_it() {
     let batch = [append("Basket-1", 5, 1), append("Basket-1", 6, 1), append("Basket-2", 0, 1)];
     // Somebody else has recorded the sixth event.
+    let batch = checked(batch);
     let settled = settled(&batch, |known| known.revisions[0] = Revision::new(6));
     let conflict = Appended::Conflict { actual: Revision::new(6) };
     assert_eq!(settled.outcomes[..2], [conflict.clone(), conflict]);

@@ -3,11 +3,11 @@
 use uuid::Uuid;
 use yado_model::{Actor, CommandMeta, NewEvent, Position, RecordedEvent, Revision, TenantId};
 
-use super::fixtures::{append, conflict, counted, log, recorded, stream, tenant};
-use crate::{Append, Error, EventStore};
+use super::fixtures::{append, conflict, counted, log, record, recorded, stream, tenant};
+use crate::{Draft, Error, EventStore};
 
 pub async fn an_empty_batch_records_nothing(store: &dyn EventStore) {
-    assert_eq!(store.append(&[]).await.unwrap(), []);
+    assert_eq!(record(store, &[]).await.unwrap(), []);
     assert_eq!(store.head().await.unwrap(), Position::ZERO);
 }
 
@@ -26,9 +26,9 @@ pub async fn what_is_appended_is_read_back_as_it_was(store: &dyn EventStore) {
         actor: Some(Actor::parse("jo@example.org").unwrap()),
         ..rich.command
     };
-    store.append(&[plain.clone(), rich.clone()]).await.unwrap();
+    record(store, &[plain.clone(), rich.clone()]).await.unwrap();
 
-    let event = |from: &Append, position: u64| RecordedEvent {
+    let event = |from: &Draft, position: u64| RecordedEvent {
         tenant: from.tenant.clone(),
         stream: from.stream.clone(),
         revision: Revision::new(1),
@@ -70,7 +70,7 @@ pub async fn an_append_that_expects_another_revision_loses(store: &dyn EventStor
 
 pub async fn a_losing_append_leaves_no_trace_and_its_batch_mates_commit(store: &dyn EventStore) {
     let batch = [counted("Counter-a", 0, 1), counted("Counter-b", 4, 3), counted("Counter-c", 0, 2)];
-    assert_eq!(store.append(&batch).await.unwrap(), [recorded(1, 1), conflict(0), recorded(2, 3)]);
+    assert_eq!(record(store, &batch).await.unwrap(), [recorded(1, 1), conflict(0), recorded(2, 3)]);
     let page = store.read_stream(&TenantId::default(), &stream("Counter-b"), Revision::ZERO, 10).await.unwrap();
     assert_eq!(page, []);
     assert_eq!(log(store).await.len(), 3);
@@ -78,19 +78,19 @@ pub async fn a_losing_append_leaves_no_trace_and_its_batch_mates_commit(store: &
 
 pub async fn two_appends_of_a_batch_go_to_one_stream_in_order(store: &dyn EventStore) {
     let batch = [counted("Counter-a", 0, 2), counted("Counter-a", 2, 1), counted("Counter-a", 2, 1)];
-    assert_eq!(store.append(&batch).await.unwrap(), [recorded(2, 2), recorded(3, 3), conflict(3)]);
+    assert_eq!(record(store, &batch).await.unwrap(), [recorded(2, 2), recorded(3, 3), conflict(3)]);
 }
 
 pub async fn what_is_built_on_a_losing_append_loses_with_it(store: &dyn EventStore) {
     append(store, counted("Counter-a", 0, 2)).await;
     // The first was decided at revision 1 and would have left the stream at 2, where it is by now for another reason.
     let batch = [counted("Counter-a", 1, 1), counted("Counter-a", 2, 1), counted("Counter-b", 0, 1)];
-    assert_eq!(store.append(&batch).await.unwrap(), [conflict(2), conflict(2), recorded(1, 3)]);
+    assert_eq!(record(store, &batch).await.unwrap(), [conflict(2), conflict(2), recorded(1, 3)]);
 }
 
 pub async fn a_batch_of_many_events_goes_down_whole(store: &dyn EventStore) {
     let batch: Vec<_> = (0..70).map(|number| counted(&format!("Counter-{number}"), 0, 3)).collect();
-    store.append(&batch).await.unwrap();
+    record(store, &batch).await.unwrap();
     let events = log(store).await;
     assert_eq!(events.len(), 210);
     for (at, event) in events.iter().enumerate() {
@@ -100,25 +100,34 @@ pub async fn a_batch_of_many_events_goes_down_whole(store: &dyn EventStore) {
 }
 
 pub async fn an_append_without_events_is_refused(store: &dyn EventStore) {
-    let error = store.append(&[counted("Counter-a", 0, 0)]).await.unwrap_err();
+    let error = record(store, &[counted("Counter-a", 0, 0)]).await.unwrap_err();
     assert!(matches!(error, Error::Invalid(_)), "{error}");
 }
 
 pub async fn a_payload_that_is_no_json_is_refused_and_nothing_is_recorded(store: &dyn EventStore) {
     let mut broken = counted("Counter-b", 0, 1);
     broken.events[0].payload = "{".into();
-    assert!(broken.check().is_err());
-    let error = store.append(&[counted("Counter-a", 0, 1), broken]).await.unwrap_err();
+    assert!(broken.clone().check().is_err());
+    let error = record(store, &[counted("Counter-a", 0, 1), broken]).await.unwrap_err();
     assert!(matches!(error, Error::Invalid(_)), "{error}");
     assert_eq!(store.head().await.unwrap(), Position::ZERO);
 }
 
 pub async fn streams_of_one_name_in_two_tenants_are_two(store: &dyn EventStore) {
     let ours = counted("Counter-a", 0, 1);
-    let theirs = Append { tenant: tenant("acme"), ..counted("Counter-a", 0, 2) };
-    assert_eq!(store.append(&[ours.clone(), theirs.clone()]).await.unwrap(), [recorded(1, 1), recorded(2, 3)]);
+    let theirs = Draft { tenant: tenant("acme"), ..counted("Counter-a", 0, 2) };
+    assert_eq!(record(store, &[ours.clone(), theirs.clone()]).await.unwrap(), [recorded(1, 1), recorded(2, 3)]);
     let page = store.read_stream(&theirs.tenant, &theirs.stream, Revision::ZERO, 10).await.unwrap();
     assert_eq!(page.len(), 2);
     assert!(page.iter().all(|event| event.tenant == theirs.tenant));
     assert_eq!(store.read_stream(&ours.tenant, &ours.stream, Revision::ZERO, 10).await.unwrap().len(), 1);
+}
+
+pub async fn an_expectation_ahead_of_the_log_loses_whoever_wrote_before(store: &dyn EventStore) {
+    // The store has just written to this stream itself, and must not take that for more than it was.
+    append(store, counted("Counter-a", 0, 2)).await;
+    assert_eq!(append(store, counted("Counter-a", 3, 1)).await, conflict(2));
+    let batch = [counted("Counter-b", 0, 1), counted("Counter-a", 2, 1), counted("Counter-a", 4, 1)];
+    assert_eq!(record(store, &batch).await.unwrap(), [recorded(1, 3), recorded(3, 4), conflict(3)]);
+    assert_eq!(append(store, counted("Counter-a", 3, 1)).await, recorded(4, 5));
 }

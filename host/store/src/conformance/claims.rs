@@ -2,24 +2,24 @@
 
 use yado_model::{Claim, ClaimValue, Position};
 
-use super::fixtures::{append, conflict, counted, recorded, tenant};
+use super::fixtures::{append, conflict, counted, record, recorded, tenant};
 use crate::limits::LONGEST_CLAIM;
-use crate::{Append, Appended, Error, EventStore};
+use crate::{Appended, Draft, Error, EventStore};
 
 fn value(text: &str) -> ClaimValue {
     ClaimValue { constraint: "unique_label".into(), value: text.into() }
 }
 
-fn take(text: &str) -> Claim {
+pub(super) fn take(text: &str) -> Claim {
     Claim::Take(value(text))
 }
 
-fn release(text: &str) -> Claim {
+pub(super) fn release(text: &str) -> Claim {
     Claim::Release(value(text))
 }
 
-fn claiming(append: Append, claims: &[Claim]) -> Append {
-    Append { claims: claims.to_vec(), ..append }
+pub(super) fn claiming(append: Draft, claims: &[Claim]) -> Draft {
+    Draft { claims: claims.to_vec(), ..append }
 }
 
 fn taken(text: &str) -> Appended {
@@ -53,12 +53,12 @@ pub async fn a_value_passes_on_within_one_batch(store: &dyn EventStore) {
         claiming(counted("Counter-c", 0, 1), &[take("x"), take("w"), release("w")]),
         claiming(counted("Counter-d", 0, 1), &[take("y")]),
     ];
-    assert_eq!(store.append(&batch).await.unwrap(), [taken("x"), recorded(2, 2), recorded(1, 3), taken("y")]);
+    assert_eq!(record(store, &batch).await.unwrap(), [taken("x"), recorded(2, 2), recorded(1, 3), taken("y")]);
     let batch = [
         claiming(counted("Counter-a", 2, 1), &[take("x")]),
         claiming(counted("Counter-e", 0, 1), &[take("z"), take("w")]),
     ];
-    assert_eq!(store.append(&batch).await.unwrap(), [taken("x"), recorded(1, 4)]);
+    assert_eq!(record(store, &batch).await.unwrap(), [taken("x"), recorded(1, 4)]);
 }
 
 pub async fn claims_of_a_losing_append_do_not_count(store: &dyn EventStore) {
@@ -73,17 +73,17 @@ pub async fn claims_belong_to_their_tenant_and_constraint(store: &dyn EventStore
     let other = Claim::Take(ClaimValue { constraint: "unique_code".into(), value: "x".into() });
     let batch = [
         claiming(counted("Counter-a", 0, 1), &[take("x")]),
-        Append { tenant: tenant("acme"), ..claiming(counted("Counter-b", 0, 1), &[take("x")]) },
+        Draft { tenant: tenant("acme"), ..claiming(counted("Counter-b", 0, 1), &[take("x")]) },
         claiming(counted("Counter-c", 0, 1), &[other]),
     ];
-    assert_eq!(store.append(&batch).await.unwrap(), [recorded(1, 1), recorded(1, 2), recorded(1, 3)]);
+    assert_eq!(record(store, &batch).await.unwrap(), [recorded(1, 1), recorded(1, 2), recorded(1, 3)]);
 }
 
 pub async fn a_claim_over_the_limit_is_refused(store: &dyn EventStore) {
     // The longest that is allowed must fit into the engine's index even if it can't be compressed.
     let longest: String = (0..LONGEST_CLAIM).map(|at| char::from(b'!' + (at * at * 7 % 90) as u8)).collect();
     assert_eq!(append(store, claiming(counted("Counter-a", 0, 1), &[take(&longest)])).await, recorded(1, 1));
-    let error = store.append(&[claiming(counted("Counter-b", 0, 1), &[take(&format!("{longest}!"))])]).await;
+    let error = record(store, &[claiming(counted("Counter-b", 0, 1), &[take(&format!("{longest}!"))])]).await;
     assert!(matches!(error, Err(Error::Invalid(_))), "{error:?}");
     assert_eq!(store.head().await.unwrap(), Position::new(1));
 }

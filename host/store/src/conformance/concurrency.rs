@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yado_model::{Position, Revision, StreamId, TenantId};
+use yado_model::{Claim, ClaimValue, Digest, IdempotencyKey, Position, Revision, StreamId, TenantId};
 
-use super::fixtures::{counted, stream};
-use crate::{Appended, EventStore};
+use super::fixtures::{counted, record, stream};
+use crate::{Appended, Draft, EventStore, Idempotency};
 
 /// How many batches each writer appends.
 const BATCHES: u64 = 40;
@@ -58,6 +58,58 @@ pub async fn a_reader_misses_nothing_while_many_write(stores: Vec<Arc<dyn EventS
     assert!(won > 0);
 }
 
+/// How often each of two nodes tries for everything that the other tries for as well.
+const CONTESTS: u64 = 30;
+
+/// Two nodes fight for streams, keys and values at once, in batches that also have what nobody else wants. Of each thing
+/// that only one can have, one has it; what nobody else wants is recorded whatever becomes of the rest.
+pub async fn of_two_nodes_one_wins(stores: [Arc<dyn EventStore>; 2]) {
+    let nodes = stores.clone().into_iter().enumerate().map(|(node, store)| {
+        tokio::spawn(async move {
+            let mut outcomes = Vec::new();
+            for round in 0..CONTESTS {
+                let contested = |kind: &str| counted(&format!("Counter-{kind}-{round}"), 0, 1);
+                let own = |kind: &str| counted(&format!("Counter-{kind}-{round}-{node}"), 0, 1);
+                let name = IdempotencyKey::parse(&format!("key {round}")).expect("a key");
+                let key = Idempotency { key: name, request: Digest::of(b"request") };
+                let value = ClaimValue { constraint: "unique_label".into(), value: round.to_string() };
+                let mut batch = vec![
+                    own("own"),
+                    contested("stream"),
+                    Draft { idempotency: Some(key), ..own("key") },
+                    Draft { claims: vec![Claim::Take(value)], ..own("value") },
+                ];
+                // Without claims every other time, so that both ways of an append meet each other.
+                if round % 2 == 0 {
+                    batch.pop();
+                }
+                outcomes.push(record(&*store, &batch).await.expect("a batch goes down"));
+            }
+            outcomes
+        })
+    });
+    let mut told = Vec::new();
+    for node in nodes.collect::<Vec<_>>() {
+        told.push(node.await.expect("a node ends"));
+    }
+    let won = |outcome: &Appended| matches!(outcome, Appended::Recorded { .. });
+    for (ours, theirs) in told[0].iter().zip(&told[1]) {
+        assert!(won(&ours[0]) && won(&theirs[0]), "nobody else wanted it");
+        for (ours, theirs) in ours.iter().zip(theirs).skip(1) {
+            let (winner, loser) = if won(ours) { (ours, theirs) } else { (theirs, ours) };
+            assert!(won(winner) && !won(loser), "{ours:?} and {theirs:?}");
+            if let (Appended::Recorded { position, .. }, Appended::Repeated(answer)) = (winner, loser) {
+                assert_eq!(answer.position, *position);
+            }
+        }
+    }
+    let recorded = told.iter().flatten().flatten().filter(|outcome| won(outcome)).count();
+    let log = stores[0].read_log(Position::ZERO, 10_000).await.expect("the log can be read");
+    assert_eq!(log.len(), recorded);
+    let report = stores[1].rebuild_claims(false).await.expect("claims can be compared");
+    assert_eq!((report.held, report.different), (CONTESTS / 2, 0));
+}
+
 /// Gives what was acknowledged.
 async fn write(store: Arc<dyn EventStore>, writer: usize) -> Vec<(Position, (StreamId, Revision))> {
     let own = format!("Counter-{writer}");
@@ -65,7 +117,7 @@ async fn write(store: Arc<dyn EventStore>, writer: usize) -> Vec<(Position, (Str
     let mut acknowledged = Vec::new();
     for round in 0..BATCHES {
         let batch = [counted(&own, round * 2, 2), counted("Counter-shared", shared.get(), 1)];
-        let outcomes = store.append(&batch).await.expect("a batch goes down");
+        let outcomes = record(&*store, &batch).await.expect("a batch goes down");
         for (append, outcome) in batch.iter().zip(outcomes) {
             match outcome {
                 Appended::Recorded { revision, position } => {

@@ -6,7 +6,7 @@ use yado_model::{
 };
 
 use crate::{
-    Append, Appended, Column, EventStore, Kind, PluginVersion, Progress, ReadStore, Row, Table, TableWrites, Write,
+    Appended, Column, Draft, EventStore, Kind, PluginVersion, Progress, ReadStore, Row, Table, TableWrites, Write,
 };
 
 /// A tenant by its name.
@@ -29,7 +29,7 @@ pub fn stream(text: &str) -> StreamId {
 
 /// An append of so many events to a stream of the default tenant.
 #[must_use]
-pub fn counted(to: &str, expected: u64, events: usize) -> Append {
+pub fn counted(to: &str, expected: u64, events: usize) -> Draft {
     let event = |number: usize| NewEvent {
         name: "Counted".into(),
         version: 1,
@@ -37,7 +37,7 @@ pub fn counted(to: &str, expected: u64, events: usize) -> Append {
         tags: vec![],
     };
     let command_id = CommandId::generate();
-    Append {
+    Draft {
         tenant: TenantId::default(),
         stream: stream(to),
         expected: Revision::new(expected),
@@ -58,9 +58,18 @@ pub(super) fn conflict(actual: u64) -> Appended {
     Appended::Conflict { actual: Revision::new(actual) }
 }
 
+/// Checks drafts and appends them as one batch.
+///
+/// # Errors
+/// When one of them is none that can be kept, or the store fails.
+pub async fn record(store: &dyn EventStore, drafts: &[Draft]) -> crate::Result<Vec<Appended>> {
+    let batch = drafts.iter().cloned().map(Draft::check).collect::<crate::Result<Vec<_>>>()?;
+    store.append(&batch).await
+}
+
 /// Appends one thing.
-pub(super) async fn append(store: &dyn EventStore, append: Append) -> Appended {
-    let mut outcomes = store.append(&[append]).await.unwrap();
+pub(super) async fn append(store: &dyn EventStore, append: Draft) -> Appended {
+    let mut outcomes = record(store, &[append]).await.unwrap();
     assert_eq!(outcomes.len(), 1);
     outcomes.remove(0)
 }

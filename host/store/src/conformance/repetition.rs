@@ -2,15 +2,15 @@
 
 use yado_model::{Digest, IdempotencyKey, Position, Revision, TenantId};
 
-use super::fixtures::{append, conflict, counted, log, recorded, stream, tenant};
-use crate::{Answer, Append, Appended, EventStore, Idempotency};
+use super::fixtures::{append, conflict, counted, log, record, recorded, stream, tenant};
+use crate::{Answer, Appended, Draft, EventStore, Idempotency};
 
 fn key(text: &str) -> IdempotencyKey {
     IdempotencyKey::parse(text).expect("a key")
 }
 
-fn named(append: Append, name: &str) -> Append {
-    Append { idempotency: Some(Idempotency { key: key(name), request: Digest::of(name.as_bytes()) }), ..append }
+fn named(append: Draft, name: &str) -> Draft {
+    Draft { idempotency: Some(Idempotency { key: key(name), request: Digest::of(name.as_bytes()) }), ..append }
 }
 
 fn answered(name: &str, to: &str, revision: u64, position: u64) -> Answer {
@@ -39,13 +39,13 @@ pub async fn a_key_used_twice_in_one_batch_counts_once(store: &dyn EventStore) {
         named(counted("Counter-a", 0, 1), "once"),
     ];
     let repeated = Appended::Repeated(answered("once", "Counter-a", 1, 1));
-    assert_eq!(store.append(&batch).await.unwrap(), [recorded(1, 1), recorded(1, 2), repeated]);
+    assert_eq!(record(store, &batch).await.unwrap(), [recorded(1, 1), recorded(1, 2), repeated]);
 }
 
 pub async fn keys_belong_to_their_tenant(store: &dyn EventStore) {
-    let theirs = Append { tenant: tenant("acme"), ..named(counted("Counter-a", 0, 1), "once") };
+    let theirs = Draft { tenant: tenant("acme"), ..named(counted("Counter-a", 0, 1), "once") };
     let batch = [named(counted("Counter-a", 0, 1), "once"), theirs];
-    assert_eq!(store.append(&batch).await.unwrap(), [recorded(1, 1), recorded(1, 2)]);
+    assert_eq!(record(store, &batch).await.unwrap(), [recorded(1, 1), recorded(1, 2)]);
 }
 
 pub async fn a_key_of_a_lost_request_is_free(store: &dyn EventStore) {
@@ -56,10 +56,21 @@ pub async fn a_key_of_a_lost_request_is_free(store: &dyn EventStore) {
 pub async fn old_answers_are_forgotten(store: &dyn EventStore) {
     let old = named(counted("Counter-a", 0, 1), "old");
     let time = old.recorded_at;
-    let young = Append { recorded_at: time.plus_ms(1_000), ..named(counted("Counter-b", 0, 1), "young") };
-    store.append(&[old, young]).await.unwrap();
+    let young = Draft { recorded_at: time.plus_ms(1_000), ..named(counted("Counter-b", 0, 1), "young") };
+    record(store, &[old, young]).await.unwrap();
     assert_eq!(store.forget_answers(time).await.unwrap(), 0);
     assert_eq!(store.forget_answers(time.plus_ms(1_000)).await.unwrap(), 1);
     assert_eq!(store.answer(&TenantId::default(), &key("old")).await.unwrap(), None);
     assert!(store.answer(&TenantId::default(), &key("young")).await.unwrap().is_some());
+}
+
+pub async fn many_old_answers_are_forgotten(store: &dyn EventStore) {
+    // More than one transaction forgets.
+    let batch: Vec<_> =
+        (0..6_000).map(|n| named(counted(&format!("Counter-{n}"), 0, 1), &format!("key {n}"))).collect();
+    let outcomes = record(store, &batch).await.unwrap();
+    assert_eq!(outcomes.last(), Some(&recorded(1, 6_000)));
+    let last = batch.iter().map(|draft| draft.recorded_at).max().expect("there are some");
+    assert_eq!(store.forget_answers(last.plus_ms(1)).await.unwrap(), 6_000);
+    assert_eq!(store.answer(&TenantId::default(), &key("key 5999")).await.unwrap(), None);
 }

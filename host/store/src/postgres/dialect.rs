@@ -40,7 +40,7 @@ pub(super) const fn cast(kind: Kind) -> &'static str {
 }
 
 /// Pushes the values of one column, of many rows, as an array.
-pub(super) fn push_array(sql: &mut QueryBuilder<Postgres>, kind: Kind, cells: impl Iterator<Item = Cell>) {
+pub(super) fn push_array<'a>(sql: &mut QueryBuilder<Postgres>, kind: Kind, cells: impl Iterator<Item = &'a Cell>) {
     /// What a cell holds, if it is of the kind; null otherwise. Cells were made for their columns.
     macro_rules! array {
         ($($cell:pat => $value:expr),+) => {
@@ -49,12 +49,12 @@ pub(super) fn push_array(sql: &mut QueryBuilder<Postgres>, kind: Kind, cells: im
     }
     match kind {
         Kind::Text | Kind::Decimal | Kind::Json => {
-            sql.push_bind(array!(Cell::Text(text) | Cell::Decimal(text) | Cell::Json(text) => text))
+            sql.push_bind(array!(Cell::Text(text) | Cell::Decimal(text) | Cell::Json(text) => text.as_str()))
         }
-        Kind::Integer => sql.push_bind(array!(Cell::Integer(number) => number)),
-        Kind::Float => sql.push_bind(array!(Cell::Float(float) => float)),
-        Kind::Boolean => sql.push_bind(array!(Cell::Boolean(truth) => truth)),
-        Kind::Timestamp => sql.push_bind(array!(Cell::Timestamp(time) => Time(time))),
+        Kind::Integer => sql.push_bind(array!(Cell::Integer(number) => *number)),
+        Kind::Float => sql.push_bind(array!(Cell::Float(float) => *float)),
+        Kind::Boolean => sql.push_bind(array!(Cell::Boolean(truth) => *truth)),
+        Kind::Timestamp => sql.push_bind(array!(Cell::Timestamp(time) => Time(*time))),
     };
 }
 
@@ -81,7 +81,7 @@ impl Dialect for PostgresDialect {
     /// As one array, so that lists of all lengths share one prepared statement.
     fn among(&self, sql: &mut QueryBuilder<Postgres>, kind: Kind, cells: Vec<Cell>) {
         sql.push(" = any(");
-        push_array(sql, kind, cells.into_iter());
+        push_array(sql, kind, cells.iter());
         if kind == Kind::Decimal {
             sql.push("::numeric[]");
         }

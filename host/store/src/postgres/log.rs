@@ -1,118 +1,75 @@
 //! The event log in PostgreSQL.
 
 use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row as _};
+use tokio::sync::watch;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 
-use super::Database;
 use super::time::Time;
-use crate::append::settle::{Asked, Known, Settled, settle};
-use crate::limits::{self, LONGEST_NAME};
+use super::{Database, announce, append, claims, registry};
+use crate::kinds::Noted;
+use crate::limits::{self, LONGEST_NAME, MOST_FORGOTTEN};
 use crate::number::{bound, loaded, stored};
 use crate::open::Promise;
+use crate::page::{Page, Size};
 use crate::recorded::{self, Stored};
-use crate::{Answer, Append, Appended, EventStore, Options, PluginRecord, PluginVersion, Result, Snapshot};
+use crate::snapshot::Kept;
+use crate::{
+    Answer, Append, Appended, ClaimsReport, EventKind, EventStore, Options, PluginRecord, PluginVersion, Result,
+    Snapshot,
+};
 
-/// Waits for all appends that are under way, in this process and others, and keeps out new ones until the commit.
-const LOCK_HEAD: &str = "select position from log_head for update";
-
-// The next three look many things up at once. Each row that comes out says by its number which of them it belongs to.
-
-/// For each stream one descent to the end of its part of `events_by_stream`.
-const REVISIONS: &str = "\
-    select w.n - 1, coalesce((select e.revision from events e \
-        where e.tenant = w.tenant and e.stream = w.stream order by e.revision desc limit 1), 0) \
-    from unnest($1::text[], $2::text[]) with ordinality w (tenant, stream, n)";
-
-const ANSWERS: &str = "\
-    select w.n - 1, a.request, a.stream, a.revision, a.position \
-    from unnest($1::text[], $2::text[]) with ordinality w (tenant, key, n) \
-    join answers a on a.tenant = w.tenant and a.idempotency_key = w.key";
-
-const HOLDERS: &str = "\
-    select w.n - 1, c.stream \
-    from unnest($1::text[], $2::text[], $3::text[]) with ordinality w (tenant, name, value, n) \
-    join claims c on c.tenant = w.tenant and c.\"constraint\" = w.name and c.value = w.value";
-
-/// Moves the head and writes the events in one statement. Tags come as JSON, because arrays of arrays must be rectangular.
-const INSERT_EVENTS: &str = "\
-    with moved as (update log_head set position = $1) \
-    insert into events (position, tenant, stream, revision, name, version, payload, tags, recorded_at, command_id, \
-        correlation_id, causation_id, actor, plugin) \
-    select position, tenant, stream, revision, name, version, payload::json, \
-        case when tags is not null then array(select json_array_elements_text(tags::json)) end, \
-        recorded_at, command_id, correlation_id, causation_id, actor, plugin \
-    from unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::int[], $8::text[], $9::text[], \
-        $10::timestamptz[], $11::uuid[], $12::uuid[], $13::uuid[], $14::text[], $15::int[]) \
-        e (position, tenant, stream, revision, name, version, payload, tags, recorded_at, command_id, correlation_id, \
-            causation_id, actor, plugin)";
-
-const INSERT_ANSWERS: &str = "\
-    insert into answers (tenant, idempotency_key, request, stream, revision, position, answered_at) \
-    select * from unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bigint[], $6::bigint[], $7::timestamptz[])";
-
-const RELEASE_CLAIMS: &str = "\
-    delete from claims c using unnest($1::text[], $2::text[], $3::text[]) w (tenant, name, value) \
-    where c.tenant = w.tenant and c.\"constraint\" = w.name and c.value = w.value";
-
-const TAKE_CLAIMS: &str = "\
-    insert into claims (tenant, \"constraint\", value, stream) \
-    select * from unnest($1::text[], $2::text[], $3::text[], $4::text[]) \
-    on conflict (tenant, \"constraint\", value) do update set stream = excluded.stream";
+/// Where the log ends.
+pub(super) const HEAD: &str = "select position from log_head";
 
 const READ_STREAM: &str = "\
-    select position, tenant, stream, revision, name, version::bigint, payload::text, tags, recorded_at, command_id, \
+    select position, tenant, stream, revision, name, version, payload, tags, recorded_at, command_id, \
         correlation_id, causation_id, actor \
     from events where tenant = $1 and stream = $2 and revision > $3 order by revision limit $4";
 
 const READ_LOG: &str = "\
-    select position, tenant, stream, revision, name, version::bigint, payload::text, tags, recorded_at, command_id, \
+    select position, tenant, stream, revision, name, version, payload, tags, recorded_at, command_id, \
         correlation_id, causation_id, actor \
     from events where position > $1 order by position limit $2";
 
 const ANSWER: &str =
     "select request, stream, revision, position from answers where tenant = $1 and idempotency_key = $2";
 
+/// By their places in the table, so that each piece is one walk along the index and nothing else.
+const FORGET_ANSWERS: &str = "\
+    delete from answers where ctid = any(array(select ctid from answers where answered_at < $1 order by answered_at limit $2))";
+
 const SAVE_SNAPSHOT: &str = "\
-    insert into snapshots (tenant, stream, encoding, revision, state) values ($1, $2, $3, $4, $5) \
-    on conflict (tenant, stream, encoding) do update set revision = excluded.revision, state = excluded.state \
+    insert into snapshots (tenant, stream, encoding, revision, state, checksum) values ($1, $2, $3, $4, $5, $6) \
+    on conflict (tenant, stream, encoding) do update \
+    set revision = excluded.revision, state = excluded.state, checksum = excluded.checksum \
     where excluded.revision >= snapshots.revision";
 
-const REGISTER_PLUGIN: &str = "\
-    insert into plugins (id, name, version, digest, registered_at) \
-    values ((select coalesce(max(id), 0) + 1 from plugins), $1, $2, $3, $4) returning id";
+const SNAPSHOT: &str =
+    "select revision, state, checksum from snapshots where tenant = $1 and stream = $2 and encoding = $3";
 
 /// The event log in a PostgreSQL database.
 #[derive(Debug)]
 pub(crate) struct Events {
     database: Database,
+    noted: Noted,
+    witnessed: append::Witnessed,
+    size: Size,
 }
 
 impl Events {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
-        Ok(Self { database: Database::open(url, options, Promise::Durable).await? })
+        let database = Database::open(url, options, Promise::Durable).await?;
+        Ok(Self { database, noted: Noted::default(), witnessed: append::Witnessed::default(), size: Size::default() })
     }
 }
 
 #[async_trait]
 impl EventStore for Events {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>> {
-        let asked = Asked::of(batch)?;
-        if batch.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut transaction = self.database.begin().await?;
-        let known = look_up(&mut transaction, &asked).await?;
-        let settled = settle(batch, &asked, known)?;
-        if settled.events.is_empty() {
-            transaction.rollback().await?;
-        } else {
-            write(&mut transaction, &settled).await?;
-            transaction.commit().await?;
-            tracing::debug!(appends = batch.len(), events = settled.events.len(), head = %settled.head, "recorded");
-        }
-        Ok(settled.outcomes)
+        append::append(&self.database, &self.noted, &self.witnessed, batch).await
     }
 
     async fn read_stream(
@@ -130,15 +87,47 @@ impl EventStore for Events {
     }
 
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>> {
-        let query = sqlx::query(READ_LOG).bind(bound(after.get())).bind(limits::page(limit)?);
-        let events = events(&query.fetch_all(&self.database.pool).await?)?;
-        recorded::log_without_gaps(after, &events)?;
-        Ok(events)
+        let limit = i64::from(self.size.events(limit)).min(limits::page(limit)?);
+        let mut connection = self.database.pool.acquire().await?;
+        let mut rows = sqlx::query(READ_LOG).bind(bound(after.get())).bind(limit).fetch(&mut *connection);
+        let mut page = Page::default();
+        let mut rest = false;
+        while let Some(row) = rows.try_next().await? {
+            if page.is_full() {
+                rest = true;
+                break;
+            }
+            page.push(event(&row)?);
+        }
+        drop(rows);
+        if rest {
+            // The server goes on sending what nobody wants. To end the connection is cheaper than to hear it out, and
+            // the next page asks for less.
+            connection.close_on_drop();
+        }
+        self.size.learn(&page);
+        recorded::log_without_gaps(after, &page.events)?;
+        Ok(page.events)
     }
 
     async fn head(&self) -> Result<Position> {
-        let query = sqlx::query_scalar::<_, i64>("select position from log_head");
-        Ok(Position::new(loaded(query.fetch_one(&self.database.pool).await?, "the head of the log")?))
+        head(&self.database).await
+    }
+
+    async fn announce(&self, head: Position) -> Result<()> {
+        announce::announce(&self.database, head).await
+    }
+
+    async fn listen(&self, heard: watch::Sender<Position>) -> Result<()> {
+        announce::listen(&self.database, &heard).await
+    }
+
+    async fn event_kinds(&self) -> Result<Vec<EventKind>> {
+        registry::event_kinds(&self.database).await
+    }
+
+    async fn rebuild_claims(&self, apply: bool) -> Result<ClaimsReport> {
+        claims::rebuild(&self.database, apply).await
     }
 
     async fn answer(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<Answer>> {
@@ -147,63 +136,41 @@ impl EventStore for Events {
     }
 
     async fn forget_answers(&self, before: Timestamp) -> Result<u64> {
-        let query = sqlx::query("delete from answers where answered_at < $1").bind(Time(before));
-        Ok(query.execute(&self.database.pool).await?.rows_affected())
+        let mut forgotten = 0;
+        loop {
+            let query = sqlx::query(FORGET_ANSWERS).bind(Time(before)).bind(MOST_FORGOTTEN);
+            let piece = query.execute(&self.database.pool).await?.rows_affected();
+            forgotten += piece;
+            if piece == 0 {
+                return Ok(forgotten);
+            }
+        }
     }
 
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
-        limits::text("the name of an encoding", &snapshot.encoding, LONGEST_NAME)?;
+        snapshot.check()?;
         let query = sqlx::query(SAVE_SNAPSHOT).bind(snapshot.tenant.as_str()).bind(snapshot.stream.as_str());
         let query =
             query.bind(&snapshot.encoding).bind(stored(snapshot.revision.get())?).bind(snapshot.state.as_deref());
-        query.execute(&self.database.pool).await?;
+        query.bind(snapshot.checksum().bytes().as_slice()).execute(&self.database.pool).await?;
         Ok(())
     }
 
     async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>> {
         limits::text("the name of an encoding", encoding, LONGEST_NAME)?;
-        let query = sqlx::query_as::<_, (i64, Option<Vec<u8>>)>(
-            "select revision, state from snapshots where tenant = $1 and stream = $2 and encoding = $3",
-        );
+        let query = sqlx::query_as::<_, (i64, Option<Vec<u8>>, Vec<u8>)>(SNAPSHOT);
         let query = query.bind(tenant.as_str()).bind(stream.as_str()).bind(encoding);
-        let Some((revision, state)) = query.fetch_optional(&self.database.pool).await? else { return Ok(None) };
-        Ok(Some(Snapshot {
-            tenant: tenant.clone(),
-            stream: stream.clone(),
-            revision: Revision::new(loaded(revision, "a snapshot")?),
-            encoding: encoding.to_owned(),
-            state,
-        }))
+        let found = query.fetch_optional(&self.database.pool).await?;
+        let kept = found.map(|(revision, state, checksum)| Kept { revision, state, checksum });
+        Ok(kept.and_then(|kept| Snapshot::verified(tenant, stream, encoding, kept)))
     }
 
     async fn register_plugin(&self, plugin: &PluginRecord) -> Result<PluginVersion> {
-        plugin.check()?;
-        let mut transaction = self.database.begin().await?;
-        // Two nodes that start together would otherwise take the same number. It does not keep anybody from reading.
-        sqlx::query("lock table plugins in share row exclusive mode").execute(&mut *transaction).await?;
-        let query = sqlx::query_scalar::<_, i32>("select id from plugins where digest = $1");
-        let known = query.bind(plugin.digest.bytes().as_slice()).fetch_optional(&mut *transaction).await?;
-        let id = if let Some(id) = known {
-            id
-        } else {
-            let query = sqlx::query_scalar::<_, i32>(REGISTER_PLUGIN).bind(&plugin.name).bind(&plugin.version);
-            let query = query.bind(plugin.digest.bytes().as_slice()).bind(Time(plugin.registered_at));
-            query.fetch_one(&mut *transaction).await?
-        };
-        transaction.commit().await?;
-        Ok(PluginVersion(id))
+        registry::register(&self.database, plugin).await
     }
 
     async fn plugins(&self, limit: u32) -> Result<Vec<(PluginVersion, PluginRecord)>> {
-        let query = sqlx::query_as::<_, (i32, String, String, Vec<u8>, Time)>(
-            "select id, name, version, digest, registered_at from plugins order by id desc limit $1",
-        );
-        let rows = query.bind(limits::page(limit)?).fetch_all(&self.database.pool).await?;
-        let record = |(id, name, version, digest, registered_at): (i32, String, String, Vec<u8>, Time)| {
-            let digest = recorded::digest(&digest, "the plugins")?;
-            Ok((PluginVersion(id), PluginRecord { name, version, digest, registered_at: registered_at.0 }))
-        };
-        rows.into_iter().map(record).collect()
+        registry::plugins(&self.database, limit).await
     }
 
     async fn ping(&self) -> Result<()> {
@@ -215,105 +182,13 @@ impl EventStore for Events {
     }
 }
 
-async fn look_up(connection: &mut PgConnection, asked: &Asked<'_>) -> Result<Known> {
-    let head = sqlx::query_scalar::<_, i64>(LOCK_HEAD).fetch_one(&mut *connection).await?;
-    let mut known = Known {
-        head: Position::new(loaded(head, "the head of the log")?),
-        revisions: vec![Revision::ZERO; asked.streams.len()],
-        answers: vec![None; asked.answers.len()],
-        holders: vec![None; asked.claims.len()],
-    };
-
-    let (tenants, streams): (Vec<_>, Vec<_>) = asked.streams.iter().map(|(t, s)| (t.as_str(), s.as_str())).unzip();
-    let query = sqlx::query_as::<_, (i64, i64)>(REVISIONS).bind(tenants).bind(streams);
-    for (at, revision) in query.fetch_all(&mut *connection).await? {
-        recorded::place(&mut known.revisions, at, Revision::new(loaded(revision, "the events of a stream")?))?;
-    }
-    if !asked.answers.is_empty() {
-        let (tenants, keys): (Vec<_>, Vec<_>) = asked.answers.iter().map(|(t, k)| (t.as_str(), k.as_str())).unzip();
-        for row in sqlx::query(ANSWERS).bind(tenants).bind(keys).fetch_all(&mut *connection).await? {
-            recorded::place(&mut known.answers, row.try_get(0)?, Some(answer(&row, 1)?))?;
-        }
-    }
-    if !asked.claims.is_empty() {
-        let tenants: Vec<_> = asked.claims.iter().map(|(tenant, _, _)| tenant.as_str()).collect();
-        let names: Vec<_> = asked.claims.iter().map(|(_, name, _)| *name).collect();
-        let values: Vec<_> = asked.claims.iter().map(|(_, _, value)| *value).collect();
-        let query = sqlx::query_as::<_, (i64, String)>(HOLDERS).bind(tenants).bind(names).bind(values);
-        for (at, stream) in query.fetch_all(&mut *connection).await? {
-            recorded::place(&mut known.holders, at, Some(recorded::stream(&stream, "the claims")?))?;
-        }
-    }
-    Ok(known)
-}
-
-async fn write(connection: &mut PgConnection, settled: &Settled<'_>) -> Result<()> {
-    /// One column of all rows.
-    macro_rules! column {
-        ($rows:expr, $row:pat => $value:expr) => {
-            $rows.iter().map(|$row| $value).collect::<Vec<_>>()
-        };
-    }
-
-    let rows = &settled.events;
-    let json = |tags: &Vec<String>| (!tags.is_empty()).then(|| serde_json::Value::from(tags.as_slice()).to_string());
-    sqlx::query(INSERT_EVENTS)
-        .bind(stored(settled.head.get())?)
-        .bind(column!(rows, row => bound(row.position.get())))
-        .bind(column!(rows, row => row.append.tenant.as_str()))
-        .bind(column!(rows, row => row.append.stream.as_str()))
-        .bind(column!(rows, row => bound(row.revision.get())))
-        .bind(column!(rows, row => row.event.name.as_str()))
-        // The check of an append keeps versions within bounds.
-        .bind(column!(rows, row => i32::try_from(row.event.version).unwrap_or(i32::MAX)))
-        .bind(column!(rows, row => row.event.payload.as_str()))
-        .bind(column!(rows, row => json(&row.event.tags)))
-        .bind(column!(rows, row => Time(row.append.recorded_at)))
-        .bind(column!(rows, row => row.append.command.command_id.0))
-        .bind(column!(rows, row => row.correlation()))
-        .bind(column!(rows, row => row.append.command.causation_id))
-        .bind(column!(rows, row => row.append.command.actor.as_ref().map(|actor| actor.as_str())))
-        .bind(column!(rows, row => row.append.plugin.0))
-        .execute(&mut *connection)
-        .await?;
-
-    let rows = &settled.answers;
-    if !rows.is_empty() {
-        sqlx::query(INSERT_ANSWERS)
-            .bind(column!(rows, row => row.append.tenant.as_str()))
-            .bind(column!(rows, row => row.key.as_str()))
-            .bind(column!(rows, row => row.answer.request.bytes().as_slice()))
-            .bind(column!(rows, row => row.answer.stream.as_str()))
-            .bind(column!(rows, row => bound(row.answer.revision.get())))
-            .bind(column!(rows, row => bound(row.answer.position.get())))
-            .bind(column!(rows, row => Time(row.append.recorded_at)))
-            .execute(&mut *connection)
-            .await?;
-    }
-    let rows = &settled.released;
-    if !rows.is_empty() {
-        sqlx::query(RELEASE_CLAIMS)
-            .bind(column!(rows, (tenant, _, _) => tenant.as_str()))
-            .bind(column!(rows, (_, name, _) => *name))
-            .bind(column!(rows, (_, _, value) => *value))
-            .execute(&mut *connection)
-            .await?;
-    }
-    let rows = &settled.taken;
-    if !rows.is_empty() {
-        sqlx::query(TAKE_CLAIMS)
-            .bind(column!(rows, ((tenant, _, _), _) => tenant.as_str()))
-            .bind(column!(rows, ((_, name, _), _) => *name))
-            .bind(column!(rows, ((_, _, value), _) => *value))
-            .bind(column!(rows, (_, stream) => stream.as_str()))
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
+pub(super) async fn head(database: &Database) -> Result<Position> {
+    let query = sqlx::query_scalar::<_, i64>(HEAD);
+    Ok(Position::new(loaded(query.fetch_one(&database.pool).await?, "the head of the log")?))
 }
 
 /// An answer, from a column on.
-fn answer(row: &PgRow, at: usize) -> Result<Answer> {
+pub(super) fn answer(row: &PgRow, at: usize) -> Result<Answer> {
     const PLACE: &str = "the answers";
     Ok(Answer {
         request: recorded::digest(row.try_get(at)?, PLACE)?,
@@ -321,6 +196,12 @@ fn answer(row: &PgRow, at: usize) -> Result<Answer> {
         revision: Revision::new(loaded(row.try_get(at + 2)?, PLACE)?),
         position: Position::new(loaded(row.try_get(at + 3)?, PLACE)?),
     })
+}
+
+/// A document as it is on the wire, which is its text. To have it cast to text would make the server copy it.
+fn json(row: &PgRow, at: usize) -> Result<String> {
+    let text = row.try_get_raw(at)?.as_str().map_err(sqlx::Error::Decode)?;
+    Ok(text.to_owned())
 }
 
 fn events(rows: &[PgRow]) -> Result<Vec<RecordedEvent>> {
@@ -334,8 +215,8 @@ fn event(row: &PgRow) -> Result<RecordedEvent> {
         stream: row.try_get(2)?,
         revision: row.try_get(3)?,
         name: row.try_get(4)?,
-        version: row.try_get(5)?,
-        payload: row.try_get(6)?,
+        version: row.try_get::<i32, _>(5)?.into(),
+        payload: json(row, 6)?,
         tags: row.try_get::<Option<Vec<String>>, _>(7)?.unwrap_or_default(),
         recorded_at: row.try_get::<Time, _>(8)?.0,
         command_id: row.try_get(9)?,
@@ -350,6 +231,7 @@ fn event(row: &PgRow) -> Result<RecordedEvent> {
 mod tests {
     use sqlx::{AssertSqlSafe, Executor};
 
+    use super::super::append::locked::{ANSWERS, HOLDERS, REVISIONS};
     use super::*;
     use crate::testing::Postgres;
 

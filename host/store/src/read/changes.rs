@@ -44,6 +44,12 @@ impl<'a> Changes<'a> {
     }
 }
 
+/// What becomes of a row that is there already, given the names of the columns beside its key.
+pub(crate) fn update<'a>(columns: impl Iterator<Item = &'a String>) -> String {
+    let columns: Vec<_> = columns.map(|name| format!("{name} = excluded.{name}")).collect();
+    if columns.is_empty() { "do nothing".into() } else { format!("do update set {}", columns.join(", ")) }
+}
+
 fn cells(table: &Table, row: &Row) -> Result<Vec<Cell>> {
     if let Some(stranger) = row.keys().find(|field| table.column(field).is_none()) {
         return table.known(stranger).map(|_| Vec::new());

@@ -8,7 +8,7 @@ use super::dialect::{SqliteDialect, declared, row};
 use super::{Database, chunks};
 use crate::number::{loaded, stored};
 use crate::open::Promise;
-use crate::read::changes::Changes;
+use crate::read::changes::{Changes, update};
 use crate::read::select::{self, Dialect as _};
 use crate::table::{TENANT, check_name, index_name, quoted};
 use crate::{Committed, Each, Filter, Kind, Options, Progress, ReadStore, Result, Row, Select, Table, TableWrites};
@@ -184,7 +184,8 @@ async fn delete(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Res
 async fn put(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Result<()> {
     let table = changes.table;
     let names: Vec<_> = table.columns.iter().map(|column| quoted(column.name.as_str())).collect();
-    let update: Vec<_> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    let key = quoted(table.key.as_str());
+    let otherwise = update(names.iter().filter(|name| **name != key));
     for rows in chunks(&changes.puts) {
         let mut sql = QueryBuilder::<Sqlite>::new(format!(
             "insert into {} ({TENANT}, {}) values ",
@@ -200,8 +201,7 @@ async fn put(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Result
             }
             sql.push(")");
         }
-        let key = quoted(table.key.as_str());
-        sql.push(format_args!(" on conflict ({TENANT}, {key}) do update set {}", update.join(", ")));
+        sql.push(format_args!(" on conflict ({TENANT}, {key}) {otherwise}"));
         sql.build().execute(&mut *connection).await?;
     }
     Ok(())

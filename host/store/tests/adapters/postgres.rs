@@ -1,8 +1,10 @@
 //! PostgreSQL: a database for each test, of one cluster.
 
+use sqlx::Connection as _;
+use yado_model::{Position, Revision};
 use yado_store::conformance::{self, counted};
 use yado_store::testing::Postgres;
-use yado_store::{Error, Options, open_events, open_reads};
+use yado_store::{Appended, Error, Options, open_events, open_reads};
 
 async fn url() -> String {
     Postgres::shared().database().await
@@ -25,12 +27,69 @@ async fn a_reader_misses_nothing_while_many_write() {
     conformance::concurrency::a_reader_misses_nothing_while_many_write(stores).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_nodes_one_wins() {
+    let url = url().await;
+    let stores = [open_events(&url, &few()).await.unwrap(), open_events(&url, &few()).await.unwrap()];
+    conformance::concurrency::of_two_nodes_one_wins(stores).await;
+}
+
+#[tokio::test]
+async fn an_announcement_reaches_other_nodes() {
+    let url = url().await;
+    let (one, other) = (open_events(&url, &few()).await.unwrap(), open_events(&url, &few()).await.unwrap());
+    conformance::record(&*one, &[counted("Counter-a", 0, 1)]).await.unwrap();
+    let (heard, mut hears) = tokio::sync::watch::channel(Position::ZERO);
+    let listening = tokio::spawn({
+        let other = other.clone();
+        async move { other.listen(heard).await }
+    });
+    // First of all the end of the log, as it is.
+    hears.wait_for(|position| position.get() == 1).await.unwrap();
+    one.announce(Position::new(5)).await.unwrap();
+    hears.wait_for(|position| position.get() == 5).await.unwrap();
+    // An older one changes nothing.
+    one.announce(Position::new(3)).await.unwrap();
+    other.announce(Position::new(6)).await.unwrap();
+    hears.wait_for(|position| position.get() != 5).await.unwrap();
+    assert_eq!(hears.borrow().get(), 6);
+    // When the connection breaks, it says so.
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    let listener = "select pg_terminate_backend(pid) from pg_stat_activity where query like 'LISTEN%' or wait_event = \
+        'ClientRead' and datname = current_database() and pid <> pg_backend_pid()";
+    sqlx::query(listener).execute(&mut connection).await.unwrap();
+    let error = listening.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_log_that_has_gone_back_is_noticed() {
+    let url = url().await;
+    let store = open_events(&url, &few()).await.unwrap();
+    conformance::record(&*store, &[counted("Counter-a", 0, 1)]).await.unwrap();
+    conformance::record(&*store, &[counted("Counter-a", 1, 1), counted("Counter-b", 0, 1)]).await.unwrap();
+    // What a restored backup looks like: the last transaction is gone, and others have written since.
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    for statement in ["delete from events where position > 1", "update log_head set position = 1"] {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    let other = open_events(&url, &few()).await.unwrap();
+    conformance::record(&*other, &[counted("Counter-c", 0, 5)]).await.unwrap();
+    let outcomes = conformance::record(&*store, &[counted("Counter-a", 2, 1), counted("Counter-d", 0, 1)]).await;
+    let conflict = Appended::Conflict { actual: Revision::new(1) };
+    let recorded = Appended::Recorded { revision: Revision::new(1), position: Position::new(7) };
+    assert_eq!(outcomes.unwrap(), [conflict.clone(), recorded]);
+    // By now it has written behind where it was, and must not remember what was there before.
+    let again = conformance::record(&*store, &[counted("Counter-a", 2, 1)]).await.unwrap();
+    assert_eq!(again, [conflict]);
+}
+
 #[tokio::test]
 async fn log_and_read_models_may_share_a_database() {
     let url = url().await;
     let events = open_events(&url, &few()).await.unwrap();
     let reads = open_reads(&url, &few()).await.unwrap();
-    events.append(&[counted("Counter-a", 0, 1)]).await.unwrap();
+    conformance::record(&*events, &[counted("Counter-a", 0, 1)]).await.unwrap();
     assert_eq!(reads.checkpoint("any").await.unwrap().get(), 0);
     assert_eq!(events.head().await.unwrap().get(), 1);
 }
@@ -46,7 +105,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
 
 #[tokio::test]
 async fn a_database_of_another_encoding_is_refused() {
-    use sqlx::{Connection, Executor};
+    use sqlx::Executor;
     let url = url().await;
     let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
     connection

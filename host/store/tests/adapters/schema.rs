@@ -1,10 +1,10 @@
 //! What people see of the database, and what becomes of a reader when other hands have been at it.
 
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
-use yado_model::{Digest, Position, Revision, TenantId, Timestamp};
-use yado_store::conformance::{counted, stream};
+use yado_model::{Claim, ClaimValue, Digest, Position, Revision, TenantId, Timestamp};
+use yado_store::conformance::{counted, record, stream};
 use yado_store::testing::Postgres;
-use yado_store::{Append, Error, EventStore, Options, PluginRecord, open_events};
+use yado_store::{Draft, Error, EventStore, Options, PluginRecord, Snapshot, open_events};
 
 /// Records three events of a registered plugin.
 async fn three_events(store: &dyn EventStore) {
@@ -16,8 +16,8 @@ async fn three_events(store: &dyn EventStore) {
     };
     let plugin = store.register_plugin(&plugin).await.unwrap();
     let recorded_at = "2026-01-31T09:30:00.000007Z".parse().unwrap();
-    let append = Append { plugin, recorded_at, ..counted("Counter-a-b", 0, 3) };
-    store.append(&[append]).await.unwrap();
+    let append = Draft { plugin, recorded_at, ..counted("Counter-a-b", 0, 3) };
+    record(store, &[append]).await.unwrap();
 }
 
 async fn sqlite() -> (tempfile::TempDir, std::sync::Arc<dyn EventStore>, SqliteConnection) {
@@ -110,4 +110,76 @@ async fn a_damaged_migration_is_refused_at_start() {
     sqlx::query("update _sqlx_migrations set checksum = x'00'").execute(&mut connection).await.unwrap();
     let error = open_events(&url, &Options::default()).await.err().unwrap();
     assert!(matches!(error, Error::Migration(_)), "{error}");
+}
+
+/// What other hands may have done to claims: one lost, one under another stream, one that nobody holds.
+const STRAYED: [&str; 3] = [
+    "delete from claims where value = 'lost'",
+    "update claims set stream = 'Counter-z' where value = 'moved'",
+    "insert into claims (tenant, \"constraint\", value, stream) values ('default', 'unique_label', 'stray', 'Counter-y')",
+];
+
+async fn check_claims_repaired(store: &dyn EventStore) {
+    let found = store.rebuild_claims(false).await.unwrap();
+    let told: Vec<_> = found
+        .differences
+        .iter()
+        .map(|found| {
+            (found.value.as_str(), found.by_log.as_ref().map(|s| s.id()), found.by_table.as_ref().map(|s| s.id()))
+        })
+        .collect();
+    assert_eq!(told, [("lost", Some("c"), None), ("moved", Some("c"), Some("z")), ("stray", None, Some("y"))]);
+    assert_eq!((found.held, found.different, found.repaired), (2, 3, false));
+    assert!(store.rebuild_claims(true).await.unwrap().repaired);
+    let after = store.rebuild_claims(true).await.unwrap();
+    assert_eq!((after.held, after.different, after.repaired), (2, 0, false));
+}
+
+async fn two_claims(store: &dyn EventStore) {
+    let take = |value: &str| Claim::Take(ClaimValue { constraint: "unique_label".into(), value: value.into() });
+    let draft = Draft { claims: vec![take("lost"), take("moved")], ..counted("Counter-c", 0, 1) };
+    record(store, &[draft]).await.unwrap();
+}
+
+fn snapshot() -> Snapshot {
+    Snapshot {
+        tenant: TenantId::default(),
+        stream: stream("Counter-a"),
+        revision: Revision::new(2),
+        encoding: "one".into(),
+        state: Some(b"state".to_vec()),
+    }
+}
+
+async fn find(store: &dyn EventStore) -> Option<Snapshot> {
+    let sought = snapshot();
+    store.snapshot(&sought.tenant, &sought.stream, &sought.encoding).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_other_hands_did_beside_the_log_is_found_and_put_right_in_sqlite() {
+    let (_folder, store, mut connection) = sqlite().await;
+    two_claims(&*store).await;
+    for statement in STRAYED {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    check_claims_repaired(&*store).await;
+    store.save_snapshot(&snapshot()).await.unwrap();
+    assert_eq!(find(&*store).await, Some(snapshot()));
+    sqlx::query("update snapshots set state = x'00'").execute(&mut connection).await.unwrap();
+    assert_eq!(find(&*store).await, None);
+}
+
+#[tokio::test]
+async fn what_other_hands_did_beside_the_log_is_found_and_put_right_in_postgresql() {
+    let (store, mut connection) = postgres().await;
+    two_claims(&*store).await;
+    for statement in STRAYED {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    check_claims_repaired(&*store).await;
+    store.save_snapshot(&snapshot()).await.unwrap();
+    assert_eq!(find(&*store).await, Some(snapshot()));
+    sqlx::query("update snapshots set revision = 3").execute(&mut connection).await.unwrap();
+    assert_eq!(find(&*store).await, None);
 }

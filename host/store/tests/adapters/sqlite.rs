@@ -64,12 +64,20 @@ async fn a_reader_misses_nothing_while_many_write_to_one_file() {
     conformance::concurrency::a_reader_misses_nothing_while_many_write(stores).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_nodes_one_wins_in_one_file() {
+    let (_folder, url) = file();
+    let options = Options { acquire_timeout_ms: 120_000, ..Options::default() };
+    let stores = [open_events(&url, &options).await.unwrap(), open_events(&url, &options).await.unwrap()];
+    conformance::concurrency::of_two_nodes_one_wins(stores).await;
+}
+
 #[tokio::test]
 async fn log_and_read_models_may_share_a_file() {
     let (_folder, url) = file();
     let events = open_events(&url, &Options::default()).await.unwrap();
     let reads = open_reads(&url, &Options::default()).await.unwrap();
-    events.append(&[counted("Counter-a", 0, 1)]).await.unwrap();
+    conformance::record(&*events, &[counted("Counter-a", 0, 1)]).await.unwrap();
     assert_eq!(reads.checkpoint("any").await.unwrap().get(), 0);
     events.close().await;
     let events = open_events(&url, &Options::default()).await.unwrap();
@@ -80,7 +88,7 @@ async fn log_and_read_models_may_share_a_file() {
 async fn each_opening_in_memory_is_a_database_of_its_own() {
     let first = open_events("sqlite::memory:", &Options::default()).await.unwrap();
     let second = open_events("sqlite::memory:", &Options::default()).await.unwrap();
-    first.append(&[counted("Counter-a", 0, 1)]).await.unwrap();
+    conformance::record(&*first, &[counted("Counter-a", 0, 1)]).await.unwrap();
     assert_eq!(second.head().await.unwrap().get(), 0);
 }
 

@@ -6,27 +6,37 @@ use std::process::Command;
 use std::time::SystemTime;
 use std::{env, io};
 
-/// A folder with plugins that are up to date. Who has just built them all sets it, and saves each test the question.
+/// Folders with plugins that are up to date, separated as in `PATH`. Who has just built them all sets it, and saves each
+/// test the question.
 const READY: &str = "YADO_TEST_PLUGINS";
+
+/// Where `cargo xtask plugins` puts what it builds: plugins, and guests that only tests want.
+const SHELVES: [&str; 2] = ["plugins", "test-guests"];
 
 /// The path of an up-to-date component.
 pub(super) fn component() -> Result<PathBuf, String> {
     let variable = |name: &str| env::var_os(name).ok_or_else(|| format!("{name} is not set: run this by `cargo test`"));
     let package = variable("CARGO_PKG_NAME")?.to_string_lossy().into_owned();
     let folder = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let file = format!("{package}.wasm");
     if let Some(ready) = env::var_os(READY) {
-        return Ok(PathBuf::from(ready).join(format!("{package}.wasm")));
+        let found = env::split_paths(&ready).map(|folder| folder.join(&file)).find(|path| path.is_file());
+        return found.ok_or_else(|| format!("there is no {file} in {}, which {READY} names", ready.display()));
     }
     let target = target()?;
     let guests = target.join("guests");
     // Tests run side by side, in threads and in processes. One builds; the others wait, and find it done.
     let lock = lock(&guests).map_err(|error| format!("{} can't be locked: {error}", guests.display()))?;
-    let component = target.join("plugins").join(format!("{package}.wasm"));
-    if let Err(reason) = up_to_date(&component, &guests, &package, &folder) {
+    let shelved = || {
+        let mut paths = SHELVES.iter().map(|shelf| target.join(shelf).join(&file));
+        paths.find(|path| path.is_file()).ok_or_else(|| format!("{file} is not built"))
+    };
+    if let Err(reason) = shelved().and_then(|component| up_to_date(&component, &guests, &package, &folder)) {
         build(&target, &folder, &package).map_err(|error| format!("{reason}, and {error}"))?;
     }
+    let component = shelved();
     drop(lock);
-    Ok(component)
+    component
 }
 
 /// The folder that cargo builds into, which it has marked. The program that runs is somewhere below.
@@ -45,9 +55,6 @@ fn lock(guests: &Path) -> io::Result<File> {
 
 /// Whether the component was built after the last change to anything it is made of; if not, why.
 fn up_to_date(component: &Path, guests: &Path, package: &str, folder: &Path) -> Result<(), String> {
-    if !component.is_file() {
-        return Err(format!("{} is missing", component.display()));
-    }
     let stale = |what: &Path| format!("{} is older than {}", component.display(), what.display());
     let built = modified(&guests.join(format!("{package}.built"))).ok_or_else(|| stale(Path::new("its sources")))?;
     // Cargo writes down what it has read, all of the workspace's crates included.

@@ -10,7 +10,7 @@ use yado_model::{Claim, ClaimValue, NewEvent, Rejection, StreamId};
 use super::report::{self, Came};
 use super::scenario::Given;
 use crate::aggregate::Message;
-use crate::{Event, ReadModel};
+use crate::{Constraint, Event, ReadModel};
 
 /// What came of a command.
 #[derive(Debug)]
@@ -36,14 +36,14 @@ pub struct Claimed(Claim);
 
 /// The decision takes this value.
 #[must_use]
-pub fn taken(constraint: &str, value: &str) -> Claimed {
-    Claimed(Claim::Take(ClaimValue { constraint: constraint.into(), value: value.into() }))
+pub fn taken(constraint: Constraint, value: &str) -> Claimed {
+    Claimed(Claim::Take(ClaimValue { constraint: constraint.name().into(), value: value.into() }))
 }
 
 /// The decision lets go of this value.
 #[must_use]
-pub fn released(constraint: &str, value: &str) -> Claimed {
-    Claimed(Claim::Release(ClaimValue { constraint: constraint.into(), value: value.into() }))
+pub fn released(constraint: Constraint, value: &str) -> Claimed {
+    Claimed(Claim::Release(ClaimValue { constraint: constraint.name().into(), value: value.into() }))
 }
 
 impl<'a> Outcome<'a> {

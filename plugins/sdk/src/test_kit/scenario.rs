@@ -24,7 +24,7 @@ const NEW: &str = "new";
 /// What had happened before.
 #[derive(Debug)]
 pub struct Given<'a> {
-    plugin: &'a Plugin,
+    pub(super) plugin: &'a Plugin,
     pub(super) events: Vec<RecordedEvent>,
     actor: Option<Actor>,
     new_id: EntityId,
@@ -45,13 +45,13 @@ impl Plugin {
         self.nothing_given().when(command)
     }
 
-    fn nothing_given(&self) -> Given<'_> {
+    pub(super) fn nothing_given(&self) -> Given<'_> {
         Given { plugin: self, events: Vec::new(), actor: None, new_id: entity(NEW) }
     }
 
     /// What the document breaks of the manifest's rules for it.
     #[track_caller]
-    fn problems(&self, what: &str, document: &str) -> Vec<Problem> {
+    pub(super) fn problems(&self, what: &str, document: &str) -> Vec<Problem> {
         let Some(checker) = self.checkers.get(what) else {
             // Events of another plugin's aggregates have their rules in that plugin's manifest.
             assert!(what.starts_with("event "), "the manifest has no {what}");
@@ -64,7 +64,7 @@ impl Plugin {
     }
 
     #[track_caller]
-    fn assert_sound(&self, what: &str, document: &str) {
+    pub(super) fn assert_sound(&self, what: &str, document: &str) {
         let problems = self.problems(what, document);
         let lines = problems.iter().map(|problem| format!("{}: {}", problem.pointer(), problem.message));
         assert!(problems.is_empty(), "{what} breaks its schema\n{}", report::part("", lines, ""));
@@ -259,7 +259,7 @@ fn entity(text: &str) -> EntityId {
 }
 
 #[track_caller]
-fn stream(aggregate: &str, id: &str) -> StreamId {
+pub(super) fn stream(aggregate: &str, id: &str) -> StreamId {
     match Name::parse(aggregate) {
         Ok(name) => StreamId::new(&name, &entity(id)),
         Err(error) => panic!("{error}"),
@@ -268,7 +268,7 @@ fn stream(aggregate: &str, id: &str) -> StreamId {
 
 /// What the plugin answered. A fault fails the test: a plugin must not break, whatever it is asked.
 #[track_caller]
-fn lived<T>(answer: Result<T, yado_runtime::Fault>) -> T {
+pub(super) fn lived<T>(answer: Result<T, yado_runtime::Fault>) -> T {
     match answer {
         Ok(answer) => answer,
         Err(fault) => panic!("{fault}"),

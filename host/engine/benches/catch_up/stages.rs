@@ -1,0 +1,177 @@
+//! The stages of a catch-up: watched while they overlap, and each by itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use yado_model::{Position, RecordedEvent, TenantId};
+use yado_runtime::{Condition, Plugin, Rows, RowsError, Selection};
+use yado_store::{Committed, Each, EventStore, Filter, Progress, ReadStore, Result, Row, Select, Table, TableWrites};
+
+/// A read store that counts what it is asked.
+pub(crate) struct Watched {
+    store: Arc<dyn ReadStore>,
+    commits: Count,
+    lookups: Count,
+}
+
+#[derive(Default)]
+struct Count {
+    calls: AtomicU64,
+    rows: AtomicU64,
+    micros: AtomicU64,
+}
+
+impl Count {
+    fn add(&self, rows: usize, begun: Instant) {
+        self.calls.fetch_add(1, Relaxed);
+        self.rows.fetch_add(rows as u64, Relaxed);
+        self.micros.fetch_add(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    fn report(&self, name: &str) {
+        let [calls, rows, micros] = [&self.calls, &self.rows, &self.micros].map(|count| count.load(Relaxed));
+        println!("  {name:20} {calls:>9} calls, {rows} rows, {:.2} s", micros as f64 / 1e6);
+    }
+}
+
+impl Watched {
+    pub(crate) fn new(store: Arc<dyn ReadStore>) -> Self {
+        Self { store, commits: Count::default(), lookups: Count::default() }
+    }
+
+    pub(crate) fn report(&self) {
+        self.commits.report("commits");
+        self.lookups.report("lookups of rows");
+    }
+}
+
+#[async_trait]
+impl ReadStore for Watched {
+    async fn ensure_table(&self, table: &Table) -> Result<()> {
+        self.store.ensure_table(table).await
+    }
+
+    async fn drop_table(&self, name: &str) -> Result<()> {
+        self.store.drop_table(name).await
+    }
+
+    async fn tables(&self) -> Result<Vec<String>> {
+        self.store.tables().await
+    }
+
+    async fn checkpoint(&self, projection: &str) -> Result<Position> {
+        self.store.checkpoint(projection).await
+    }
+
+    async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
+        self.store.forget_checkpoint(projection).await
+    }
+
+    async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {
+        let begun = Instant::now();
+        let committed = self.store.commit(progress, writes).await;
+        self.commits.add(writes.iter().map(|table| table.writes.len()).sum(), begun);
+        committed
+    }
+
+    async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
+        let begun = Instant::now();
+        let rows = self.store.rows(table, tenant, keys).await;
+        self.lookups.add(keys.len(), begun);
+        rows
+    }
+
+    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
+        self.store.select(table, tenant, select).await
+    }
+
+    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
+        self.store.select_each(table, tenant, each, select).await
+    }
+
+    async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
+        self.store.count(table, tenant, filter).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.store.ping().await
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+/// Reads the whole log, and gives back its last page.
+pub(crate) async fn read(log: &dyn EventStore, head: Position, page: u32) -> Vec<RecordedEvent> {
+    let (mut at, mut last) = (Position::ZERO, Vec::new());
+    while at < head {
+        last = log.read_log(at, page).await.unwrap();
+        at = last.last().unwrap().position;
+    }
+    last
+}
+
+/// Shows events to the guest again and again, over rows that are in memory. Answers with how many those were.
+pub(crate) fn guest(plugin: &Plugin, events: &[RecordedEvent]) -> usize {
+    const ROUNDS: usize = 100;
+    let tenant = TenantId::default();
+    let projection = plugin.manifest().projections[0].name.to_string();
+    let mut rows = InMemory::default();
+    for event in events {
+        let id = event.stream.id();
+        let row = format!(
+            r#"{{"id":"{id}","owner":"Somebody","balance":1,"movements":1,"updatedAt":"2026-01-31T09:30:00.000000Z"}}"#
+        );
+        rows.0.insert(id.to_owned(), row);
+    }
+    for _ in 0..ROUNDS {
+        for events in events.chunks(1_000) {
+            let (back, outcome) = plugin.project(&tenant, &projection, events, rows);
+            outcome.unwrap();
+            rows = back;
+        }
+    }
+    ROUNDS * events.len()
+}
+
+/// Rows without a table. The guest reads each before it writes it, so the next one to be written is the last one read.
+#[derive(Default)]
+struct InMemory(HashMap<String, String>, String);
+
+impl Rows for InMemory {
+    fn get(&mut self, _: &str, key: &str) -> std::result::Result<Option<String>, RowsError> {
+        key.clone_into(&mut self.1);
+        Ok(self.0.get(key).cloned())
+    }
+
+    fn put(&mut self, _: &str, row: String) -> std::result::Result<(), RowsError> {
+        if let Some(place) = self.0.get_mut(&self.1) {
+            *place = row;
+        }
+        Ok(())
+    }
+
+    fn patch(&mut self, _: &str, _: &str, _: String) -> std::result::Result<(), RowsError> {
+        Ok(())
+    }
+
+    fn add(&mut self, _: &str, _: &str, _: &str, _: &str) -> std::result::Result<(), RowsError> {
+        Ok(())
+    }
+
+    fn delete(&mut self, _: &str, _: &str) -> std::result::Result<(), RowsError> {
+        Ok(())
+    }
+
+    fn find(&mut self, _: &str, _: Selection) -> std::result::Result<Vec<String>, RowsError> {
+        Ok(Vec::new())
+    }
+
+    fn count(&mut self, _: &str, _: Vec<Condition>) -> std::result::Result<u64, RowsError> {
+        Ok(0)
+    }
+}

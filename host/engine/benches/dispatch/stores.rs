@@ -1,0 +1,123 @@
+//! Stores that do nothing, so that what is measured is everything else.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
+use yado_store::{
+    Answer, Append, Appended, ClaimsReport, Committed, Each, EventKind, EventStore, Filter, PluginRecord,
+    PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot, Table, TableWrites,
+};
+
+/// A log that counts and forgets. It believes every append, which holds as long as one process writes and states stay in
+/// memory.
+#[derive(Default)]
+pub(crate) struct Nothing {
+    head: AtomicU64,
+    transactions: AtomicU64,
+}
+
+impl Nothing {
+    pub(crate) fn transactions(&self) -> u64 {
+        self.transactions.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl EventStore for Nothing {
+    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>> {
+        self.transactions.fetch_add(1, Ordering::Relaxed);
+        let recorded = batch.iter().map(|append| {
+            let count = append.events.len() as u64;
+            let position = Position::new(self.head.fetch_add(count, Ordering::Relaxed) + count);
+            Appended::Recorded { revision: append.expected.plus(count), position }
+        });
+        Ok(recorded.collect())
+    }
+
+    async fn read_stream(&self, _: &TenantId, _: &StreamId, _: Revision, _: u32) -> Result<Vec<RecordedEvent>> {
+        Ok(Vec::new())
+    }
+    async fn read_log(&self, _: Position, _: u32) -> Result<Vec<RecordedEvent>> {
+        Ok(Vec::new())
+    }
+    async fn head(&self) -> Result<Position> {
+        Ok(Position::new(self.head.load(Ordering::Relaxed)))
+    }
+    async fn announce(&self, _: Position) -> Result<()> {
+        Ok(())
+    }
+    async fn listen(&self, _: watch::Sender<Position>) -> Result<()> {
+        std::future::pending().await
+    }
+    async fn event_kinds(&self) -> Result<Vec<EventKind>> {
+        Ok(Vec::new())
+    }
+    async fn rebuild_claims(&self, _: bool) -> Result<ClaimsReport> {
+        Err(yado_store::Error::Invalid("nothing is kept".into()))
+    }
+    async fn answer(&self, _: &TenantId, _: &IdempotencyKey) -> Result<Option<Answer>> {
+        Ok(None)
+    }
+    async fn forget_answers(&self, _: Timestamp) -> Result<u64> {
+        Ok(0)
+    }
+    async fn save_snapshot(&self, _: &Snapshot) -> Result<()> {
+        Ok(())
+    }
+    async fn snapshot(&self, _: &TenantId, _: &StreamId, _: &str) -> Result<Option<Snapshot>> {
+        Ok(None)
+    }
+    async fn register_plugin(&self, _: &PluginRecord) -> Result<PluginVersion> {
+        Ok(PluginVersion(1))
+    }
+    async fn plugins(&self, _: u32) -> Result<Vec<(PluginVersion, PluginRecord)>> {
+        Ok(Vec::new())
+    }
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+    async fn close(&self) {}
+}
+
+/// Read models that have been shown everything there will ever be, so that no projection has anything to do.
+pub(crate) struct Shown;
+
+#[async_trait]
+impl ReadStore for Shown {
+    async fn ensure_table(&self, _: &Table) -> Result<()> {
+        Ok(())
+    }
+    async fn drop_table(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+    async fn tables(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+    async fn checkpoint(&self, _: &str) -> Result<Position> {
+        Ok(Position::new(i64::MAX as u64))
+    }
+    async fn forget_checkpoint(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+    async fn commit(&self, progress: &Progress<'_>, _: &[TableWrites<'_>]) -> Result<Committed> {
+        Ok(Committed::Elsewhere(progress.from))
+    }
+    async fn rows(&self, _: &Table, _: &TenantId, _: &[String]) -> Result<Vec<Row>> {
+        Ok(Vec::new())
+    }
+    async fn select(&self, _: &Table, _: &TenantId, _: &Select) -> Result<Vec<Row>> {
+        Ok(Vec::new())
+    }
+    async fn select_each(&self, _: &Table, _: &TenantId, _: &Each, _: &Select) -> Result<Vec<Row>> {
+        Ok(Vec::new())
+    }
+    async fn count(&self, _: &Table, _: &TenantId, _: Option<&Filter>) -> Result<u64> {
+        Ok(0)
+    }
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+    async fn close(&self) {}
+}

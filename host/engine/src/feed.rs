@@ -1,0 +1,112 @@
+//! The feed: the log for those who follow it, its newest events from memory.
+//!
+//! After a commit the lane hands over what it has recorded, and every reader of this process gets it from here without
+//! asking the database. Whoever is too far behind for that, or wants events that another process has recorded, is given
+//! them from the log. So readers can't tell the two apart but by speed, and falling behind never means to miss
+//! something.
+//!
+//! Invariants: what a read returns is durable, begins right after the position that was asked for, and has no gaps. A
+//! reader holds no lock while it looks at what it got, and nothing is copied for it.
+
+mod news;
+mod page;
+mod ring;
+#[cfg(test)]
+mod testing;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use yado_model::{Position, RecordedEvent};
+use yado_store::{EventStore, Result as Stored};
+
+use crate::Settings;
+use crate::figures::Figures;
+
+pub(crate) use news::start as follow;
+pub(crate) use page::Page;
+use ring::Ring;
+
+/// A handle to the feed.
+#[derive(Clone)]
+pub(crate) struct Feed {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<dyn EventStore>,
+    ring: Mutex<Ring>,
+    head: watch::Sender<Position>,
+    figures: Figures,
+}
+
+impl Feed {
+    /// A feed that has nothing in memory yet. `head` is where the log ends.
+    pub(crate) fn new(store: Arc<dyn EventStore>, head: Position, settings: &Settings, figures: Figures) -> Self {
+        let ring = Mutex::new(Ring::new(settings.feed_events, settings.feed_bytes));
+        Self { shared: Arc::new(Shared { store, ring, head: watch::Sender::new(head), figures }) }
+    }
+
+    /// The position of the last event, as far as this process knows: from its own commits, from what other processes
+    /// announce, and from a look at the log now and then. A reader waits for it to rise, and need not look by itself.
+    pub(crate) fn head(&self) -> watch::Receiver<Position> {
+        self.shared.head.subscribe()
+    }
+
+    /// The events after a position: at most `limit`, and at most so many bytes of payload unless the first alone has
+    /// more. None if the log is not known to have any.
+    ///
+    /// # Errors
+    /// When the events are not in memory, and the log can't be read.
+    pub(crate) async fn read(&self, after: Position, limit: u32, bytes: usize) -> Stored<Page> {
+        if *self.shared.head.borrow() <= after {
+            return Ok(Page::default());
+        }
+        let limit = limit.max(1);
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        if let Some(page) = self.ring().read(after, most, bytes) {
+            self.shared.figures.feed_memory.increment(page.len() as u64);
+            return Ok(page);
+        }
+        let events = self.shared.store.read_log(after, limit).await?;
+        let page = Page::of(events, bytes);
+        self.shared.figures.feed_log.increment(page.len() as u64);
+        if let Some(last) = page.last() {
+            self.heard(last);
+        }
+        Ok(page)
+    }
+
+    /// Looks where the log ends, and tells all readers. For those who can't wait for the next look.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub(crate) async fn look(&self) -> Stored<Position> {
+        let head = self.shared.store.head().await?;
+        self.heard(head);
+        Ok(head)
+    }
+
+    /// Takes in what this process has recorded, in the order of positions.
+    pub(crate) fn publish(&self, events: Vec<RecordedEvent>) {
+        let Some(last) = events.last().map(|event| event.position) else { return };
+        // Those that make room are freed when the lock is not held any more.
+        let evicted = self.ring().push(events);
+        self.heard(last);
+        drop(evicted);
+    }
+
+    /// The log is known to reach to a position.
+    pub(crate) fn heard(&self, position: Position) {
+        if *self.shared.head.borrow() < position {
+            self.shared.head.send_if_modified(|head| std::mem::replace(head, position.max(*head)) < position);
+        }
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.shared.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

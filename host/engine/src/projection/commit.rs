@@ -1,0 +1,98 @@
+//! Commits what a projection has gathered, while it goes on.
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use yado_model::{Position, TenantId};
+use yado_store::{Committed, Progress, ReadStore, TableWrites, Write};
+
+use super::memory::Layer;
+use super::row;
+use crate::catalogue::{Model, ProjectionType};
+
+/// More rows than this are made ready on a thread of their own, so that those that serve others don't wait.
+const FEW: usize = 200;
+
+/// A commit on its way.
+pub(super) struct Commit {
+    /// How far the projection has come with it.
+    to: Position,
+    task: JoinHandle<Outcome>,
+    outcome: Option<Outcome>,
+}
+
+type Outcome = yado_store::Result<Committed>;
+
+impl Commit {
+    /// Sends rows and progress on their way.
+    pub(super) fn begin(
+        reads: &Arc<dyn ReadStore>,
+        projection: &Arc<ProjectionType>,
+        (from, to): (Position, Position),
+        rows: Arc<Layer>,
+    ) -> Self {
+        let (reads, projection) = (reads.clone(), projection.clone());
+        let task = tokio::spawn(async move { commit(&*reads, projection, (from, to), rows).await });
+        Self { to, task, outcome: None }
+    }
+
+    /// Whether it has come to an end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.outcome.is_some() || self.task.is_finished()
+    }
+
+    /// Waits for its end. A wait that is given up may be begun again.
+    pub(super) async fn wait(&mut self) {
+        if self.outcome.is_none() {
+            let lost = |error| Err(yado_store::Error::Unavailable(format!("a commit was given up: {error}")));
+            self.outcome = Some((&mut self.task).await.unwrap_or_else(lost));
+        }
+    }
+
+    /// How far the projection has come with it, and whether it has.
+    pub(super) async fn ended(mut self) -> (Position, Outcome) {
+        self.wait().await;
+        let lost = || Err(yado_store::Error::Unavailable("a commit was given up".into()));
+        (self.to, self.outcome.unwrap_or_else(lost))
+    }
+}
+
+async fn commit(
+    reads: &dyn ReadStore,
+    projection: Arc<ProjectionType>,
+    (from, to): (Position, Position),
+    rows: Arc<Layer>,
+) -> Outcome {
+    let all = (0..projection.models.len()).map(|at| rows.len(at)).sum::<usize>();
+    let models = projection.models.clone();
+    let writes = if all <= FEW {
+        writes(&models, &rows)
+    } else {
+        let (models, rows) = (models.clone(), rows.clone());
+        let made = tokio::task::spawn_blocking(move || writes(&models, &rows)).await;
+        made.map_err(|error| yado_store::Error::Unavailable(error.to_string()))?
+    }?;
+    // Whoever holds them last keeps them in memory, and that is not this commit.
+    drop(rows);
+    let tables = models.iter().zip(writes).filter(|(_, writes)| !writes.is_empty());
+    let tables: Vec<_> = tables.map(|(model, writes)| TableWrites { table: &model.table, writes }).collect();
+    reads.commit(&Progress { projection: &projection.key, from, to }, &tables).await
+}
+
+/// What is written to each read model's table.
+fn writes(models: &[Arc<Model>], rows: &Layer) -> yado_store::Result<Vec<Vec<(TenantId, Write)>>> {
+    let of_model = |at: usize| {
+        let mut rows: Vec<_> = rows.rows(at).collect();
+        // In the order of the tables' keys: neighbours go to the same pages.
+        rows.sort_unstable_by_key(|(tenant, key, _)| (*tenant, *key));
+        let writes = rows.into_iter().map(|(tenant, key, row)| {
+            let write = match row {
+                Some(row) => Write::Put(row::into_stored(row)?),
+                None => Write::Delete(key.to_owned()),
+            };
+            Ok((tenant.clone(), write))
+        });
+        writes.collect()
+    };
+    (0..models.len()).map(of_model).collect()
+}

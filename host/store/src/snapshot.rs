@@ -1,0 +1,97 @@
+//! Snapshots: states of streams, kept beside the log and never trusted blindly.
+
+use yado_model::{Digest, Revision, StreamId, TenantId};
+
+use crate::Result;
+use crate::limits::{self, LONGEST_NAME};
+use crate::number::loaded;
+
+/// The state of a stream at a revision, so that nobody need fold from the first event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Whose stream.
+    pub tenant: TenantId,
+    /// Which stream.
+    pub stream: StreamId,
+    /// At which revision.
+    pub revision: Revision,
+    /// Who can read the state: the plugin's digest, or the name that its manifest gives to the encoding.
+    pub encoding: String,
+    /// The state; none if the thing was gone at that revision.
+    pub state: Option<Vec<u8>>,
+}
+
+/// The columns of a snapshot that is asked for by the others.
+pub(crate) struct Kept {
+    pub(crate) revision: i64,
+    pub(crate) state: Option<Vec<u8>>,
+    pub(crate) checksum: Vec<u8>,
+}
+
+impl Snapshot {
+    /// Over all that it says, so that neither a damaged state nor one that got under another stream or revision is taken
+    /// for right.
+    pub(crate) fn checksum(&self) -> Digest {
+        let revision = self.revision.get().to_le_bytes();
+        let there = [u8::from(self.state.is_some())];
+        let state = self.state.as_deref().unwrap_or_default();
+        let (tenant, stream) = (self.tenant.as_str().as_bytes(), self.stream.as_str().as_bytes());
+        Digest::of_parts([tenant, stream, self.encoding.as_bytes(), &revision, &there, state])
+    }
+
+    /// Whether every engine can hold it.
+    pub(crate) fn check(&self) -> Result<()> {
+        limits::text("the name of an encoding", &self.encoding, LONGEST_NAME)
+    }
+
+    /// What was found, if it is what had been saved. One that is not is as good as none: the log has everything.
+    pub(crate) fn verified(tenant: &TenantId, stream: &StreamId, encoding: &str, kept: Kept) -> Option<Self> {
+        let damaged = |reason: &str| {
+            tracing::warn!(%tenant, %stream, encoding, "a snapshot is damaged and left aside: {reason}");
+        };
+        let Ok(revision) = loaded(kept.revision, "a snapshot") else {
+            damaged("its revision is less than zero");
+            return None;
+        };
+        let snapshot = Self {
+            tenant: tenant.clone(),
+            stream: stream.clone(),
+            revision: Revision::new(revision),
+            encoding: encoding.to_owned(),
+            state: kept.state,
+        };
+        if snapshot.checksum().bytes().as_slice() != kept.checksum {
+            damaged("its checksum is not that of its state");
+            return None;
+        }
+        Some(snapshot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        Snapshot {
+            tenant: TenantId::default(),
+            stream: StreamId::parse("Counter-a").unwrap(),
+            revision: Revision::new(5),
+            encoding: "one".into(),
+            state: Some(b"state".to_vec()),
+        }
+    }
+
+    #[test]
+    fn only_what_was_saved_is_given_back() {
+        let saved = snapshot();
+        let found = |revision: i64, state: Option<&[u8]>| {
+            let kept = Kept { revision, state: state.map(<[u8]>::to_vec), checksum: saved.checksum().bytes().to_vec() };
+            Snapshot::verified(&saved.tenant, &saved.stream, "one", kept)
+        };
+        assert_eq!(found(5, Some(b"state")), Some(saved.clone()));
+        for damaged in [found(6, Some(b"state")), found(-1, Some(b"state")), found(5, Some(b"stale")), found(5, None)] {
+            assert_eq!(damaged, None);
+        }
+    }
+}

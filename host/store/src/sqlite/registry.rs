@@ -1,0 +1,59 @@
+//! What the log in SQLite knows about code: builds of plugins, and the kinds of events that they have recorded.
+
+use yado_model::{Position, Timestamp};
+
+use super::Database;
+use crate::limits::{self, LARGEST_ANSWER};
+use crate::number::loaded;
+use crate::{Error, EventKind, PluginRecord, PluginVersion, Result, recorded};
+
+const REGISTER_PLUGIN: &str = "\
+    insert into plugins (id, name, version, digest, registered_at) \
+    values ((select coalesce(max(id), 0) + 1 from plugins), ?, ?, ?, ?) returning id";
+
+const EVENT_KINDS: &str = "\
+    select aggregate, name, version, position from event_kinds order by aggregate, name, version limit ?";
+
+pub(super) async fn register(database: &Database, plugin: &PluginRecord) -> Result<PluginVersion> {
+    plugin.check()?;
+    let mut transaction = database.write().await?;
+    let query = sqlx::query_scalar::<_, i64>("select id from plugins where digest = ?");
+    let known = query.bind(plugin.digest.bytes().as_slice()).fetch_optional(&mut *transaction).await?;
+    let id = if let Some(id) = known {
+        id
+    } else {
+        let query = sqlx::query_scalar::<_, i64>(REGISTER_PLUGIN).bind(&plugin.name).bind(&plugin.version);
+        let query = query.bind(plugin.digest.bytes().as_slice()).bind(plugin.registered_at.micros());
+        query.fetch_one(&mut *transaction).await?
+    };
+    transaction.commit().await?;
+    plugin_version(id)
+}
+
+pub(super) async fn plugins(database: &Database, limit: u32) -> Result<Vec<(PluginVersion, PluginRecord)>> {
+    let query = sqlx::query_as::<_, (i64, String, String, Vec<u8>, i64)>(
+        "select id, name, version, digest, registered_at from plugins order by id desc limit ?",
+    );
+    let rows = query.bind(limits::page(limit)?).fetch_all(&database.readers).await?;
+    let record = |(id, name, version, digest, registered_at): (i64, String, String, Vec<u8>, i64)| {
+        let registered_at = Timestamp::from_micros(registered_at);
+        let digest = recorded::digest(&digest, "the plugins")?;
+        Ok((plugin_version(id)?, PluginRecord { name, version, digest, registered_at }))
+    };
+    rows.into_iter().map(record).collect()
+}
+
+pub(super) async fn event_kinds(database: &Database) -> Result<Vec<EventKind>> {
+    let query = sqlx::query_as::<_, (String, String, i64, i64)>(EVENT_KINDS).bind(limits::one_more(LARGEST_ANSWER));
+    let rows = query.fetch_all(&database.readers).await?;
+    limits::within("the kinds of events in the log", rows.len(), LARGEST_ANSWER)?;
+    let kind = |(aggregate, name, version, position): (String, String, i64, i64)| {
+        let version = u32::try_from(version).map_err(|error| Error::corrupt("the kinds of events", error))?;
+        Ok(EventKind { aggregate, name, version, first: Position::new(loaded(position, "the kinds of events")?) })
+    };
+    rows.into_iter().map(kind).collect()
+}
+
+fn plugin_version(id: i64) -> Result<PluginVersion> {
+    i32::try_from(id).map(PluginVersion).map_err(|error| Error::corrupt("the plugins", error))
+}

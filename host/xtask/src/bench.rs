@@ -1,0 +1,89 @@
+//! `cargo xtask bench`: builds Yado as it ships, those that it is measured beside, and the bench; then starts it.
+//!
+//! The other systems come from their registries, and a machine may have no network, no Python or no Node. Whoever can't be
+//! built is left out; the result says so.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::step::{LeftOut, step};
+use crate::workspace::{self, Workspace, is_there};
+use crate::{node, plugins, postgres};
+
+/// Where the other systems are.
+const PEERS: &str = "tests/bench/peers";
+/// The plugin that is measured.
+const BANK: &str = "bank";
+
+/// Builds everything, and measures. What follows `bench` on the command line goes to the bench itself.
+pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
+    let postgres = postgres::programs()?;
+    step("building the bank", || plugins::test_guest(workspace, BANK))?;
+    // One after the other: built together they would share the features of their dependencies, and the server that is
+    // measured would not be the one that ships.
+    for package in ["yado-server", "yado-bench"] {
+        step(&format!("building {package} as it ships"), || {
+            workspace::run(&mut workspace.cargo(&["build", "--release", "--package", package]))
+        })?;
+    }
+    let mut left_out = LeftOut::default();
+    peers(workspace, &mut left_out);
+    let mut bench = Command::new(workspace.target.join("release/yado-bench"));
+    bench.current_dir(&workspace.root).args(arguments).env("YADO_TEST_POSTGRES_BIN", postgres);
+    if env::var_os("TMPDIR").is_none() {
+        // What is measured must be on a disk. /tmp is in memory on many machines; this folder never is.
+        bench.env("TMPDIR", "/var/tmp");
+    }
+    let measured = workspace::run(&mut bench);
+    left_out.repeat();
+    measured
+}
+
+/// Builds the other systems as far as that is possible.
+fn peers(workspace: &Workspace, left_out: &mut LeftOut) {
+    let mut try_step = |what: &str, work: &dyn Fn() -> Result<(), String>| {
+        if let Err(reason) = step(what, work) {
+            left_out.add(what, &format!("because {reason}"));
+        }
+    };
+    try_step("building the peers", &|| rust(workspace));
+    try_step("UmaDB's Python wheel", &|| python(workspace));
+    try_step("emmett's npm packages", &|| emmett(workspace));
+}
+
+/// The peers' own workspace: their dependencies are none of Yado's.
+fn rust(workspace: &Workspace) -> Result<(), String> {
+    let manifest = workspace.root.join(PEERS).join("Cargo.toml");
+    let mut cargo = workspace.cargo(&["build", "--release", "--locked", "--keep-going", "--manifest-path"]);
+    cargo.arg(manifest).env("CARGO_TARGET_DIR", workspace.target.join("peers"));
+    workspace::run(&mut cargo)
+}
+
+/// A Python of the bench's own, with what `requirements.txt` names. It is made anew when that has changed.
+fn python(workspace: &Workspace) -> Result<(), String> {
+    let requirements = workspace.root.join(PEERS).join("umadb/requirements.txt");
+    let wanted =
+        fs::read(&requirements).map_err(|error| format!("{} can't be read: {error}", requirements.display()))?;
+    let venv = workspace.target.join("peers/venv");
+    let installed = venv.join("requirements.txt");
+    if fs::read(&installed).is_ok_and(|there| there == wanted) {
+        return Ok(());
+    }
+    let python = ["python3", "python"].into_iter().find(|python| is_there(Command::new(python).arg("--version")));
+    let python = python.ok_or("Python is not installed")?;
+    workspace::run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv))?;
+    let mut pip = Command::new(venv.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
+    workspace::run(&mut pip)?;
+    fs::write(&installed, wanted).map_err(|error| format!("{} can't be written: {error}", installed.display()))
+}
+
+fn emmett(workspace: &Workspace) -> Result<(), String> {
+    if !node::is_there() {
+        return Err("Node is not installed".into());
+    }
+    let folder: PathBuf = workspace.target.join("peers/emmett");
+    node::bring(&workspace.root.join(PEERS).join("emmett"), &folder).map(drop)
+}

@@ -1,0 +1,251 @@
+//! The read side, whatever happens on the way: rows are those that one event after the other would have made, however
+//! events are batched, whatever fails, wherever a process dies, and whoever else does the same work at the same time.
+
+mod failing;
+mod history;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use yado_engine::{Dispatch, DispatchOptions, Engine, Model, Parts, Row, Select, Settings};
+use yado_model::{Name, Position, TenantId};
+use yado_runtime::Runtime;
+use yado_store::testing::Postgres;
+use yado_store::{EventStore, Options, ReadStore, open_events, open_reads};
+
+use crate::support::component;
+use failing::{Failing, Fate};
+use history::{History, Random};
+
+/// All rows, by tenant and key.
+type Shown = BTreeMap<(TenantId, String), Row>;
+
+/// Where a test keeps its log and its read models.
+struct Databases {
+    log: String,
+    reads: Vec<String>,
+    _folder: tempfile::TempDir,
+}
+
+impl Databases {
+    /// One for the log, and so many for read models.
+    async fn new(postgres: bool, reads: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut urls = Vec::new();
+        for number in 0..=reads {
+            urls.push(match postgres {
+                true => Postgres::shared().database().await,
+                false => format!("sqlite:{}", folder.path().join(format!("{number}.db")).display()),
+            });
+        }
+        Self { log: urls.remove(0), reads: urls, _folder: folder }
+    }
+
+    async fn log(&self) -> Arc<dyn EventStore> {
+        open_events(&self.log, &Options::default()).await.unwrap()
+    }
+
+    async fn reads(&self, number: usize) -> Arc<dyn ReadStore> {
+        open_reads(&self.reads[number], &Options::default()).await.unwrap()
+    }
+}
+
+/// Nothing is batched, nothing is gathered, and nothing is kept in memory.
+fn one_by_one() -> Settings {
+    Settings { batch: 1, gathered_events: 1, rows_kept_bytes: 0, ..patient() }
+}
+
+/// Settings of a test that waits as long as it takes, and tries again soon.
+fn patient() -> Settings {
+    Settings { caught_up_ms: 120_000, poll_ms: 5, projection_retry_ms: 20, ..Settings::default() }
+}
+
+async fn start(log: Arc<dyn EventStore>, reads: Arc<dyn ReadStore>, settings: Settings) -> Engine {
+    let runtime = Runtime::new(yado_runtime::Settings::default()).unwrap();
+    Engine::start(Parts { events: log, reads, runtime }, settings).await.unwrap()
+}
+
+fn model(engine: &Engine) -> Arc<Model> {
+    engine.catalogue().model(&Name::parse("Balance").unwrap()).unwrap().clone()
+}
+
+/// What an engine shows once it has come to a position.
+async fn shown(engine: &Engine, to: Position) -> Shown {
+    let model = model(engine);
+    engine.caught_up(&model, to).await.unwrap();
+    let mut all = Shown::new();
+    for tenant in history::tenants() {
+        let everything = Select { filter: None, order: Vec::new(), limit: 10_000, offset: 0 };
+        let rows = engine.select(&model, &tenant, &everything).await.unwrap();
+        all.extend(rows.into_iter().map(|row| ((tenant.clone(), row["id"].as_str().unwrap().to_owned()), row)));
+    }
+    all
+}
+
+/// The rows that one event after the other makes.
+async fn expected(databases: &Databases, reads: usize) -> Shown {
+    let log = databases.log().await;
+    let head = log.head().await.unwrap();
+    let engine = start(log, databases.reads(reads).await, one_by_one()).await;
+    engine.deploy(component("bank")).await.unwrap();
+    let rows = shown(&engine, head).await;
+    engine.shutdown().await;
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_do_not_depend_on_batches_or_on_what_fails_on_sqlite() {
+    for seed in 1..=6 {
+        rows_are_those_of_single_events(seed, false).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_do_not_depend_on_batches_or_on_what_fails_on_postgresql() {
+    for seed in 7..=10 {
+        rows_are_those_of_single_events(seed, true).await;
+    }
+}
+
+async fn rows_are_those_of_single_events(seed: u64, postgres: bool) {
+    let mut random = Random(seed);
+    let databases = Databases::new(postgres, 2).await;
+    let (mut history, log) = (History::new(seed), databases.log().await);
+    let settings = Settings {
+        batch: 1 + u32::try_from(random.below(60)).unwrap(),
+        gathered_events: 1 + random.below(300),
+        gathered_bytes: 1 + usize::try_from(random.below(20_000)).unwrap(),
+        rows_kept_bytes: [0, 2_000, 1 << 20][usize::try_from(random.below(3)).unwrap()],
+        ..patient()
+    };
+    eprintln!("seed {seed}: {settings:?}");
+    history.go_on(&*log, 400).await;
+    let reads = Arc::new(Failing::new(databases.reads(0).await, seed, 25));
+    let engine = start(log.clone(), reads.clone(), settings).await;
+    engine.deploy(component("bank")).await.unwrap();
+    for _ in 0..8 {
+        history.go_on(&*log, 1 + random.below(60)).await;
+        if random.below(2) == 0 {
+            engine.caught_up(&model(&engine), log.head().await.unwrap()).await.unwrap();
+        }
+    }
+    let rows = shown(&engine, log.head().await.unwrap()).await;
+    assert!(reads.failures() > 0, "nothing has failed");
+    engine.shutdown().await;
+    assert!(!rows.is_empty());
+    assert_eq!(rows, expected(&databases, 1).await, "seed {seed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_dies_at_any_write_leaves_rows_that_another_goes_on_with_on_sqlite() {
+    dies_at_every_write(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_dies_at_any_write_leaves_rows_that_another_goes_on_with_on_postgresql() {
+    dies_at_every_write(true).await;
+}
+
+/// Before each of the first commits, and after each of them, all goes dark for the process. The next one finds what it has
+/// left behind.
+async fn dies_at_every_write(postgres: bool) {
+    const COMMITS: usize = 6;
+    let databases = Databases::new(postgres, 1 + 2 * COMMITS).await;
+    let log = databases.log().await;
+    History::new(1).go_on(&*log, 300).await;
+    let head = log.head().await.unwrap();
+    let right = expected(&databases, 0).await;
+    let settings = || Settings { batch: 20, gathered_events: 40, ..patient() };
+    for (number, (commit, fate)) in
+        (0..COMMITS).flat_map(|commit| [(commit, Fate::Lost), (commit, Fate::Unheard)]).enumerate()
+    {
+        let dying = Arc::new(Failing::dying(databases.reads(1 + number).await, commit, fate));
+        let engine = start(databases.log().await, dying.clone(), settings()).await;
+        let deploying = {
+            let engine = engine.clone();
+            tokio::spawn(async move { engine.deploy(component("bank")).await })
+        };
+        dying.dead().await;
+        engine.shutdown().await;
+        let _ = deploying.await;
+        let next = start(databases.log().await, databases.reads(1 + number).await, settings()).await;
+        next.deploy(component("bank")).await.unwrap();
+        assert_eq!(shown(&next, head).await, right, "commit {commit}, {fate:?}");
+        next.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_project_the_same_forget_what_the_other_has_changed_on_sqlite() {
+    project_together(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_project_the_same_forget_what_the_other_has_changed_on_postgresql() {
+    project_together(true).await;
+}
+
+async fn project_together(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
+    let (mut history, log) = (History::new(3), databases.log().await);
+    history.go_on(&*log, 200).await;
+    let settings = || Settings { batch: 15, gathered_events: 30, ..patient() };
+    let first = start(databases.log().await, databases.reads(0).await, settings()).await;
+    let second = start(databases.log().await, databases.reads(0).await, settings()).await;
+    let (one, other) = tokio::join!(first.deploy(component("bank")), second.deploy(component("bank")));
+    one.unwrap();
+    other.unwrap();
+    for _ in 0..30 {
+        history.go_on(&*log, 20).await;
+        let head = log.head().await.unwrap();
+        let (one, other) = (model(&first), model(&second));
+        let (one, other) = tokio::join!(first.caught_up(&one, head), second.caught_up(&other, head));
+        one.unwrap();
+        other.unwrap();
+    }
+    let head = log.head().await.unwrap();
+    let rows = shown(&first, head).await;
+    assert_eq!(rows, shown(&second, head).await);
+    first.shutdown().await;
+    second.shutdown().await;
+    assert_eq!(rows, expected(&databases, 1).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_is_shown_without_anybody_looking_at_the_log_on_sqlite() {
+    is_shown_at_once(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_is_shown_without_anybody_looking_at_the_log_on_postgresql() {
+    is_shown_at_once(true).await;
+}
+
+/// Nobody looks at the log for an hour, and rows are there all the same: on the node that was asked, and, where nodes can
+/// tell each other, on another one.
+async fn is_shown_at_once(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
+    let settings = || Settings { poll_ms: 3_600_000, ..patient() };
+    let first = start(databases.log().await, databases.reads(0).await, settings()).await;
+    first.deploy(component("bank")).await.unwrap();
+    let second = start(databases.log().await, databases.reads(1).await, settings()).await;
+    second.deploy(component("bank")).await.unwrap();
+    for number in 0..20 {
+        let payload = serde_json::json!({ "id": format!("account-{number}"), "owner": "somebody" });
+        let dispatch = Dispatch {
+            tenant: TenantId::default(),
+            command: Name::parse("Open").unwrap(),
+            payload,
+            options: DispatchOptions::default(),
+        };
+        let receipt = first.dispatch(&first.catalogue(), dispatch).await.unwrap();
+        first.caught_up(&model(&first), receipt.position).await.unwrap();
+        if postgres {
+            second.caught_up(&model(&second), receipt.position).await.unwrap();
+        }
+    }
+    let head = databases.log().await.head().await.unwrap();
+    assert_eq!(shown(&first, head).await.len(), 20);
+    first.shutdown().await;
+    second.shutdown().await;
+}

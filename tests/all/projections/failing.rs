@@ -1,0 +1,173 @@
+//! A read store that fails: now and then, or from a certain commit on for good.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use yado_model::{Position, TenantId};
+use yado_store::{Committed, Each, Error, Filter, Progress, ReadStore, Result, Row, Select, Table, TableWrites};
+
+use super::history::Random;
+
+/// What becomes of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It goes through.
+    Through,
+    /// It fails before it has done anything.
+    Lost,
+    /// It goes through, and the news of it gets lost.
+    Unheard,
+}
+
+pub(crate) struct Failing {
+    store: Arc<dyn ReadStore>,
+    random: Mutex<Random>,
+    /// Failures that are still to come, now and then.
+    left: AtomicU32,
+    failures: AtomicU32,
+    /// The commit after which nothing goes through any more, and what becomes of it.
+    last: Option<(usize, Fate)>,
+    commits: AtomicUsize,
+    dead: watch::Sender<bool>,
+}
+
+impl Failing {
+    /// Fails now and then, at most so many times.
+    pub(crate) fn new(store: Arc<dyn ReadStore>, seed: u64, failures: u32) -> Self {
+        Self {
+            store,
+            random: Mutex::new(Random(seed)),
+            left: AtomicU32::new(failures),
+            failures: AtomicU32::new(0),
+            last: None,
+            commits: AtomicUsize::new(0),
+            dead: watch::Sender::new(false),
+        }
+    }
+
+    /// Fails at a commit with rows, and in everything from then on.
+    pub(crate) fn dying(store: Arc<dyn ReadStore>, commit: usize, fate: Fate) -> Self {
+        Self { last: Some((commit, fate)), ..Self::new(store, 0, 0) }
+    }
+
+    /// How often it has failed.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures.load(SeqCst)
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn dead(&self) {
+        self.dead.subscribe().wait_for(|dead| *dead).await.unwrap();
+    }
+
+    fn alive(&self) -> Result<()> {
+        if *self.dead.borrow() { Err(failed()) } else { Ok(()) }
+    }
+
+    fn below(&self, bound: u64) -> u64 {
+        self.random.lock().unwrap().below(bound)
+    }
+
+    fn fate(&self) -> Fate {
+        if let Some((last, fate)) = self.last {
+            return if self.commits.fetch_add(1, SeqCst) == last { fate } else { Fate::Through };
+        }
+        let fate = match self.below(6) {
+            0 => Fate::Lost,
+            1 => Fate::Unheard,
+            _ => Fate::Through,
+        };
+        let failing =
+            fate != Fate::Through && self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+        if failing { fate } else { Fate::Through }
+    }
+
+    fn fail(&self) -> Error {
+        self.failures.fetch_add(1, SeqCst);
+        if self.last.is_some() {
+            self.dead.send_replace(true);
+        }
+        failed()
+    }
+}
+
+fn failed() -> Error {
+    Error::Unavailable("the test says so".into())
+}
+
+#[async_trait]
+impl ReadStore for Failing {
+    async fn ensure_table(&self, table: &Table) -> Result<()> {
+        self.alive()?;
+        self.store.ensure_table(table).await
+    }
+
+    async fn drop_table(&self, name: &str) -> Result<()> {
+        self.alive()?;
+        self.store.drop_table(name).await
+    }
+
+    async fn tables(&self) -> Result<Vec<String>> {
+        self.alive()?;
+        self.store.tables().await
+    }
+
+    async fn checkpoint(&self, projection: &str) -> Result<Position> {
+        self.alive()?;
+        self.store.checkpoint(projection).await
+    }
+
+    async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
+        self.alive()?;
+        self.store.forget_checkpoint(projection).await
+    }
+
+    async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {
+        self.alive()?;
+        let fate = self.fate();
+        // What goes on meanwhile gets ahead of it by more or less.
+        for _ in 0..self.below(50) {
+            tokio::task::yield_now().await;
+        }
+        if fate == Fate::Lost {
+            return Err(self.fail());
+        }
+        let committed = self.store.commit(progress, writes).await?;
+        if fate == Fate::Unheard { Err(self.fail()) } else { Ok(committed) }
+    }
+
+    async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
+        self.alive()?;
+        if self.last.is_none() && self.below(15) == 0 && self.fate() != Fate::Through {
+            return Err(self.fail());
+        }
+        self.store.rows(table, tenant, keys).await
+    }
+
+    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
+        self.alive()?;
+        self.store.select(table, tenant, select).await
+    }
+
+    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
+        self.alive()?;
+        self.store.select_each(table, tenant, each, select).await
+    }
+
+    async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
+        self.alive()?;
+        self.store.count(table, tenant, filter).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.alive()?;
+        self.store.ping().await
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}

@@ -1,0 +1,80 @@
+//! A history that nobody has planned: accounts of several tenants, under the same names, with whatever happens to them.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+use yado_model::{CommandId, CommandMeta, EntityId, Name, NewEvent, Revision, StreamId, TenantId, Timestamp};
+use yado_store::{Append, Appended, Draft, EventStore, PluginVersion};
+
+/// Accounts of each tenant.
+const ACCOUNTS: u64 = 25;
+
+/// Numbers that look random, and are the same for the same seed.
+#[derive(Clone)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    /// A number below a bound.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+pub(crate) fn tenants() -> Vec<TenantId> {
+    ["default", "acme", "zeta"].map(|name| TenantId::parse(name).unwrap()).into()
+}
+
+pub(crate) struct History {
+    random: Random,
+    revisions: HashMap<(TenantId, StreamId), u64>,
+    now: i64,
+}
+
+impl History {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { random: Random(seed), revisions: HashMap::new(), now: 1_769_851_800_000_000 }
+    }
+
+    /// Records so many more events.
+    pub(crate) async fn go_on(&mut self, log: &dyn EventStore, events: u64) {
+        let batch: Vec<_> = (0..events).map(|_| self.happens()).collect();
+        let outcomes = log.append(&batch).await.unwrap();
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Appended::Recorded { .. })), "{outcomes:?}");
+    }
+
+    fn happens(&mut self) -> Append {
+        let tenants = tenants();
+        let tenant = tenants[usize::try_from(self.random.below(tenants.len() as u64)).unwrap()].clone();
+        let id = EntityId::parse(&format!("account-{}", self.random.below(ACCOUNTS))).unwrap();
+        let stream = StreamId::new(&Name::parse("Account").unwrap(), &id);
+        let amount = 1 + self.random.below(1_000);
+        let moved = json!({ "amount": amount, "reference": format!("\"{amount}\" é\n") });
+        let (name, payload) = match self.random.below(10) {
+            0 | 1 => ("Opened", json!({ "owner": format!("owner \\ {amount}") })),
+            2 => ("Closed", json!({})),
+            3..=5 => ("Withdrawn", moved),
+            _ => ("Deposited", moved),
+        };
+        let revision = self.revisions.entry((tenant.clone(), stream.clone())).or_default();
+        *revision += 1;
+        self.now += i64::try_from(amount).unwrap();
+        let command_id = CommandId::generate();
+        let draft = Draft {
+            tenant,
+            stream,
+            expected: Revision::new(*revision - 1),
+            events: vec![NewEvent { name: name.into(), version: 1, payload: payload.to_string(), tags: Vec::new() }],
+            claims: Vec::new(),
+            recorded_at: Timestamp::from_micros(self.now),
+            command: CommandMeta { command_id, correlation_id: command_id.0, causation_id: None, actor: None },
+            plugin: PluginVersion(1),
+            idempotency: None,
+        };
+        draft.check().unwrap()
+    }
+}
