@@ -104,8 +104,8 @@ impl Writer {
     }
 
     /// What has come by now, up to what one transaction holds; and the group that did not fit. Callers who have just
-    /// been answered are not waited for: they fall into two halves, and while one is on its way to the disk the other is
-    /// decided. That was measured against waiting for all of them, which makes larger transactions and is slower.
+    /// been answered are not waited for. They fall into two halves: while one is on its way to the disk, the other is
+    /// decided. Waiting for all of them makes larger transactions, and leaves the disk idle meanwhile.
     fn gather(&self, first: Group, groups: &mut mpsc::Receiver<Group>) -> (Vec<Group>, Option<Group>) {
         let (mut events, mut bytes) = size(&first);
         let mut batch = vec![first];

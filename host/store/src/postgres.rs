@@ -30,14 +30,16 @@ use crate::{Error, Options, Result};
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/postgres");
 
 /// Statements of the log are planned once: they are of one shape whatever their arguments, and to plan one costs more than
-/// to run it. None is worth compiling. A statement that is a transaction by itself reads what is committed, like all others.
+/// to run it. A plan from when the log was small must serve when it is large, so none walks through whole tables; none is
+/// worth compiling. A statement that is a transaction by itself reads what is committed, like all others.
 /// A session of a node that hangs must not hold the log's lock for ever; a statement must end at some time. A server that
 /// does not wait for its disk would make what is acknowledged a matter of luck; stricter settings are left alone.
 const DURABLE_SESSION: &str = "\
     select set_config('idle_in_transaction_session_timeout', '10s', false), \
         set_config('statement_timeout', '30s', false), \
         set_config('default_transaction_isolation', 'read committed', false), \
-        set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false), \
+        set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false), \
+        set_config('jit', 'off', false), \
         case when current_setting('synchronous_commit') = 'off' then set_config('synchronous_commit', 'on', false) end";
 
 /// What is derived does not wait for the disk.

@@ -57,7 +57,7 @@ impl Loader {
     /// event; of one that another process has moved on, the tail is read.
     pub(super) async fn load(&self, aggregate: &AggregateType, key: &StreamKey, from: Tip) -> Result<Loaded> {
         if from.revision == Revision::ZERO
-            && let Some(loaded) = self.from_snapshot(aggregate, key, Revision::ZERO).await?
+            && let Some(loaded) = self.snapshot(aggregate, key, Revision::ZERO).await?
         {
             return Ok(loaded);
         }
@@ -65,7 +65,7 @@ impl Loader {
         // A tail that is longer than a page may have a snapshot in it.
         if full
             && from.revision > Revision::ZERO
-            && let Some(loaded) = self.from_snapshot(aggregate, key, tip.revision).await?
+            && let Some(loaded) = self.snapshot(aggregate, key, tip.revision).await?
         {
             return Ok(loaded);
         }
@@ -73,12 +73,7 @@ impl Loader {
     }
 
     /// Starts from the latest snapshot that this code can read, if there is a sound one that is later than what is known.
-    async fn from_snapshot(
-        &self,
-        aggregate: &AggregateType,
-        key: &StreamKey,
-        known: Revision,
-    ) -> Result<Option<Loaded>> {
+    async fn snapshot(&self, aggregate: &AggregateType, key: &StreamKey, known: Revision) -> Result<Option<Loaded>> {
         let found = self.store.snapshot(&key.tenant, &key.stream, aggregate.state_encoding()).await?;
         let Some(snapshot) = found.filter(|snapshot| snapshot.revision > known) else { return Ok(None) };
         let revision = snapshot.revision;

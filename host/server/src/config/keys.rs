@@ -307,6 +307,12 @@ table! {
         "limits-caught-up-ms" "YADO_LIMITS_CAUGHT_UP_MS" caught_up_ms: Positive => caught_up_ms,
         /// Events that are read or projected in one go.
         "limits-batch" "YADO_LIMITS_BATCH" batch: SmallPositive => batch,
+        /// Events of which a projection that has a long way to go gathers the changes for one transaction.
+        "limits-gathered-events" "YADO_LIMITS_GATHERED_EVENTS" gathered_events: Positive => gathered_events,
+        /// Rows that a projection gathers for one transaction, in bytes.
+        "limits-gathered-bytes" "YADO_LIMITS_GATHERED_BYTES" gathered_bytes: Positive => gathered_bytes,
+        /// Rows that projections keep in memory because they may change again soon, in bytes.
+        "limits-rows-kept-bytes" "YADO_LIMITS_ROWS_KEPT_BYTES" rows_kept_bytes: Natural => rows_kept_bytes,
         /// How often the log is looked at for events of other processes, in milliseconds.
         "limits-poll-ms" "YADO_LIMITS_POLL_MS" poll_ms: Positive => poll_ms,
         /// The longest pause between two attempts of a projection that fails, in milliseconds.

@@ -13,8 +13,9 @@ use crate::Result;
 use crate::claims::{ClaimDifference, ClaimsReport, Fold, MOST_DIFFERENCES, PAGE};
 use crate::number::loaded;
 
-/// The comparison may have many rows to go through.
-const PATIENCE: &str = "select set_config('statement_timeout', '10min', false)";
+/// The comparison may have many rows to go through, and is to go through all of them.
+const PATIENCE: &str =
+    "select set_config('statement_timeout', '10min', false), set_config('enable_seqscan', 'on', false)";
 
 const REBUILT: &str = "\
     create temporary table rebuilt_claims ( \

@@ -232,6 +232,7 @@ mod tests {
     use sqlx::{AssertSqlSafe, Executor};
 
     use super::super::append::locked::{ANSWERS, HOLDERS, REVISIONS};
+    use super::super::append::short::{EVENTS, EVENTS_AND_MORE};
     use super::*;
     use crate::testing::Postgres;
 
@@ -244,6 +245,7 @@ mod tests {
         let mut connection = database.pool.acquire().await.unwrap();
         connection.execute("set enable_seqscan = off; set plan_cache_mode = force_generic_plan").await.unwrap();
         connection.execute("set enable_bitmapscan = off").await.unwrap();
+        let nothing = |count: usize| vec!["null"; count].join(", ");
         for (sql, arguments, index) in [
             (READ_LOG, "0, 10", "Index Scan using events_pkey"),
             (READ_STREAM, "'a', 'b', 0, 10", "Index Scan using events_by_stream"),
@@ -251,6 +253,10 @@ mod tests {
             (ANSWERS, "'{}', '{}'", "Index Scan using answers_pkey"),
             (HOLDERS, "'{}', '{}', '{}'", "Index Scan using claims_pkey"),
             (ANSWER, "'a', 'b'", "Index Scan using answers_pkey"),
+            (EVENTS, &nothing(19), "Index Scan using events_pkey"),
+            (EVENTS, &nothing(19), "Index Only Scan using events_by_stream"),
+            (EVENTS_AND_MORE, &nothing(30), "Index Only Scan using events_by_stream"),
+            (FORGET_ANSWERS, "now(), 10", "Index Scan using answers_by_age"),
         ] {
             connection.execute(AssertSqlSafe(format!("prepare asked as {sql}"))).await.unwrap();
             let explain = AssertSqlSafe(format!("explain (costs off) execute asked({arguments})"));
