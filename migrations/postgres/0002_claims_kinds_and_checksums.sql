@@ -1,6 +1,12 @@
 -- What the log needs so that everything beside it can be made again from it, and so that nobody has to read it whole to
 -- know what is in it.
 
+-- A table that is in use is not waited for without end, because all others would wait behind this.
+set local lock_timeout = '30s';
+
+-- Under another name, whoever appends as before this migration does is refused: what it writes would not tell of claims.
+alter table log_head rename column position to last;
+
 -- What an append has changed about who holds what, on the first of its events; null when it has changed nothing, which
 -- is the rule. `[{"take": {"constraint": "unique_label", "value": "x"}}, {"release": {…}}]`. Who holds what is thereby a
 -- fold over the log, and the table of claims an index of it.
@@ -38,6 +44,15 @@ select split_part(stream, '-', 1), name, version, min(position) from events grou
 -- missed.
 delete from snapshots;
 alter table snapshots add column checksum bytea not null check (octet_length(checksum) = 32);
+
+-- Serves: which encodings are there? forget the snapshots in one.
+create index snapshots_by_encoding on snapshots (encoding);
+
+-- When an encoding was last said to be in use by any process, so that snapshots that nobody can read do not stay for ever.
+create table snapshot_encodings (
+    encoding text    collate "C" primary key,
+    used_at  timestamptz not null
+);
 
 create or replace view event_log as
 select

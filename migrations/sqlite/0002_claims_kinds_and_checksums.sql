@@ -49,6 +49,15 @@ create table snapshots (
     primary key (tenant, stream, encoding)
 ) strict;
 
+-- Serves: which encodings are there? forget the snapshots in one.
+create index snapshots_by_encoding on snapshots (encoding);
+
+-- When an encoding was last said to be in use by any process, so that snapshots that nobody can read do not stay for ever.
+create table snapshot_encodings (
+    encoding text not null primary key,
+    used_at  integer not null
+) strict, without rowid;
+
 drop view event_log;
 create view event_log as
 select

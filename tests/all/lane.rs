@@ -1,26 +1,33 @@
 //! The write side at its edges: databases that fail, and processes that are faster. The store is a real one; what fails
 //! is the way to it.
 
+mod bounds;
 mod figures;
 mod idempotency;
 mod overload;
+mod rewound;
+mod silence;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use async_trait::async_trait;
-use futures::future::join_all;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use yado_engine::{Dispatch, DispatchOptions, Engine, Error, Parts, Receipt, Settings};
-use yado_model::{Code, IdempotencyKey, Name, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
+use yado_model::{
+    Code, Digest, IdempotencyKey, Name, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp,
+};
 use yado_runtime::Runtime;
 use yado_store::{
     Answer, Append, Appended, ClaimsReport, EventKind, EventStore, Options, PluginRecord, PluginVersion, Result,
-    Snapshot, open_events, open_reads,
+    Snapshot, StreamPage, open_events, open_reads,
 };
 
-use crate::support::component;
+use crate::support::{component, variant};
 
 /// What happens to an append on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +38,10 @@ enum Fate {
     Lost,
     /// It goes through, and the news of it gets lost.
     Unheard,
+    /// The log does not have an event any more that was seen.
+    Rewound,
+    /// It loses, because its stream has only one event.
+    Behind,
 }
 
 /// The way to a store. Appends wait at a gate, and what becomes of them is up to the test.
@@ -45,6 +56,21 @@ struct Way {
     read: AtomicUsize,
     /// Earlier answers that have been asked for.
     asked: AtomicUsize,
+    /// Questions about single streams that are going to fail in passing.
+    unread: AtomicUsize,
+    /// Snapshots that have been kept.
+    kept: AtomicUsize,
+    /// A kind of events that is in the log from the second question for them on.
+    late: std::sync::Mutex<(usize, Option<EventKind>)>,
+}
+
+impl Way {
+    fn new(store: Arc<dyn EventStore>) -> (Arc<Self>, mpsc::UnboundedReceiver<usize>) {
+        let (arrivals, received) = mpsc::unbounded_channel();
+        let (gate, fates) = (Semaphore::new(0), Mutex::default());
+        let (count, read, asked, unread, kept, late) = Default::default();
+        (Arc::new(Self { store, gate, fates, arrivals, count, read, asked, unread, kept, late }), received)
+    }
 }
 
 #[async_trait]
@@ -57,6 +83,12 @@ impl EventStore for Way {
         if fate == Fate::Lost {
             return Err(yado_store::Error::Engine("the test says so".into()));
         }
+        if fate == Fate::Rewound {
+            return Err(yado_store::Error::Rewound { seen: Position::new(1) });
+        }
+        if fate == Fate::Behind {
+            return Ok(vec![Appended::Conflict { actual: Revision::new(1) }; batch.len()]);
+        }
         let outcomes = self.store.append(batch).await?;
         match fate {
             Fate::Unheard => Err(yado_store::Error::Unavailable("the test says so".into())),
@@ -64,10 +96,13 @@ impl EventStore for Way {
         }
     }
 
-    async fn read_stream(&self, t: &TenantId, s: &StreamId, after: Revision, limit: u32) -> Result<Vec<RecordedEvent>> {
-        let events = self.store.read_stream(t, s, after, limit).await?;
-        self.read.fetch_add(events.len(), Ordering::Relaxed);
-        Ok(events)
+    async fn read_stream(&self, t: &TenantId, s: &StreamId, after: Revision, limit: u32) -> Result<StreamPage> {
+        if self.unread.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(yado_store::Error::Unavailable("the test says so".into()));
+        }
+        let page = self.store.read_stream(t, s, after, limit).await?;
+        self.read.fetch_add(page.events.len(), Ordering::Relaxed);
+        Ok(page)
     }
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>> {
         self.store.read_log(after, limit).await
@@ -82,7 +117,15 @@ impl EventStore for Way {
         self.store.listen(heard).await
     }
     async fn event_kinds(&self) -> Result<Vec<EventKind>> {
-        self.store.event_kinds().await
+        let mut kinds = self.store.event_kinds().await?;
+        let mut late = self.late.lock().unwrap();
+        if late.1.is_some() {
+            late.0 += 1;
+        }
+        if late.0 > 1 {
+            kinds.extend(late.1.clone());
+        }
+        Ok(kinds)
     }
     async fn rebuild_claims(&self, apply: bool) -> Result<ClaimsReport> {
         self.store.rebuild_claims(apply).await
@@ -94,8 +137,13 @@ impl EventStore for Way {
     async fn forget_answers(&self, before: Timestamp) -> Result<u64> {
         self.store.forget_answers(before).await
     }
-    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
-        self.store.save_snapshot(snapshot).await
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<()> {
+        self.store.save_snapshots(snapshots).await?;
+        self.kept.fetch_add(snapshots.len(), Ordering::SeqCst);
+        Ok(())
+    }
+    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<u64> {
+        self.store.forget_snapshots(used, unused_since).await
     }
     async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>> {
         self.store.snapshot(tenant, stream, encoding).await
@@ -114,6 +162,18 @@ impl EventStore for Way {
     }
 }
 
+fn dispatch(command: &str, payload: Value, key: Option<&str>) -> Dispatch {
+    Dispatch {
+        tenant: TenantId::default(),
+        command: Name::parse(command).unwrap(),
+        payload,
+        options: DispatchOptions {
+            idempotency_key: key.map(|key| IdempotencyKey::parse(key).unwrap()),
+            ..DispatchOptions::default()
+        },
+    }
+}
+
 /// An engine with the catalog, and the way to its log.
 struct Rig {
     engine: Engine,
@@ -128,17 +188,7 @@ impl Rig {
 
     async fn with(url: &str, settings: Settings) -> Self {
         let store = open_events(url, &Options::default()).await.unwrap();
-        let (arrivals, received) = mpsc::unbounded_channel();
-        let (gate, fates, count) = (Semaphore::new(0), Mutex::default(), AtomicUsize::new(0));
-        let way = Arc::new(Way {
-            store,
-            gate,
-            fates,
-            arrivals,
-            count,
-            read: AtomicUsize::new(0),
-            asked: AtomicUsize::new(0),
-        });
+        let (way, received) = Way::new(store);
         let parts = Parts {
             events: way.clone(),
             reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
@@ -162,17 +212,26 @@ impl Rig {
         payload: Value,
         key: Option<&str>,
     ) -> tokio::task::JoinHandle<yado_engine::Result<Receipt>> {
-        let dispatch = Dispatch {
-            tenant: TenantId::default(),
-            command: Name::parse(command).unwrap(),
-            payload,
-            options: DispatchOptions {
-                idempotency_key: key.map(|key| IdempotencyKey::parse(key).unwrap()),
-                ..DispatchOptions::default()
-            },
-        };
-        let engine = self.engine.clone();
+        let (engine, dispatch) = (self.engine.clone(), dispatch(command, payload, key));
         tokio::spawn(async move { engine.dispatch(&engine.catalogue(), dispatch).await })
+    }
+
+    /// Hands commands to the shard, in their order, and leaves their answers to be waited for. Each is on its way after its
+    /// first step, because none of these refers to anything.
+    async fn line_up(
+        &self,
+        commands: impl IntoIterator<Item = (&str, Value, Option<&str>)>,
+    ) -> Vec<BoxFuture<'static, yado_engine::Result<Receipt>>> {
+        let mut lined_up = Vec::new();
+        for (command, payload, key) in commands {
+            let (engine, dispatch) = (self.engine.clone(), dispatch(command, payload, key));
+            let mut answer = async move { engine.dispatch(&engine.catalogue(), dispatch).await }.boxed();
+            lined_up.push(match futures::poll!(&mut answer) {
+                Poll::Ready(answer) => std::future::ready(answer).boxed(),
+                Poll::Pending => answer,
+            });
+        }
+        lined_up
     }
 
     /// Creates a category, and returns its id.
@@ -232,6 +291,27 @@ async fn a_commit_whose_news_got_lost_is_recognised() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_news_got_lost_is_recognised_also_when_the_look_for_it_fails_in_passing() {
+    let rig = Rig::new("sqlite::memory:").await;
+    rig.way.fates.lock().await.push(Fate::Unheard);
+    rig.way.unread.store(2, Ordering::SeqCst);
+    rig.open(2);
+    let receipt = rig.send("CreateCategory", json!({ "name": "Pens" }), None).await.unwrap().unwrap();
+    assert_eq!((receipt.revision, receipt.position), (Revision::new(1), Position::new(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_of_events_that_comes_up_during_a_deployment_is_found_before_the_code_goes_live() {
+    let rig = Rig::new("sqlite::memory:").await;
+    let merged = EventKind { aggregate: "Account".into(), name: "Merged".into(), version: 1, first: Position::new(1) };
+    *rig.way.late.lock().unwrap() = (0, Some(merged));
+    let refused = rig.engine.deploy(variant(&component("bank"), 1)).await.unwrap_err().to_string();
+    assert!(refused.contains("Merged version 1 of Account"), "{refused}");
+    let live = rig.engine.catalogue();
+    assert!(live.plugins().any(|plugin| plugin.digest() == Digest::of(&component("bank"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_was_slower_decides_again() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("events.db").display());
@@ -264,10 +344,7 @@ async fn a_queue_that_is_full_refuses_at_once_and_loses_nothing() {
     let rig = Rig::new("sqlite::memory:").await;
     let store = rig.way.store.clone();
     let settings = Settings { shards: 1, shard_queue: 4, ..Settings::default() };
-    let (arrivals, _received) = mpsc::unbounded_channel();
-    let (gate, fates, count) = (Semaphore::new(0), Mutex::default(), AtomicUsize::new(0));
-    let way =
-        Arc::new(Way { store, gate, fates, arrivals, count, read: AtomicUsize::new(0), asked: AtomicUsize::new(0) });
+    let (way, _received) = Way::new(store);
     let parts = Parts {
         events: way.clone(),
         reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),

@@ -16,7 +16,7 @@ use yado_model::{
 use yado_runtime::Runtime;
 use yado_store::{
     Answer, Append, Appended, ClaimsReport, Draft, EventKind, EventStore, Options, PluginRecord, PluginVersion, Result,
-    Snapshot, open_events, open_reads,
+    Snapshot, StreamPage, open_events, open_reads,
 };
 
 use crate::support::{component, eventually, variant};
@@ -46,11 +46,11 @@ impl EventStore for Counting {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>> {
         self.store.append(batch).await
     }
-    async fn read_stream(&self, t: &TenantId, s: &StreamId, after: Revision, limit: u32) -> Result<Vec<RecordedEvent>> {
-        let events = self.store.read_stream(t, s, after, limit).await?;
+    async fn read_stream(&self, t: &TenantId, s: &StreamId, after: Revision, limit: u32) -> Result<StreamPage> {
+        let page = self.store.read_stream(t, s, after, limit).await?;
         self.reads.fetch_add(1, Ordering::SeqCst);
-        self.events_read.fetch_add(events.len(), Ordering::SeqCst);
-        Ok(events)
+        self.events_read.fetch_add(page.events.len(), Ordering::SeqCst);
+        Ok(page)
     }
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>> {
         self.store.read_log(after, limit).await
@@ -76,10 +76,13 @@ impl EventStore for Counting {
     async fn forget_answers(&self, before: Timestamp) -> Result<u64> {
         self.store.forget_answers(before).await
     }
-    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
-        self.store.save_snapshot(snapshot).await?;
-        self.kept.fetch_add(1, Ordering::SeqCst);
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<()> {
+        self.store.save_snapshots(snapshots).await?;
+        self.kept.fetch_add(snapshots.len(), Ordering::SeqCst);
         Ok(())
+    }
+    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<u64> {
+        self.store.forget_snapshots(used, unused_since).await
     }
     async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>> {
         self.reads.fetch_add(1, Ordering::SeqCst);
@@ -213,11 +216,11 @@ async fn a_snapshot_that_the_code_cannot_use_is_left_aside() {
     // A state that nobody can read: at the end of a stream, and with events behind it.
     for (id, revision) in [("end", 150), ("middle", 120)] {
         recorded(&store, id, 150).await;
-        store.save_snapshot(&snapshot(id, revision, Some(b""))).await.unwrap();
+        store.save_snapshots(&[snapshot(id, revision, Some(b""))]).await.unwrap();
     }
     // A snapshot of an event that the log does not have.
     recorded(&store, "ahead", 150).await;
-    store.save_snapshot(&snapshot("ahead", 151, None)).await.unwrap();
+    store.save_snapshots(&[snapshot("ahead", 151, None)]).await.unwrap();
     let engine = bank(&store, Settings::default()).await;
     for id in ["end", "middle", "ahead"] {
         deposit(&engine, id).await.unwrap();

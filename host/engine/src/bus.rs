@@ -20,7 +20,7 @@ use yado_store::{EventStore, Idempotency};
 
 use crate::catalogue::{Catalogue, CommandType};
 use crate::entropy;
-use crate::stream::{Job, StreamKey, Streams, stopping};
+use crate::stream::{Job, StreamKey, Streams, is_crowded, stopping};
 use crate::{Dispatch, Error, Receipt, Result, Settings};
 
 /// The command bus.
@@ -109,7 +109,10 @@ impl CommandBus {
             Ok(job) => self.streams.decide(job)?,
             Err(error) => return Ok(Err(error)),
         }
-        Ok(answer.await.unwrap_or_else(|_| Err(stopping())))
+        match answer.await.unwrap_or_else(|_| Err(stopping())) {
+            Err(busy) if is_crowded(&busy) => Err(busy),
+            answer => Ok(answer),
+        }
     }
 
     /// What was answered to this request before, if it is a repetition.
@@ -234,7 +237,11 @@ fn request_digest(dispatch: &Dispatch) -> Digest {
     let mut payload = dispatch.payload.clone();
     payload.sort_all_objects();
     let expected = dispatch.options.expected_revision.map_or_else(String::new, |revision| revision.to_string());
-    Digest::of_parts([dispatch.command.as_str().as_bytes(), payload.to_string().as_bytes(), expected.as_bytes()])
+    let payload = payload.to_string();
+    let always = [dispatch.command.as_str().as_bytes(), payload.as_bytes(), expected.as_bytes()];
+    // The same words of somebody else are another request, and its answer is not for this one.
+    let actor = dispatch.options.actor.as_ref().map(|actor| actor.as_str().as_bytes());
+    Digest::of_parts(always.into_iter().chain(actor))
 }
 
 #[cfg(test)]

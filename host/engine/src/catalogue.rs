@@ -66,6 +66,11 @@ impl Catalogue {
         self.plugins.get(name)
     }
 
+    /// The aggregates of all plugins, by name.
+    pub fn aggregates(&self) -> impl Iterator<Item = &Arc<AggregateType>> {
+        self.aggregates.values()
+    }
+
     /// An aggregate by its name.
     #[must_use]
     pub fn aggregate(&self, name: &Name) -> Option<&Arc<AggregateType>> {

@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use yado_model::schema::Problem;
 use yado_model::{Position, TenantId};
 use yado_runtime::Runtime;
 use yado_store::{Each, EventStore, Filter, ReadStore, Row, Select};
 
 use crate::bus::CommandBus;
 use crate::catalogue::Model;
+use crate::deadline::Deadline;
+use crate::error::rewound;
 use crate::feed::{self, Feed};
 use crate::figures::{Figures, Handles};
 use crate::lane::Lane;
@@ -18,7 +21,7 @@ use crate::projection::{Room, Surroundings};
 use crate::reads::QueryBus;
 use crate::stream::{Streams, stopping};
 use crate::sweep;
-use crate::vigil::Vigil;
+use crate::vigil::{Broken, Vigil};
 use crate::{Catalogue, Check, Deployment, Dispatch, Error, Health, Receipt, Refusal, Result, Settings, Surface};
 
 /// How long a database may take to say that it is there.
@@ -63,9 +66,16 @@ impl Engine {
     /// Starts the loops, with nothing deployed.
     ///
     /// # Errors
-    /// When the log can't be read.
+    /// When a setting can't be, or the log can't be read.
     pub async fn start(parts: Parts, settings: Settings) -> Result<Self> {
+        settings.check().map_err(|message| Error::BadInput {
+            what: "the engine's settings".into(),
+            problems: vec![Problem { path: Vec::new(), message }],
+        })?;
         let Parts { events, reads, runtime } = parts;
+        let limit = Duration::from_millis(settings.database_ms);
+        let events: Arc<dyn EventStore> = Arc::new(Deadline::new(events, limit));
+        let reads: Arc<dyn ReadStore> = Arc::new(Deadline::new(reads, limit));
         let settings = Arc::new(settings);
         let head = events.head().await?;
         let figures = Handles::register();
@@ -79,7 +89,6 @@ impl Engine {
         let guest_stack_bytes = runtime.limits().stack_bytes;
         let streams = Streams::start(&events, &lane, &settings, guest_stack_bytes, &writers)
             .map_err(|error| Error::Unavailable { reason: format!("no thread: {error}"), retry_after_ms: 1_000 })?;
-        tokio::spawn(writers.watch("the sweep", sweep::run(events.clone(), settings.clone(), stopped.subscribe())));
         let queries = QueryBus::new(reads.clone(), settings.clone());
         let surroundings = Surroundings {
             events: events.clone(),
@@ -91,6 +100,8 @@ impl Engine {
             stopped: stopped.subscribe(),
         };
         let lifecycle = Lifecycle::start(runtime, surroundings, queries.clone());
+        let sweep = sweep::run(events.clone(), settings.clone(), lifecycle.live(), stopped.subscribe());
+        tokio::spawn(writers.watch("the sweep", sweep));
         let commands = Mutex::new(Some(CommandBus::new(streams, events.clone(), settings)));
         let shared = Shared { commands, writers, readers, lane_depth, stopped };
         Ok(Self { lifecycle, queries, events, reads, feed, figures, shared: Arc::new(shared) })
@@ -110,7 +121,15 @@ impl Engine {
         let commands = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(commands) = commands else { return Err(stopping()) };
         let began = Instant::now();
-        let answer = self.answer(&commands, catalogue, &dispatch).await;
+        let answer = match self.shared.writers.has_rewound() {
+            Some(seen) => Err(rewound(seen)),
+            None => self.answer(&commands, catalogue, &dispatch).await,
+        };
+        let answer = match self.shared.writers.has_rewound() {
+            // What has been recorded is in the log that there is. Everything else may rest on the one that there was.
+            Some(seen) if !answer.as_ref().is_ok_and(|receipt| receipt.changed) => Err(rewound(seen)),
+            _ => answer,
+        };
         if let Ok(receipt) = &answer {
             // It may be the answer of another process, or rest on what another process has recorded.
             self.feed.heard(receipt.position);
@@ -212,9 +231,12 @@ impl Engine {
     pub async fn health(&self) -> Health {
         let mut checks =
             vec![database("event log", self.events.ping()).await, database("read models", self.reads.ping()).await];
-        if let Some(name) = self.shared.writers.broken().or_else(|| self.shared.readers.broken()) {
-            let detail = format!("{name} broke: start the server again, and look into its log");
-            checks.push(Check { name: "loops".into(), ok: false, detail });
+        if let Some(broken) = self.shared.writers.broken().or_else(|| self.shared.readers.broken()) {
+            let name = match broken {
+                Broken::Loop(_) => "loops",
+                Broken::Rewound(_) => "history",
+            };
+            checks.push(Check { name: name.into(), ok: false, detail: broken.to_string() });
         }
         let ready = checks.iter().all(|check| check.ok);
         let plugins: Vec<String> = self

@@ -7,6 +7,8 @@ use serde_json::Value;
 use yado_model::schema::Problem;
 use yado_model::{Code, Position, Rejection, Revision, StreamId};
 
+use crate::vigil::Broken;
+
 /// Short for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -173,12 +175,8 @@ impl Error {
 /// A store's failure as a caller may see it; the whole of it goes to the log.
 impl From<yado_store::Error> for Error {
     fn from(error: yado_store::Error) -> Self {
-        // A question that no database can answer is the caller's, and so is the remedy.
-        if let yado_store::Error::Invalid(message) = error {
-            return Self::BadInput {
-                what: "the request".into(),
-                problems: vec![Problem { path: Vec::new(), message }],
-            };
+        if let yado_store::Error::Rewound { seen } = error {
+            return rewound(seen);
         }
         tracing::error!(%error, "the database failed");
         let reason = match error {
@@ -187,6 +185,22 @@ impl From<yado_store::Error> for Error {
         };
         Self::Unavailable { reason: reason.to_owned(), retry_after_ms: 1_000 }
     }
+}
+
+/// What is answered to a question about read models. One that no database can answer is the caller's, and so is the
+/// remedy.
+pub(crate) fn question(error: yado_store::Error) -> Error {
+    match error {
+        yado_store::Error::Invalid(message) => {
+            Error::BadInput { what: "the request".into(), problems: vec![Problem { path: Vec::new(), message }] }
+        }
+        error => error.into(),
+    }
+}
+
+/// What commands are answered once the log has gone back behind a position that this process has seen.
+pub(crate) fn rewound(seen: Position) -> Error {
+    Error::Unavailable { reason: Broken::Rewound(seen).to_string(), retry_after_ms: 10_000 }
 }
 
 /// A guest's failure as a caller may see it; the whole of it goes to the log.

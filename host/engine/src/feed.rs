@@ -5,8 +5,9 @@
 //! them from the log. So readers can't tell the two apart but by speed, and falling behind never means to miss
 //! something.
 //!
-//! Invariants: what a read returns is durable, begins right after the position that was asked for, and has no gaps. A
-//! reader holds no lock while it looks at what it got, and nothing is copied for it.
+//! Invariants: what a read returns is durable, begins right after the position that was asked for, and has no gaps. The
+//! head is where the log has been seen to end, never what somebody says of it; so a log that ends before it has gone back,
+//! and whoever finds that out says so instead of asking again. A reader holds no lock while it looks at what it got, and nothing is copied for it.
 
 mod news;
 mod page;
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use yado_model::{Position, RecordedEvent};
-use yado_store::{EventStore, Result as Stored};
+use yado_store::{Error, EventStore, Result as Stored};
 
 use crate::Settings;
 use crate::figures::Figures;
@@ -47,8 +48,8 @@ impl Feed {
         Self { shared: Arc::new(Shared { store, ring, head: watch::Sender::new(head), figures }) }
     }
 
-    /// The position of the last event, as far as this process knows: from its own commits, from what other processes
-    /// announce, and from a look at the log now and then. A reader waits for it to rise, and need not look by itself.
+    /// The position of the last event, as far as this process knows: from its own commits, and from a look at the log when
+    /// another process has announced something, and now and then. A reader waits for it to rise, and need not look by itself.
     pub(crate) fn head(&self) -> watch::Receiver<Position> {
         self.shared.head.subscribe()
     }
@@ -57,9 +58,10 @@ impl Feed {
     /// more. None if the log is not known to have any.
     ///
     /// # Errors
-    /// When the events are not in memory, and the log can't be read.
+    /// When the events are not in memory, and the log can't be read; or when it does not have them any more.
     pub(crate) async fn read(&self, after: Position, limit: u32, bytes: usize) -> Stored<Page> {
-        if *self.shared.head.borrow() <= after {
+        let head = *self.shared.head.borrow();
+        if head <= after {
             return Ok(Page::default());
         }
         let limit = limit.max(1);
@@ -71,18 +73,22 @@ impl Feed {
         let events = self.shared.store.read_log(after, limit).await?;
         let page = Page::of(events, bytes);
         self.shared.figures.feed_log.increment(page.len() as u64);
-        if let Some(last) = page.last() {
-            self.heard(last);
-        }
+        // A reader that was given nothing would ask again at once, because the head says that there is something.
+        let last = page.last().ok_or(Error::Rewound { seen: head })?;
+        self.heard(last);
         Ok(page)
     }
 
     /// Looks where the log ends, and tells all readers. For those who can't wait for the next look.
     ///
     /// # Errors
-    /// When the log can't be read.
+    /// When the log can't be read, or has gone back.
     pub(crate) async fn look(&self) -> Stored<Position> {
+        let seen = *self.shared.head.borrow();
         let head = self.shared.store.head().await?;
+        if head < seen {
+            return Err(Error::Rewound { seen });
+        }
         self.heard(head);
         Ok(head)
     }
@@ -96,7 +102,7 @@ impl Feed {
         drop(evicted);
     }
 
-    /// The log is known to reach to a position.
+    /// The log has been seen to reach to a position.
     pub(crate) fn heard(&self, position: Position) {
         if *self.shared.head.borrow() < position {
             self.shared.head.send_if_modified(|head| std::mem::replace(head, position.max(*head)) < position);

@@ -6,21 +6,22 @@
 //!
 //! Invariants: a group is never split over two transactions; nobody hears of an append before it is durable.
 
+mod size;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use yado_model::{Position, RecordedEvent};
-use yado_store::{Append, Appended, Draft, EventStore, Result as Stored};
+use yado_store::{Append, Appended, Draft, Error, EventStore, Result as Stored};
 
 use crate::Settings;
 use crate::feed::Feed;
 use crate::figures::Figures;
 use crate::vigil::Vigil;
 
-/// How long a transaction may take before it is given up. The database has limits of its own, and may have gone without
-/// a word.
-const TRANSACTION_LIMIT: Duration = Duration::from_secs(35);
+pub(crate) use size::Size;
+
 /// The pauses between attempts at a transaction that fails in passing grow from the first of these to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
@@ -53,9 +54,9 @@ impl Lane {
             feed,
             committed,
             figures,
-            events: settings.lane_events,
-            bytes: settings.lane_bytes,
+            most: Size::most(settings),
             attempts: settings.lane_attempts.max(1),
+            vigil: vigil.clone(),
         };
         tokio::spawn(vigil.watch("the lane", writer.run(received)));
         Self { groups }
@@ -72,7 +73,7 @@ impl Lane {
     /// # Errors
     /// When the database failed again and again. Whether the group is recorded may then be unknown.
     pub(crate) async fn append(&self, appends: Vec<Append>) -> Stored<Vec<Appended>> {
-        let gone = || yado_store::Error::Unavailable("the server is shutting down".into());
+        let gone = || Error::Unavailable("the server is shutting down".into());
         let (reply, outcome) = oneshot::channel();
         self.groups.send(Group { appends, reply }).await.map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?
@@ -84,9 +85,10 @@ struct Writer {
     feed: Feed,
     committed: watch::Sender<Position>,
     figures: Figures,
-    events: usize,
-    bytes: usize,
+    /// What one transaction holds.
+    most: Size,
     attempts: u32,
+    vigil: Vigil,
 }
 
 impl Writer {
@@ -107,15 +109,14 @@ impl Writer {
     /// been answered are not waited for. They fall into two halves: while one is on its way to the disk, the other is
     /// decided. Waiting for all of them makes larger transactions, and leaves the disk idle meanwhile.
     fn gather(&self, first: Group, groups: &mut mpsc::Receiver<Group>) -> (Vec<Group>, Option<Group>) {
-        let (mut events, mut bytes) = size(&first);
+        let mut size: Size = first.appends.iter().map(Size::of).sum();
         let mut batch = vec![first];
         while let Ok(group) = groups.try_recv() {
-            let (more_events, more_bytes) = size(&group);
-            if events + more_events > self.events || bytes + more_bytes > self.bytes {
+            let larger = size + group.appends.iter().map(Size::of).sum::<Size>();
+            if larger.is_over(self.most) {
                 return (batch, Some(group));
             }
-            events += more_events;
-            bytes += more_bytes;
+            size = larger;
             batch.push(group);
         }
         (batch, None)
@@ -135,10 +136,10 @@ impl Writer {
                 let mut outcomes = outcomes.into_iter();
                 for (size, reply) in sizes.into_iter().zip(replies) {
                     // Whoever does not listen any more has given up waiting; the events are recorded all the same.
-                    let _ = reply.send(Ok(outcomes.by_ref().take(size).collect()));
+                    let _ = reply.send(outcomes.by_ref().take(size).collect());
                 }
             }
-            Err(error) if alone || error.is_transient() => {
+            Err(error) if alone || error.is_transient() || matches!(error, Error::Rewound { .. }) => {
                 tracing::error!(%error, appends = appends.len(), "a transaction failed for good");
                 replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
             }
@@ -152,14 +153,14 @@ impl Writer {
                     if let Ok(outcomes) = &outcomes {
                         self.hand_over(group, outcomes, began);
                     }
-                    let _ = reply.send(outcomes);
+                    let _ = reply.send(outcomes.and_then(|outcomes| outcomes.into_iter().collect()));
                 }
             }
         }
     }
 
     /// Hands what has been recorded over to those who follow the log.
-    fn hand_over(&self, appends: Vec<Append>, outcomes: &[Appended], began: Instant) {
+    fn hand_over(&self, appends: Vec<Append>, outcomes: &[Stored<Appended>], began: Instant) {
         let events = recorded(appends, outcomes);
         let Some(last) = events.last().map(|event| event.position) else { return };
         self.figures.flushed(events.len(), began.elapsed());
@@ -170,64 +171,102 @@ impl Writer {
     /// Records a batch, and repeats the attempt when the database fails in passing. A connection that breaks during a
     /// commit leaves open whether the events are recorded; the repetition finds out, because an append that was
     /// recorded then meets its own events. `again` says that there has been an attempt before.
-    async fn record(&self, appends: &[Append], mut again: bool) -> Stored<Vec<Appended>> {
-        let (mut pause, longest) = PAUSES;
-        for attempt in 1.. {
-            let recorded = match tokio::time::timeout(TRANSACTION_LIMIT, self.store.append(appends)).await {
-                Ok(recorded) => recorded,
-                Err(_) => Err(yado_store::Error::Unavailable(format!("no answer within {TRANSACTION_LIMIT:?}"))),
-            };
-            match recorded {
-                Ok(mut outcomes) => {
-                    if again {
-                        for (append, outcome) in appends.iter().zip(&mut outcomes) {
-                            self.recognise(append, outcome).await?;
-                        }
-                    }
-                    return Ok(outcomes);
+    ///
+    /// What stays unknown in the end is that of single appends, and the others are told what has come of them.
+    async fn record(&self, appends: &[Append], mut again: bool) -> Stored<Vec<Stored<Appended>>> {
+        let outcomes = self.patiently("a transaction", || async {
+            // What was decided on a log that is no more must not get into the one that there is.
+            if let Some(seen) = self.vigil.has_rewound() {
+                return Err(Error::Rewound { seen });
+            }
+            let outcomes = self.store.append(appends).await;
+            if let Err(Error::Rewound { seen }) = outcomes {
+                self.vigil.rewound(seen);
+            }
+            outcomes
+        });
+        let (outcomes, attempts) = outcomes.await?;
+        again |= attempts > 1;
+        let mut told: Vec<Stored<Appended>> = outcomes.into_iter().map(Ok).collect();
+        if again {
+            let mut failed = None;
+            for (append, outcome) in appends.iter().zip(&mut told) {
+                let Ok(lost) = &*outcome else { continue };
+                if !is_suspicious(append, lost) {
+                    continue;
                 }
+                let found = match &failed {
+                    Some(error) => Err(Error::clone(error)),
+                    None => self.patiently("a look for what has been recorded", || self.find(append)).await,
+                };
+                match found {
+                    Ok((Some(recorded), _)) => *outcome = Ok(recorded),
+                    Ok((None, _)) => {}
+                    Err(error) => {
+                        failed.get_or_insert(error.clone());
+                        *outcome = Err(error);
+                    }
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    /// Asks the database, and again where it fails in passing. Returns the number of attempts along with the answer.
+    async fn patiently<T, F: Future<Output = Stored<T>>>(&self, what: &str, ask: impl Fn() -> F) -> Stored<(T, u32)> {
+        let (mut pause, longest) = PAUSES;
+        let mut attempt = 1;
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok((answer, attempt)),
                 Err(error) if error.is_transient() && attempt < self.attempts => {
-                    tracing::warn!(%error, attempt, "a transaction failed; it is tried again");
+                    tracing::warn!(%error, attempt, "{what} failed; it is tried again");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 4).min(longest);
-                    again = true;
+                    attempt += 1;
                 }
                 Err(error) => return Err(error),
             }
         }
-        unreachable!("the loop only ends by returning")
     }
 
-    /// Turns the defeat of an append by itself into what it is: a success whose news got lost. It shows as a conflict,
-    /// or, where it has an idempotency key, as a repetition.
-    async fn recognise(&self, append: &Append, outcome: &mut Appended) -> Stored<()> {
-        let count = append.events.len() as u64;
-        let after = append.expected.plus(count);
-        let suspicious = match outcome {
-            Appended::Conflict { actual } => *actual >= after,
-            Appended::Repeated(answer) => answer.stream == append.stream && answer.revision == after,
-            Appended::Recorded { .. } | Appended::Taken { .. } => false,
-        };
-        if !suspicious {
-            return Ok(());
-        }
+    /// Finds an append in the log, if it is there.
+    async fn find(&self, append: &Append) -> Stored<Option<Appended>> {
+        let count = append.events.len();
         let limit = u32::try_from(count).unwrap_or(u32::MAX);
-        let found = self.store.read_stream(&append.tenant, &append.stream, append.expected, limit).await?;
-        if let Some(last) = found.last()
-            && found.iter().all(|event| event.command.command_id == append.command.command_id)
-            && found.len() as u64 == count
-        {
-            *outcome = Appended::Recorded { revision: last.revision, position: last.position };
+        let after = append.expected.plus(count as u64);
+        let (mut from, mut found) = (append.expected, Vec::with_capacity(count));
+        // Large events come in several pages.
+        while from < after {
+            let page = self.store.read_stream(&append.tenant, &append.stream, from, limit).await?.events;
+            let Some(last) = page.last() else { break };
+            from = last.revision;
+            found.extend(page);
         }
-        Ok(())
+        found.truncate(count);
+        let own =
+            found.len() == count && found.iter().all(|event| event.command.command_id == append.command.command_id);
+        let recorded = |last: &RecordedEvent| Appended::Recorded { revision: last.revision, position: last.position };
+        Ok(found.last().filter(|_| own).map(recorded))
+    }
+}
+
+/// Whether an append may have been defeated by itself, which is a success whose news got lost. It shows as a conflict, or,
+/// where it has an idempotency key, as a repetition.
+fn is_suspicious(append: &Append, outcome: &Appended) -> bool {
+    let after = append.expected.plus(append.events.len() as u64);
+    match outcome {
+        Appended::Conflict { actual } => *actual >= after,
+        Appended::Repeated(answer) => answer.stream == append.stream && answer.revision == after,
+        Appended::Recorded { .. } | Appended::Taken { .. } => false,
     }
 }
 
 /// The events of the appends that have won, in the order of their positions.
-fn recorded(appends: Vec<Append>, outcomes: &[Appended]) -> Vec<RecordedEvent> {
+fn recorded(appends: Vec<Append>, outcomes: &[Stored<Appended>]) -> Vec<RecordedEvent> {
     let mut recorded = Vec::with_capacity(appends.iter().map(|append| append.events.len()).sum());
     for (append, outcome) in appends.into_iter().zip(outcomes) {
-        let Appended::Recorded { position, .. } = outcome else { continue };
+        let Ok(Appended::Recorded { position, .. }) = outcome else { continue };
         let Draft { tenant, stream, expected, events, recorded_at, command, .. } = append.into();
         // The events of one append lie right behind one another, and the outcome tells where the last one is.
         let first = position.get().saturating_sub(events.len() as u64);
@@ -244,12 +283,4 @@ fn recorded(appends: Vec<Append>, outcomes: &[Appended]) -> Vec<RecordedEvent> {
     // One that was recorded by an attempt whose news got lost lies before those that this attempt has recorded.
     recorded.sort_by_key(|event| event.position);
     recorded
-}
-
-fn size(group: &Group) -> (usize, usize) {
-    group
-        .appends
-        .iter()
-        .flat_map(|append| &append.events)
-        .fold((0, 0), |(events, bytes), event| (events + 1, bytes + event.payload.len() + event.name.len()))
 }

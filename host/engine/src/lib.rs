@@ -8,6 +8,7 @@
 
 mod bus;
 pub mod catalogue;
+mod deadline;
 mod engine;
 mod entropy;
 mod error;

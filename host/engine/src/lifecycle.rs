@@ -7,6 +7,7 @@
 
 mod compatible;
 mod deploy;
+mod narrower;
 mod readable;
 
 use std::collections::HashMap;
@@ -130,6 +131,11 @@ impl Lifecycle {
     /// What is live.
     pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
         self.live.load_full()
+    }
+
+    /// The place where the catalogue is, for whoever needs the latest and must not keep deployments from ending.
+    pub(crate) fn live(&self) -> Arc<ArcSwap<Catalogue>> {
+        self.live.clone()
     }
 
     /// Deploys plugins that may need one another. Each is answered for itself, in their order.

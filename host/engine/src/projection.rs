@@ -12,11 +12,13 @@ mod row;
 mod runner;
 mod show;
 mod status;
+mod wanted;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use yado_model::Position;
 use yado_store::{EventStore, ReadStore};
 
 use crate::Settings;
@@ -26,6 +28,7 @@ use crate::vigil::Vigil;
 
 pub(crate) use room::Room;
 pub(crate) use status::{Status, Trouble};
+pub(crate) use wanted::Wanted;
 
 /// What a projection's loop works with.
 #[derive(Clone)]
@@ -46,6 +49,7 @@ pub(crate) struct Surroundings {
 pub(crate) struct Running {
     definition: watch::Sender<Definition>,
     status: watch::Receiver<Status>,
+    wanted: Wanted,
     task: JoinHandle<()>,
 }
 
@@ -59,18 +63,38 @@ pub(crate) struct Definition {
 
 /// Why a projection does not get on.
 enum Failure {
-    /// The guest failed, at the first event or at a later one.
-    Guest(String),
+    /// The guest failed.
+    Guest {
+        /// The first event that may be to blame, where that is known: it fails at this one or at a later one.
+        at: Option<Position>,
+        reason: String,
+    },
     /// The guest wants its events one by one.
     OneByOne,
     Database(yado_store::Error),
+    /// The host itself failed, or can't go on with this code.
+    Host(String),
+}
+
+impl Failure {
+    const fn guest(reason: String) -> Self {
+        Self::Guest { at: None, reason }
+    }
+
+    /// The failure, with the first event that may be to blame.
+    fn at(self, first: Option<Position>) -> Self {
+        match self {
+            Self::Guest { at: None, reason } => Self::Guest { at: first, reason },
+            other => other,
+        }
+    }
 }
 
 impl From<yado_store::Error> for Failure {
     fn from(error: yado_store::Error) -> Self {
         match error {
             // What no engine can keep is what the guest has written, and another attempt would fail the same way.
-            yado_store::Error::Invalid(reason) => Self::Guest(reason),
+            yado_store::Error::Invalid(reason) => Self::guest(reason),
             other => Self::Database(other),
         }
     }
@@ -82,9 +106,10 @@ impl Running {
         let name = definition.projection.manifest.name.to_string();
         let (definition, watched) = watch::channel(definition);
         let (report, status) = watch::channel(Status::begin(name));
-        let vigil = surroundings.vigil.clone();
-        let task = tokio::spawn(vigil.watch("a projection", runner::Runner::new(watched, surroundings, report).run()));
-        Self { definition, status, task }
+        let (vigil, wanted) = (surroundings.vigil.clone(), Wanted::default());
+        let runner = runner::Runner::new(watched, surroundings, report, wanted.clone());
+        let task = tokio::spawn(vigil.watch("a projection", runner.run()));
+        Self { definition, status, wanted, task }
     }
 
     /// Gives the loop other code to go on with.
@@ -95,6 +120,11 @@ impl Running {
     /// How the loop stands, and news of it.
     pub(crate) fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
+    }
+
+    /// Where those who wait for the loop say so.
+    pub(crate) fn wanted(&self) -> Wanted {
+        self.wanted.clone()
     }
 
     /// Ends the loop after the step that it is at.

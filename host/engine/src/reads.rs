@@ -13,11 +13,15 @@ use yado_runtime::{Comparison, Condition, Selection};
 use yado_store::{Each, Filter, Op, Order, ReadStore, Row, Select, Table};
 
 use crate::catalogue::Model;
-use crate::projection::Status;
+use crate::error::question;
+use crate::projection::{Status, Wanted};
 use crate::{Error, Result, Settings};
 
 /// At most so many rows for one question. The surfaces have smaller limits of their own.
 const MOST_ROWS: u32 = 10_000;
+
+/// How a projection stands, and where to say that somebody waits for it.
+type Followed = (watch::Receiver<Status>, Wanted);
 
 /// The query bus.
 #[derive(Clone)]
@@ -25,7 +29,7 @@ pub(crate) struct QueryBus {
     store: Arc<dyn ReadStore>,
     settings: Arc<Settings>,
     /// How the projections stand, by the name under which their progress is kept.
-    progress: Arc<Mutex<HashMap<Arc<str>, watch::Receiver<Status>>>>,
+    progress: Arc<Mutex<HashMap<Arc<str>, Followed>>>,
 }
 
 impl QueryBus {
@@ -34,8 +38,8 @@ impl QueryBus {
     }
 
     /// Lets readers wait for a projection.
-    pub(crate) fn follow(&self, projection: &Arc<str>, status: watch::Receiver<Status>) {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).insert(projection.clone(), status);
+    pub(crate) fn follow(&self, projection: &Arc<str>, status: watch::Receiver<Status>, wanted: Wanted) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).insert(projection.clone(), (status, wanted));
     }
 
     /// Forgets a projection that has ended.
@@ -45,11 +49,15 @@ impl QueryBus {
 
     /// Waits until a read model shows everything up to a position.
     pub(crate) async fn caught_up(&self, model: &Model, position: Position) -> Result<()> {
-        let status = self.progress.lock().unwrap_or_else(PoisonError::into_inner).get(&model.projection).cloned();
+        let followed = self.progress.lock().unwrap_or_else(PoisonError::into_inner).get(&model.projection).cloned();
         let limit_ms = self.settings.caught_up_ms;
         let lagging =
             |reached| Error::Lagging { model: model.manifest.name.to_string(), wanted: position, reached, limit_ms };
-        let Some(mut status) = status else { return Err(lagging(Position::ZERO)) };
+        let Some((mut status, wanted)) = followed else { return Err(lagging(Position::ZERO)) };
+        if status.borrow().position >= position {
+            return Ok(());
+        }
+        let _waiting = wanted.wait_for(position);
         let reached = status.wait_for(|status| status.position >= position);
         let waited =
             tokio::time::timeout(Duration::from_millis(limit_ms), reached).await.is_ok_and(|known| known.is_ok());
@@ -58,11 +66,11 @@ impl QueryBus {
     }
 
     pub(crate) async fn rows(&self, model: &Model, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
-        Ok(self.store.rows(&model.table, tenant, keys).await?)
+        self.store.rows(&model.table, tenant, keys).await.map_err(question)
     }
 
     pub(crate) async fn select(&self, model: &Model, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
-        Ok(self.store.select(&model.table, tenant, select).await?)
+        self.store.select(&model.table, tenant, select).await.map_err(question)
     }
 
     pub(crate) async fn select_each(
@@ -72,11 +80,11 @@ impl QueryBus {
         each: &Each,
         select: &Select,
     ) -> Result<Vec<Row>> {
-        Ok(self.store.select_each(&model.table, tenant, each, select).await?)
+        self.store.select_each(&model.table, tenant, each, select).await.map_err(question)
     }
 
     pub(crate) async fn count(&self, model: &Model, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
-        Ok(self.store.count(&model.table, tenant, filter).await?)
+        self.store.count(&model.table, tenant, filter).await.map_err(question)
     }
 }
 

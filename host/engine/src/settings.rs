@@ -1,5 +1,8 @@
 //! The engine's limits and times.
 
+use tokio::sync::Semaphore;
+use yado_store::limits::{LARGEST_BATCH, LONGEST_PAGE};
+
 /// The engine's limits and times. Each has a default that suits a small machine.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -41,6 +44,9 @@ pub struct Settings {
     /// How often a command is decided anew because another process was faster. A few milliseconds lie between two attempts,
     /// and a process that is always faster lets others have a turn every tenth of a second.
     pub conflict_retries: u32,
+    /// How long the answer of a database is waited for. It is longer than the limits that databases have of their own, and
+    /// is for one that has gone without a word.
+    pub database_ms: u64,
     /// How long a command may take.
     pub command_ms: u64,
     /// How long a reader waits for a read model to show a change.
@@ -51,6 +57,9 @@ pub struct Settings {
     pub gathered_events: u64,
     /// Bytes of rows that a projection gathers for one transaction, unless one call alone writes more.
     pub gathered_bytes: usize,
+    /// How long changes of rows gather before they go down together, while events keep coming. Nobody waits for it:
+    /// those of a projection that was idle go down at once, and so do those that a reader waits for.
+    pub gather_ms: u64,
     /// Bytes of rows that are kept in memory once they are in their tables, over all projections: those that change
     /// again soon need not be read again.
     pub rows_kept_bytes: usize,
@@ -60,6 +69,31 @@ pub struct Settings {
     pub projection_retry_ms: u64,
     /// How long a read model's table outlives the version that filled it, for requests that are under way.
     pub retire_ms: u64,
+}
+
+impl Settings {
+    /// Whether the engine can work with these limits. One that is beyond what a store takes at once would make every
+    /// command fail, and not one of them would say why.
+    ///
+    /// # Errors
+    /// Says which limit can't be, and between what it must lie.
+    pub fn check(&self) -> Result<(), String> {
+        let between = |name: &str, value: usize, least: usize, most: usize| {
+            if (least..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!("the limit {name} is {value}, and must be between {least} and {most}"))
+            }
+        };
+        between("batch", self.batch as usize, 1, LONGEST_PAGE as usize)?;
+        between("lane_events", self.lane_events, 1, LARGEST_BATCH)?;
+        between("decision_events", self.decision_events, 1, LARGEST_BATCH)?;
+        between("lane_queue", self.lane_queue, 1, Semaphore::MAX_PERMITS)?;
+        between("shard_queue", self.shard_queue, 1, Semaphore::MAX_PERMITS)?;
+        // Room is counted in bytes, and taken for a command at once.
+        between("payload_bytes", self.payload_bytes, 1, u32::MAX as usize)?;
+        between("database_ms", usize::try_from(self.database_ms).unwrap_or(usize::MAX), 1, usize::MAX)
+    }
 }
 
 impl Default for Settings {
@@ -83,15 +117,40 @@ impl Default for Settings {
             snapshot_events: 100,
             answers_kept_ms: 24 * 60 * 60 * 1_000,
             conflict_retries: 60,
+            database_ms: 35_000,
             command_ms: 10_000,
             caught_up_ms: 5_000,
             batch: 1_000,
             gathered_events: 50_000,
             gathered_bytes: 16 * 1024 * 1024,
+            gather_ms: 5,
             rows_kept_bytes: 64 * 1024 * 1024,
             poll_ms: 500,
             projection_retry_ms: 30_000,
             retire_ms: 60_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_beyond_those_of_stores_is_refused_by_its_name() {
+        assert_eq!(Settings::default().check(), Ok(()));
+        for (name, settings) in [
+            ("batch", Settings { batch: 20_000, ..Settings::default() }),
+            ("batch", Settings { batch: 0, ..Settings::default() }),
+            ("lane_events", Settings { lane_events: 10_001, ..Settings::default() }),
+            ("decision_events", Settings { decision_events: 10_001, ..Settings::default() }),
+            ("lane_queue", Settings { lane_queue: 0, ..Settings::default() }),
+            ("shard_queue", Settings { shard_queue: usize::MAX, ..Settings::default() }),
+            ("payload_bytes", Settings { payload_bytes: usize::MAX, ..Settings::default() }),
+            ("database_ms", Settings { database_ms: 0, ..Settings::default() }),
+        ] {
+            let refused = settings.check().unwrap_err();
+            assert!(refused.starts_with(&format!("the limit {name} is ")), "{refused}");
         }
     }
 }

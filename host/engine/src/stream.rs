@@ -39,6 +39,8 @@ pub(crate) use upcast::upcast;
 /// The host's own part of the stack of a shard's thread, beneath that of the guest.
 const HOST_STACK_BYTES: usize = 2 * 1024 * 1024;
 
+const CROWDED: &str = "more commands are waiting for this one stream than the server holds for a stream";
+
 /// A stream of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct StreamKey {
@@ -138,6 +140,16 @@ impl Streams {
             mpsc::error::TrySendError::Closed(_) => stopping(),
         })
     }
+}
+
+/// What is answered for a stream at which too many wait already.
+fn crowded() -> Error {
+    Error::Unavailable { reason: CROWDED.to_owned(), retry_after_ms: 100 }
+}
+
+/// Whether a command was refused at the door: nobody has looked at it.
+pub(crate) fn is_crowded(error: &Error) -> bool {
+    matches!(error, Error::Unavailable { reason, .. } if reason == CROWDED)
 }
 
 /// What is answered while the server goes down.

@@ -1,17 +1,42 @@
 //! Watches over the loops: waits for them when the engine goes down, and notices when one breaks.
 //!
-//! A loop that breaks takes what it owned along, and the engine can't go on as if nothing had happened. Everything that
-//! counts is in the log, so the remedy is a new process.
+//! A loop that breaks takes what it owned along, and the engine can't go on as if nothing had happened. Neither can it when
+//! the log has gone back: states, answers, and what followers have been given may rest on events that are no more.
+//! Everything that counts is in the log, so the remedy is a new process.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use yado_model::Position;
 
 /// How the loops stand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Loops {
     running: usize,
-    broken: Option<&'static str>,
+    broken: Option<Broken>,
+}
+
+/// Why the process has to be started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// A loop has broken.
+    Loop(&'static str),
+    /// The log does not have an event any more that this process has seen.
+    Rewound(Position),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loop(name) => write!(f, "{name} broke: start the server again, and look into its log"),
+            Self::Rewound(seen) => write!(
+                f,
+                "the log went back behind position {seen}, which this server has seen, because a backup was restored or \
+                 a standby took over that had lagged: start the server again"
+            ),
+        }
+    }
 }
 
 /// Watches over the loops.
@@ -40,9 +65,31 @@ impl Vigil {
         }
     }
 
-    /// The loop that has broken, if one has.
-    pub(crate) fn broken(&self) -> Option<&'static str> {
+    /// What has broken first, if anything has.
+    pub(crate) fn broken(&self) -> Option<Broken> {
         self.loops.borrow().broken
+    }
+
+    /// Takes note that the log has gone back behind a position.
+    pub(crate) fn rewound(&self, seen: Position) {
+        self.loops.send_if_modified(|loops| {
+            // It weighs more than a loop that has broken: it keeps commands from being answered.
+            let news = !matches!(loops.broken, Some(Broken::Rewound(_)));
+            if news {
+                tracing::error!(%seen, "the log has gone back behind what this process has seen of it; the process has \
+                    to be started again");
+                loops.broken = Some(Broken::Rewound(seen));
+            }
+            news
+        });
+    }
+
+    /// The position that the log has gone back behind, if it has.
+    pub(crate) fn has_rewound(&self) -> Option<Position> {
+        match self.broken() {
+            Some(Broken::Rewound(seen)) => Some(seen),
+            _ => None,
+        }
     }
 
     /// Waits until all loops have ended.
@@ -67,7 +114,7 @@ impl Drop for Guard {
         self.loops.send_modify(|loops| {
             loops.running -= 1;
             if self.broken {
-                loops.broken.get_or_insert(self.name);
+                loops.broken.get_or_insert(Broken::Loop(self.name));
             }
         });
     }
@@ -83,7 +130,18 @@ mod tests {
         tokio::spawn(vigil.watch("one", async {})).await.unwrap();
         assert_eq!(vigil.broken(), None);
         tokio::spawn(vigil.watch("other", async { panic!("on purpose") })).await.unwrap_err();
-        assert_eq!(vigil.broken(), Some("other"));
+        assert_eq!(vigil.broken(), Some(Broken::Loop("other")));
         vigil.ended().await;
+    }
+
+    #[tokio::test]
+    async fn a_log_that_goes_back_weighs_more_than_a_loop_that_breaks() {
+        let vigil = Vigil::new();
+        tokio::spawn(vigil.watch("one", async { panic!("on purpose") })).await.unwrap_err();
+        assert_eq!(vigil.has_rewound(), None);
+        vigil.rewound(Position::new(7));
+        vigil.rewound(Position::new(9));
+        assert_eq!(vigil.broken(), Some(Broken::Rewound(Position::new(7))));
+        assert!(vigil.broken().unwrap().to_string().contains("start the server again"));
     }
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet,
 };
-use async_graphql::{Name, Positioned, Value as Const};
+use async_graphql::{Name, Positioned};
 use async_graphql_value::Value;
 
 use crate::Limits;
@@ -61,7 +61,7 @@ pub(crate) fn check<'a>(
     limits: &'a Limits,
     document: &'a ExecutableDocument,
     operation: &'a Positioned<OperationDefinition>,
-    variables: &'a Variables,
+    variables: &'a Variables<'a>,
 ) -> Result<(), Error> {
     let mut scale = Scale { api, limits, document, variables, fragments: HashMap::new(), aliases: 0, directives: 0 };
     let weight = scale.operation(operation)?;
@@ -87,7 +87,7 @@ struct Scale<'a> {
     api: &'a Api,
     limits: &'a Limits,
     document: &'a ExecutableDocument,
-    variables: &'a Variables,
+    variables: &'a Variables<'a>,
     /// What has been weighed; nothing for a fragment that is being weighed at the moment.
     fragments: HashMap<&'a Name, Option<Weight>>,
     aliases: u64,
@@ -174,10 +174,7 @@ impl<'a> Scale<'a> {
     fn page(&self, field: &Field, known: &api::Field) -> u64 {
         let given = match field.get_argument("limit").map(|argument| &argument.node) {
             Some(Value::Number(number)) => number.as_u64(),
-            Some(Value::Variable(name)) => match self.variables.get(name) {
-                Some(Const::Number(number)) => number.as_u64(),
-                _ => None,
-            },
+            Some(Value::Variable(name)) => self.variables.number(name),
             _ => None,
         };
         let default = || known.argument("limit").and_then(|limit| limit.default.as_ref()?.as_u64());

@@ -14,24 +14,23 @@ mod path;
 mod resolve;
 mod tree;
 
-pub(crate) use given::wrong;
+pub(crate) use given::{Root, roots};
 
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use async_graphql::dynamic::TypeRef;
-use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, SelectionSet};
 use async_graphql::{Name, Positioned, ServerError, Value};
 use futures::future::{BoxFuture, FutureExt, join_all};
 use serde_json::{Map, Value as Json};
 use tokio::time::{Instant, timeout_at};
 
-use crate::api::{Api, MUTATION, QUERY, Type};
+use crate::api::{Api, MUTATION, Object, QUERY, Resolve, Type};
 use crate::backend::Backend;
 use crate::error::Error;
 use crate::input::{self, Variables};
-use crate::request::{Caller, Response};
+use crate::request::{Caller, Data, Response};
 use crate::{Limits, document, values};
 
 use path::Path;
@@ -45,21 +44,21 @@ pub(crate) struct Execution<'a> {
     pub(crate) server: &'a Json,
     pub(crate) caller: &'a Caller,
     pub(crate) document: &'a ExecutableDocument,
-    pub(crate) variables: &'a Variables,
+    pub(crate) variables: &'a Variables<'a>,
     /// The answers of `__schema` and `__type`, by the names under which they were asked for.
     pub(crate) introspection: Value,
     /// When the request's time is over.
     pub(crate) deadline: Instant,
     pub(crate) errors: Mutex<Vec<ServerError>>,
     /// Where commands were recorded, by the names under which they were asked for.
-    pub(crate) receipts: Mutex<IndexMap<Name, Value>>,
+    pub(crate) receipts: Mutex<Vec<(Name, Data)>>,
 }
 
 /// A value that could not be had; why has been recorded.
 #[derive(Debug, Clone, Copy)]
 struct Failed;
 
-type Completed = Result<Value, Failed>;
+type Completed = Result<Data, Failed>;
 
 /// An object whose fields are asked for.
 struct Parent<'p> {
@@ -74,15 +73,25 @@ struct Item<'p> {
 }
 
 impl<'a> Execution<'a> {
-    /// Runs an operation.
-    pub(crate) async fn run(self, operation: &'a Positioned<OperationDefinition>) -> Response {
-        let mutation = document::is_mutation(&operation.node);
-        let root = if mutation { MUTATION } else { QUERY };
-        let parent = Parent { fields: Cow::Owned(Map::new()), path: Path::root() };
-        let set = &operation.node.selection_set.node;
-        let completed = self.objects(root, vec![parent], vec![set]).await;
-        let data = completed.into_iter().next().and_then(Result::ok).unwrap_or_default();
-        Response::new(data, self.errors.into_inner().unwrap_or_else(PoisonError::into_inner))
+    /// Runs an operation, whose own fields have been read.
+    pub(crate) async fn run(self, operation: &'a Positioned<OperationDefinition>, roots: Vec<Root<'a>>) -> Response {
+        let parents = [Parent { fields: Cow::Owned(Map::new()), path: Path::root() }];
+        let (selected, arguments): (Vec<_>, Vec<_>) =
+            roots.into_iter().map(|root| (root.selected, root.arguments)).unzip();
+        let fields = selected.iter().zip(arguments);
+        let columns = if document::is_mutation(&operation.node) {
+            let several = selected.len() > 1;
+            let mut columns = Vec::with_capacity(selected.len());
+            for (one, arguments) in fields {
+                columns.push(self.change(&parents, one, arguments, several).await);
+            }
+            columns
+        } else {
+            join_all(fields.map(|(one, arguments)| self.column(QUERY, &parents, one, arguments, false))).await
+        };
+        let data = objects_of(&selected, columns, parents.len()).into_iter().next().and_then(Result::ok);
+        let errors = self.errors.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Response::new(data.unwrap_or(Data::NULL), errors)
             .with_receipts(self.receipts.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -94,60 +103,96 @@ impl<'a> Execution<'a> {
         sets: Vec<&'p SelectionSet>,
     ) -> BoxFuture<'p, Vec<Completed>> {
         async move {
+            let object = self.api.object(ty);
             let selected = tree::collect(self.document, self.variables, ty, &sets);
-            let mut columns = Vec::with_capacity(selected.len());
-            if ty == MUTATION {
-                let several = selected.len() > 1;
-                for one in &selected {
-                    columns.push(self.change(&parents, one, several).await);
-                }
-            } else {
-                columns = join_all(selected.iter().map(|one| self.column(ty, &parents, one, false))).await;
+            let mut columns: Vec<_> = selected.iter().map(|one| self.plain(object, ty, &parents, one)).collect();
+            // What has to be fetched is fetched at the same time.
+            let open = selected.iter().zip(&columns).filter(|(_, column)| column.is_none());
+            let open: Vec<_> = open.map(|(one, _)| self.column(ty, &parents, one, None, false)).collect();
+            if !open.is_empty() {
+                let mut fetched = join_all(open).await.into_iter();
+                columns.iter_mut().filter(|column| column.is_none()).for_each(|column| *column = fetched.next());
             }
-            let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-            let one = |_: &Parent<'_>| {
-                let fields = selected.iter().zip(&mut columns).map(|(one, column)| {
-                    // Every column has a value for every parent.
-                    let value = column.next().unwrap_or(Err(Failed))?;
-                    Ok((one.key.clone(), value))
-                });
-                // Columns advance together, also past what has failed.
-                let fields: Vec<Result<(Name, Value), Failed>> = fields.collect();
-                fields.into_iter().collect::<Result<IndexMap<Name, Value>, Failed>>().map(Value::Object)
-            };
-            parents.iter().map(one).collect()
+            objects_of(&selected, columns.into_iter().flatten().collect(), parents.len())
         }
         .boxed()
     }
 
+    /// A field that the objects have at hand and that has no parts, which most fields are: nothing is waited for. None for
+    /// every other field.
+    fn plain(
+        &self,
+        object: Option<&Object>,
+        ty: &str,
+        parents: &[Parent<'_>],
+        one: &Selected<'_>,
+    ) -> Option<Vec<Completed>> {
+        let name = one.first.node.name.node.as_str();
+        if name == "__typename" {
+            return Some(vec![Ok(Data::Value(Value::String(ty.to_owned()))); parents.len()]);
+        }
+        let field = object?.field(name).filter(|field| field.resolve == Resolve::Property)?;
+        let (required, named) = match &field.ty {
+            TypeRef::NonNull(inner) => (true, inner.as_ref()),
+            other => (false, other),
+        };
+        let TypeRef::Named(known) = named else { return None };
+        let known = self.api.types.get(known.as_ref()).filter(|known| !matches!(known, Type::Object(_)))?;
+        let of = |parent: &Parent<'_>| {
+            let value = parent.fields.get(name).unwrap_or(&Json::Null);
+            let path = || parent.path.field(one.key.clone());
+            match self.leaf(ty, one, Some(known), value, path) {
+                Ok(shown) if required && shown.is_null() => Err(self.bad_row(ty, one, &path(), value)),
+                Err(Failed) if !required => Ok(Data::NULL),
+                other => other,
+            }
+        };
+        Some(parents.iter().map(of).collect())
+    }
+
     /// One field of a mutation, within what is left of the request's time. Each is held to it by itself, so that those that
     /// are done have their answers.
-    async fn change(&self, parents: &[Parent<'_>], one: &Selected<'_>, several: bool) -> Vec<Completed> {
+    async fn change(
+        &self,
+        parents: &[Parent<'_>],
+        one: &Selected<'_>,
+        arguments: Option<Map<String, Json>>,
+        several: bool,
+    ) -> Vec<Completed> {
         let limit_ms = self.limits.timeout_ms;
         let error = if Instant::now() >= self.deadline {
             Error::NotBegun { limit_ms }
         } else {
-            match timeout_at(self.deadline, self.column(MUTATION, parents, one, several)).await {
+            match timeout_at(self.deadline, self.column(MUTATION, parents, one, arguments, several)).await {
                 Ok(column) => return column,
                 Err(_) => Error::Timeout { limit_ms },
             }
         };
         parents.iter().for_each(|parent| self.record(&error, one, &parent.path.field(one.key.clone())));
-        vec![Ok(Value::Null); parents.len()]
+        vec![Ok(Data::NULL); parents.len()]
     }
 
-    /// One field of several objects.
-    async fn column(&self, ty: &str, parents: &[Parent<'_>], one: &Selected<'_>, several: bool) -> Vec<Completed> {
+    /// One field of several objects. Its arguments are read unless that has been done.
+    async fn column(
+        &self,
+        ty: &str,
+        parents: &[Parent<'_>],
+        one: &Selected<'_>,
+        arguments: Option<Map<String, Json>>,
+        several: bool,
+    ) -> Vec<Completed> {
         let name = one.first.node.name.node.as_str();
         if name == "__typename" {
-            return vec![Ok(Value::String(ty.to_owned())); parents.len()];
+            return vec![Ok(Data::Value(Value::String(ty.to_owned()))); parents.len()];
         }
         let Some(field) = self.api.object(ty).and_then(|object| object.field(name)) else {
-            return vec![Ok(self.introspected(&one.key)); parents.len()];
+            return vec![Ok(Data::Value(self.introspected(&one.key))); parents.len()];
         };
         let path = |parent: &Parent<'_>| parent.path.field(one.key.clone());
-        let resolved = match input::arguments(self.api, field, &one.first.node, self.variables) {
-            Ok(arguments) => self.resolve(field, &arguments, parents, one, several).await,
+        let arguments =
+            arguments.map_or_else(|| input::arguments(self.api, field, &one.first.node, self.variables), Ok);
+        let resolved = match arguments {
+            Ok(arguments) => self.resolve(field, arguments, parents, one, several).await,
             Err(error) => Err(error),
         };
         match resolved {
@@ -160,7 +205,7 @@ impl<'a> Execution<'a> {
                 if let Some(parent) = parents.first() {
                     self.record(&error, one, &path(parent));
                 }
-                let completed = if matches!(field.ty, TypeRef::NonNull(_)) { Err(Failed) } else { Ok(Value::Null) };
+                let completed = if matches!(field.ty, TypeRef::NonNull(_)) { Err(Failed) } else { Ok(Data::NULL) };
                 vec![completed; parents.len()]
             }
         }
@@ -177,12 +222,12 @@ impl<'a> Execution<'a> {
         async move {
             let TypeRef::NonNull(inner) = ty else {
                 let completed = self.form(parent, one, ty, items).await;
-                return completed.into_iter().map(|value| value.or(Ok(Value::Null))).collect();
+                return completed.into_iter().map(|value| value.or(Ok(Data::NULL))).collect();
             };
             let paths: Vec<Path> = items.iter().map(|item| item.path.clone()).collect();
             let completed = self.form(parent, one, inner, items).await;
             let refuse_null = |(value, path): (Completed, Path)| match value {
-                Ok(Value::Null) => Err(self.bad_row(parent, one, &path, &Json::Null)),
+                Ok(shown) if shown.is_null() => Err(self.bad_row(parent, one, &path, &Json::Null)),
                 other => other,
             };
             completed.into_iter().zip(paths).map(refuse_null).collect()
@@ -202,7 +247,10 @@ impl<'a> Execution<'a> {
             TypeRef::List(inner) => self.lists(parent, one, inner, items).await,
             TypeRef::Named(name) => match self.api.types.get(name.as_ref()) {
                 Some(Type::Object(_)) => self.nested(parent, one, name, items).await,
-                ty => items.into_iter().map(|item| self.leaf(parent, one, ty, &item)).collect(),
+                ty => {
+                    let leaf = |item: Item<'_>| self.leaf(parent, one, ty, &item.value, || item.path);
+                    items.into_iter().map(leaf).collect()
+                }
             },
         }
     }
@@ -235,10 +283,10 @@ impl<'a> Execution<'a> {
         }
         let mut completed = self.complete(parent, one, inner, flat).await.into_iter();
         let list = |length: Result<Option<usize>, Failed>| match length? {
-            None => Ok(Value::Null),
+            None => Ok(Data::NULL),
             Some(length) => {
                 let items: Vec<Completed> = completed.by_ref().take(length).collect();
-                items.into_iter().collect::<Result<_, _>>().map(Value::List)
+                items.into_iter().collect::<Result<_, _>>().map(Data::List)
             }
         };
         lengths.into_iter().map(list).collect()
@@ -260,7 +308,7 @@ impl<'a> Execution<'a> {
                 Cow::Borrowed(Json::Object(fields)) => Some(Cow::Borrowed(fields)),
                 value => {
                     let missing =
-                        if value.is_null() { Ok(Value::Null) } else { Err(self.bad_row(parent, one, &path, &value)) };
+                        if value.is_null() { Ok(Data::NULL) } else { Err(self.bad_row(parent, one, &path, &value)) };
                     places.push(Some(missing));
                     continue;
                 }
@@ -276,13 +324,20 @@ impl<'a> Execution<'a> {
         places.into_iter().map(|place| place.or_else(|| completed.next()).unwrap_or(Err(Failed))).collect()
     }
 
-    fn leaf(&self, parent: &str, one: &Selected<'_>, ty: Option<&Type>, item: &Item<'_>) -> Completed {
-        let value = match ty {
-            Some(Type::Scalar(scalar)) => values::answered(*scalar, &item.value),
-            Some(Type::Enum(known)) => values::answered_enum(known, &item.value),
+    fn leaf(
+        &self,
+        parent: &str,
+        one: &Selected<'_>,
+        ty: Option<&Type>,
+        value: &Json,
+        path: impl FnOnce() -> Path,
+    ) -> Completed {
+        let shown = match ty {
+            Some(Type::Scalar(scalar)) => values::answered(*scalar, value),
+            Some(Type::Enum(known)) => values::answered_enum(known, value),
             _ => None,
         };
-        value.ok_or_else(|| self.bad_row(parent, one, &item.path, &item.value))
+        shown.map(Data::Value).ok_or_else(|| self.bad_row(parent, one, &path(), value))
     }
 
     fn introspected(&self, key: &Name) -> Value {
@@ -304,4 +359,22 @@ impl<'a> Execution<'a> {
         let error = error.at(Some(one.first.pos), path.segments());
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).push(error);
     }
+}
+
+/// Puts objects together from the values of their fields, of which each column has one for every object.
+fn objects_of(selected: &[Selected<'_>], columns: Vec<Vec<Completed>>, count: usize) -> Vec<Completed> {
+    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+    let one = |_| {
+        let mut fields = Vec::with_capacity(selected.len());
+        let mut failed = None;
+        // Columns advance together, also past what has failed.
+        for (one, column) in selected.iter().zip(&mut columns) {
+            match column.next().unwrap_or(Err(Failed)) {
+                Ok(value) => fields.push((one.key.clone(), value)),
+                Err(why) => failed = Some(why),
+            }
+        }
+        failed.map_or(Ok(Data::Object(fields)), Err)
+    };
+    (0..count).map(one).collect()
 }

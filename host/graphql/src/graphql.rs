@@ -13,6 +13,7 @@ use yado_engine::{Catalogue, Engine, Surface};
 
 use crate::api::{self, Api, Source};
 use crate::backend::{Backend, Deployment};
+use crate::documents::{Documents, Prepared};
 use crate::error::{self, Error};
 use crate::execute::Execution;
 use crate::input::Variables;
@@ -36,6 +37,8 @@ type Backends = dyn Fn(&Arc<Catalogue>) -> Arc<dyn Backend> + Send + Sync;
 pub(crate) struct Served {
     api: Api,
     schema: Schema,
+    /// What was found sound by this schema, and by no other.
+    documents: Documents,
     server: Json,
     catalogue: Arc<Catalogue>,
 }
@@ -54,7 +57,24 @@ impl Served {
             })
         });
         let server = json!({ "version": env!("CARGO_PKG_VERSION"), "plugins": listed.collect::<Vec<_>>() });
-        Ok(Self { api, schema, server, catalogue })
+        Ok(Self { api, schema, documents: Documents::new(limits), server, catalogue })
+    }
+
+    /// Holds a document against the schema, and answers what it asks about the schema itself.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    async fn validate(&self, prepared: &Prepared, variables: &Variables<'_>) -> Result<Value, Vec<ServerError>> {
+        // It is parsed already: the text is not looked at.
+        let mut request = async_graphql::Request::new("").variables(variables.to_async_graphql(&self.api));
+        request.operation_name = prepared.operation_name().map(str::to_owned);
+        request.set_parsed_query(prepared.document.clone());
+        let checked = self.schema.execute(request).await;
+        if checked.errors.is_empty() {
+            Ok(introspection(checked.data))
+        } else {
+            Err(checked.errors.into_iter().map(error::invalid).collect())
+        }
     }
 
     fn of(catalogue: &Arc<Catalogue>, limits: &Limits) -> Result<Self, String> {
@@ -102,6 +122,18 @@ impl GraphQl {
         Ok(Self(Arc::new(Inner { limits, served, backend: Box::new(move |_| backend.clone()) })))
     }
 
+    /// Serves other plugins from now on.
+    #[cfg(test)]
+    pub(crate) fn redeploy(&self, plugins: &[Source<'_>]) {
+        self.0.served.store(Arc::new(Served::new(plugins, Arc::default(), &self.0.limits).unwrap()));
+    }
+
+    /// How many documents are kept of what is deployed at present.
+    #[cfg(test)]
+    pub(crate) fn documents_kept(&self) -> usize {
+        self.0.served.load().documents.len()
+    }
+
     /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> &Limits {
@@ -128,8 +160,18 @@ impl GraphQl {
         let limits = &self.0.limits;
         let deadline = Instant::now() + Duration::from_millis(limits.timeout_ms);
         let served = self.0.served.load_full();
-        let document = document::parse(&request.query, limits).map_err(|e| vec![e])?;
-        let operation = document::operation(&document, request.operation_name.as_deref()).map_err(refuse)?;
+        let (text, operation_name) = (request.query, request.operation_name);
+        let known = served.documents.find(&text, operation_name.as_deref());
+        let is_new = known.is_none();
+        let prepared = match known {
+            Some(prepared) => prepared,
+            None => {
+                let document = document::parse(&text, limits).map_err(|e| vec![e])?;
+                Arc::new(Prepared::new(document, text, operation_name))
+            }
+        };
+        let document = &prepared.document;
+        let operation = document::operation(document, prepared.operation_name()).map_err(refuse)?;
         match operation.node.ty {
             OperationType::Mutation if request.read_only => return Ok(Response::read_only()),
             OperationType::Subscription => {
@@ -137,20 +179,16 @@ impl GraphQl {
             }
             _ => {}
         }
-        let variables = Variables::new(&served.api, &operation.node, &request.variables);
-        cost::check(&served.api, limits, &document, operation, &variables).map_err(refuse)?;
-        let wrong = execute::wrong(&served.api, &document, &operation.node, &variables);
-        if !wrong.is_empty() {
-            return Err(wrong);
+        let variables = Variables::new(&operation.node, &request.variables);
+        if is_new || !prepared.weighs_the_same {
+            cost::check(&served.api, limits, document, operation, &variables).map_err(refuse)?;
         }
+        let roots = execute::roots(&served.api, document, &operation.node, &variables)?;
         variables.check().map_err(|errors| errors.iter().map(Error::whole).collect::<Vec<_>>())?;
-
-        let mut checked = async_graphql::Request::new(request.query).variables(variables.to_async_graphql());
-        checked.operation_name = request.operation_name;
-        checked.set_parsed_query(document.clone());
-        let checked = served.schema.execute(checked).await;
-        if !checked.errors.is_empty() {
-            return Err(checked.errors.into_iter().map(error::invalid).collect());
+        let introspection =
+            if is_new || !prepared.stays_valid { served.validate(&prepared, &variables).await? } else { Value::Null };
+        if is_new {
+            served.documents.keep(&prepared);
         }
 
         let backend = (self.0.backend)(&served.catalogue);
@@ -160,14 +198,14 @@ impl GraphQl {
             backend: backend.as_ref(),
             server: &served.server,
             caller: &request.caller,
-            document: &document,
+            document,
             variables: &variables,
-            introspection: introspection(checked.data),
+            introspection,
             deadline,
             errors: Mutex::default(),
             receipts: Mutex::default(),
         };
-        let run = execution.run(operation);
+        let run = execution.run(operation, roots);
         if document::is_mutation(&operation.node) {
             // It holds its fields to the deadline one by one, and answers with those that are done.
             return Ok(run.await);

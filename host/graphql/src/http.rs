@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, VARY};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, Response as HttpResponse, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -43,22 +44,24 @@ pub fn router(graphql: GraphQl) -> Router {
         .merge(graphiql::router())
 }
 
-async fn by_get(State(graphql): State<GraphQl>, RawQuery(query): RawQuery, headers: HeaderMap) -> HttpResponse<Body> {
-    let media = match accept::media(&headers) {
+async fn by_get(State(graphql): State<GraphQl>, request: HttpRequest<Body>) -> HttpResponse<Body> {
+    let (head, _) = request.into_parts();
+    let media = match accept::media(&head.headers) {
         Ok(media) => media,
         Err(fault) => return fault.into_response(),
     };
-    let request = parameters::of_query(query.as_deref().unwrap_or_default())
-        .and_then(|request| Ok(Request { read_only: true, caller: caller(&headers)?, ..request }));
+    let request = parameters::of_query(head.uri.query().unwrap_or_default())
+        .and_then(|request| Ok(Request { read_only: true, caller: caller(&head.headers)?, ..request }));
     run(&graphql, request, media).await
 }
 
-async fn by_post(State(graphql): State<GraphQl>, headers: HeaderMap, request: HttpRequest<Body>) -> HttpResponse<Body> {
+async fn by_post(State(graphql): State<GraphQl>, request: HttpRequest<Body>) -> HttpResponse<Body> {
+    let (Parts { headers, .. }, sent) = request.into_parts();
     let media = match accept::media(&headers) {
         Ok(media) => media,
         Err(fault) => return fault.into_response(),
     };
-    let request = match body(&graphql, &headers, request).await {
+    let request = match body(&graphql, &headers, sent).await {
         Ok(body) => parameters::of_body(&body).and_then(|request| Ok(Request { caller: caller(&headers)?, ..request })),
         Err(fault) => Err(fault),
     };
@@ -99,27 +102,28 @@ fn status(response: &Response, media: Media) -> StatusCode {
 }
 
 fn respond(status: StatusCode, media: Media, body: String) -> HttpResponse<Body> {
-    let headers = [
-        (CONTENT_TYPE, media.content_type()),
-        (VARY, HeaderValue::from_static("accept")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (status, headers, body).into_response()
+    let mut answer = HttpResponse::new(Body::from(body));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, media.content_type());
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
 }
 
 /// The body, if it is JSON, not too long, and not too long in coming: whoever sends nothing more would hold the
 /// connection, and what stands behind it, for ever.
-async fn body(graphql: &GraphQl, headers: &HeaderMap, request: HttpRequest<Body>) -> Result<Bytes, Fault> {
+async fn body(graphql: &GraphQl, headers: &HeaderMap, body: Body) -> Result<Bytes, Fault> {
     accept::is_json(headers)?;
     let limit = graphql.limits().body_bytes;
     let too_large = || Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {limit} bytes"));
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: usize| length > limit) {
-        drain(request.into_body()).await;
+        drain(body).await;
         return Err(too_large());
     }
     let limit_ms = graphql.limits().body_ms;
-    let read = tokio::time::timeout(Duration::from_millis(limit_ms), to_bytes(request.into_body(), limit));
+    let read = tokio::time::timeout(Duration::from_millis(limit_ms), to_bytes(body, limit));
     let read = read.await.map_err(|_| Fault::of(StatusCode::REQUEST_TIMEOUT, Error::Stalled { limit_ms }))?;
     read.map_err(|error| {
         let source = std::error::Error::source(&error);

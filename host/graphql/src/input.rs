@@ -6,62 +6,82 @@
 //! Arguments are read to their end whatever is wrong with them, so that a caller learns of all problems at once, each with
 //! the path of the field at fault.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 use async_graphql::dynamic::TypeRef;
-use async_graphql::parser::types::{BaseType, Field as Selected, OperationDefinition};
+use async_graphql::parser::types::{
+    BaseType, Field as Selected, OperationDefinition, Type as Declared, VariableDefinition,
+};
 use async_graphql::{Name, Value as Const};
 use async_graphql_value::Value;
 use serde_json::{Map, Value as Json};
 use yado_model::schema::Problem;
 
-use crate::api::{Api, Argument, Field, Input, Scalar, Type};
+use crate::api::{Api, Argument, Enum, Field, Input, Scalar, Type};
 use crate::error::{Error, UNKNOWN_FIELD};
 use crate::values;
 
 /// At most so many problems are told of one field's arguments. Nobody reads more.
 const PROBLEMS_MAX: usize = 20;
 
-/// The variables that an operation declares.
+/// The variables that an operation declares. There are few of them, and a list is searched faster than a map is made.
 #[derive(Debug, Default)]
-pub(crate) struct Variables(HashMap<Name, Variable>);
+pub(crate) struct Variables<'r>(Vec<(&'r Name, Variable<'r>)>);
 
 #[derive(Debug)]
-enum Variable {
+enum Variable<'r> {
     /// It has a value, be it null.
-    Given(Const),
+    Given(&'r Json, &'r Declared),
     /// It has the value that the document gives to it, where other rules hold than in JSON.
-    Default(Const),
+    Default(&'r Const),
     /// It has none, and need not have one.
     Absent,
     /// It has none that will do; the text says why.
     Wrong(String),
 }
 
-impl Variables {
+impl<'r> Variables<'r> {
     /// Brings together what was given and what the operation declares.
-    pub(crate) fn new(api: &Api, operation: &OperationDefinition, given: &Map<String, Json>) -> Self {
-        let variable = |definition: &async_graphql::parser::types::VariableDefinition| {
+    pub(crate) fn new(operation: &'r OperationDefinition, given: &'r Map<String, Json>) -> Self {
+        let variable = |definition: &'r VariableDefinition| {
             let (name, ty) = (&definition.name.node, &definition.var_type.node);
             let wrong = |problem: &str| Variable::Wrong(format!("{problem}: the variable ${name} is of type {ty}"));
-            let null = |value: &Const| !ty.nullable && *value == Const::Null;
-            match (given.get(name.as_str()).map(values::from_json), &definition.default_value) {
-                (Some(value), _) if null(&value) => wrong("must not be null"),
-                (Some(value), _) => Variable::Given(whole_numbers(api, base(&ty.base), value)),
-                (None, Some(default)) if null(&default.node) => wrong("must not be null"),
-                (None, Some(default)) => Variable::Default(default.node.clone()),
+            match (given.get(name.as_str()), &definition.default_value) {
+                (Some(Json::Null), _) if !ty.nullable => wrong("must not be null"),
+                (Some(value), _) => Variable::Given(value, ty),
+                (None, Some(default)) if !ty.nullable && default.node == Const::Null => wrong("must not be null"),
+                (None, Some(default)) => Variable::Default(&default.node),
                 (None, None) if ty.nullable => Variable::Absent,
                 (None, None) => wrong("is required"),
             }
         };
         let definitions = operation.variable_definitions.iter().map(|definition| &definition.node);
-        Self(definitions.map(|definition| (definition.name.node.clone(), variable(definition))).collect())
+        Self(definitions.map(|definition| (&definition.name.node, variable(definition))).collect())
     }
 
-    /// The value of a variable; nothing if it has none.
-    pub(crate) fn get(&self, name: &Name) -> Option<&Const> {
-        match self.0.get(name)? {
-            Variable::Given(value) | Variable::Default(value) => Some(value),
+    fn find(&self, name: &Name) -> Option<&Variable<'r>> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, variable)| variable)
+    }
+
+    /// Whether a variable is true.
+    pub(crate) fn is_true(&self, name: &Name) -> bool {
+        matches!(self.find(name), Some(Variable::Given(Json::Bool(true), _) | Variable::Default(Const::Boolean(true))))
+    }
+
+    /// The number that a variable is, if it is one and not below 0.
+    pub(crate) fn number(&self, name: &Name) -> Option<u64> {
+        match self.find(name)? {
+            Variable::Given(Json::Number(number), _) => number.as_u64().or_else(|| values::integral(number)?.as_u64()),
+            Variable::Default(Const::Number(number)) => number.as_u64(),
+            _ => None,
+        }
+    }
+
+    /// The value of a variable as GraphQL has it; nothing if it has none.
+    fn constant(&self, api: &Api, name: &Name) -> Option<Const> {
+        match self.find(name)? {
+            Variable::Given(value, ty) => Some(whole_numbers(api, base(&ty.base), values::from_json(value))),
+            Variable::Default(value) => Some((*value).clone()),
             Variable::Absent | Variable::Wrong(_) => None,
         }
     }
@@ -71,7 +91,7 @@ impl Variables {
     /// # Errors
     /// One for each, in the order of their names.
     pub(crate) fn check(&self) -> Result<(), Vec<Error>> {
-        let wrong = |(name, variable): (&Name, &Variable)| match variable {
+        let wrong = |(name, variable): &(&Name, Variable<'_>)| match variable {
             Variable::Wrong(problem) => Some(format!("${name} {problem}")),
             _ => None,
         };
@@ -81,9 +101,9 @@ impl Variables {
     }
 
     /// All of them, for validation.
-    pub(crate) fn to_async_graphql(&self) -> async_graphql::Variables {
+    pub(crate) fn to_async_graphql(&self, api: &Api) -> async_graphql::Variables {
         let mut variables = async_graphql::Variables::default();
-        variables.extend(self.0.keys().filter_map(|name| Some((name.clone(), self.get(name)?.clone()))));
+        variables.extend(self.0.iter().filter_map(|(name, _)| Some(((*name).clone(), self.constant(api, name)?))));
         variables
     }
 }
@@ -125,16 +145,16 @@ pub(crate) fn arguments(
     api: &Api,
     field: &Field,
     selected: &Selected,
-    variables: &Variables,
+    variables: &Variables<'_>,
 ) -> Result<Map<String, Json>, Error> {
-    let mut reader = Reader { api, variables, literal: true, path: Vec::new(), problems: Vec::new() };
+    let mut reader = Reader { api, variables, path: Vec::new(), problems: Vec::new() };
     let mut arguments = Map::new();
     for argument in &field.arguments {
-        let value = selected.get_argument(&argument.name).map(|value| &value.node);
+        let value = selected.get_argument(&argument.name).map(|value| Node::Literal(&value.node));
         // Problems are told with the path within what a command is given, as the command's own checks tell them. What is
         // wrong with the input as a whole has its name.
         let within = argument.name == "input" && value.is_some_and(|value| reader.is_object(value));
-        reader.path.extend((!within).then(|| argument.name.clone()));
+        reader.path.extend((!within).then_some(Step::Field(&argument.name)));
         let value = reader.argument(argument, value);
         reader.path.clear();
         arguments.extend(value.map(|value| (argument.name.clone(), value)));
@@ -143,32 +163,87 @@ pub(crate) fn arguments(
     if problems.is_empty() { Ok(arguments) } else { Err(Error::Arguments { field: field.name.clone(), problems }) }
 }
 
-/// What it can't read it tells of, and reads on.
-struct Reader<'a> {
-    api: &'a Api,
-    variables: &'a Variables,
-    /// Whether what is read stands in the document. There a name is not a string.
-    literal: bool,
-    path: Vec<String>,
-    problems: Vec<Problem>,
+/// A value that is given, where it stands: what a document says is read by other rules than JSON.
+#[derive(Debug, Clone, Copy)]
+enum Node<'v> {
+    Literal(&'v Value),
+    Json(&'v Json),
 }
 
-impl Reader<'_> {
-    fn is_object(&self, value: &Value) -> bool {
-        match value {
-            Value::Object(_) => true,
-            Value::Variable(name) => matches!(self.variables.get(name), Some(Const::Object(_))),
-            _ => false,
+impl<'v> Node<'v> {
+    fn is_null(self) -> bool {
+        matches!(self, Self::Literal(Value::Null) | Self::Json(Json::Null))
+    }
+
+    fn is_object(self) -> bool {
+        matches!(self, Self::Literal(Value::Object(_)) | Self::Json(Json::Object(_)))
+    }
+
+    fn items(self) -> Option<Vec<Self>> {
+        match self {
+            Self::Literal(Value::List(items)) => Some(items.iter().map(Node::Literal).collect()),
+            Self::Json(Json::Array(items)) => Some(items.iter().map(Node::Json).collect()),
+            _ => None,
         }
     }
 
-    fn argument(&mut self, argument: &Argument, value: Option<&Value>) -> Option<Json> {
+    /// A field of the object that it is.
+    fn field(self, name: &str) -> Option<Self> {
+        match self {
+            Self::Literal(Value::Object(fields)) => fields.get(name).map(Node::Literal),
+            Self::Json(Json::Object(fields)) => fields.get(name).map(Node::Json),
+            _ => None,
+        }
+    }
+
+    /// The names of the object's fields that an input does not have.
+    fn unknown(self, input: &Input) -> Vec<&'v str> {
+        let unknown = |name: &&str| input.fields.iter().all(|field| field.name != *name);
+        match self {
+            Self::Literal(Value::Object(fields)) => fields.keys().map(Name::as_str).filter(unknown).collect(),
+            Self::Json(Json::Object(fields)) => fields.keys().map(String::as_str).filter(unknown).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A step on the way to a value; it becomes text when there is a problem to tell.
+#[derive(Debug, Clone, Copy)]
+enum Step<'a> {
+    Field(&'a str),
+    Item(usize),
+}
+
+/// What it can't read it tells of, and reads on.
+struct Reader<'a> {
+    api: &'a Api,
+    variables: &'a Variables<'a>,
+    path: Vec<Step<'a>>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    fn is_object(&self, value: Node<'_>) -> bool {
         match value {
-            Some(Value::Variable(name)) if self.variables.get(name).is_none() => match self.variables.0.get(name) {
-                Some(Variable::Wrong(problem)) => self.problem(problem.clone()),
+            Node::Literal(Value::Variable(name)) => matches!(
+                self.variables.find(name),
+                Some(Variable::Given(Json::Object(_), _) | Variable::Default(Const::Object(_)))
+            ),
+            value => value.is_object(),
+        }
+    }
+
+    fn argument(&mut self, argument: &'a Argument, value: Option<Node<'_>>) -> Option<Json> {
+        match value {
+            Some(Node::Literal(Value::Variable(name))) => match self.variables.find(name) {
+                Some(Variable::Given(value, _)) => self.read(&argument.ty, Node::Json(value)),
+                Some(Variable::Default(value)) => {
+                    self.read(&argument.ty, Node::Literal(&(*value).clone().into_value()))
+                }
+                Some(Variable::Wrong(problem)) => self.problem(problem.as_str()),
+                Some(Variable::Absent) => self.absent(argument),
                 // One that is not declared is found by validation.
                 None => None,
-                Some(_) => self.absent(argument),
             },
             Some(value) => self.read(&argument.ty, value),
             None => self.absent(argument),
@@ -183,76 +258,81 @@ impl Reader<'_> {
         }
     }
 
-    fn read(&mut self, ty: &TypeRef, value: &Value) -> Option<Json> {
-        if let Value::Variable(name) = value {
-            let (value, literal) = match self.variables.0.get(name) {
-                Some(Variable::Given(value)) => (value.clone(), false),
-                Some(Variable::Default(value)) => (value.clone(), true),
-                Some(Variable::Absent) => (Const::Null, true),
-                Some(Variable::Wrong(problem)) => return self.problem(problem.clone()),
-                None => return None,
+    fn read(&mut self, ty: &'a TypeRef, value: Node<'_>) -> Option<Json> {
+        if let Node::Literal(Value::Variable(name)) = value {
+            return match self.variables.find(name)? {
+                Variable::Given(value, _) => self.read(ty, Node::Json(value)),
+                Variable::Default(value) => self.read(ty, Node::Literal(&(*value).clone().into_value())),
+                Variable::Absent => self.read(ty, Node::Literal(&Value::Null)),
+                Variable::Wrong(problem) => self.problem(problem.as_str()),
             };
-            let before = std::mem::replace(&mut self.literal, literal);
-            let read = self.read(ty, &value.into_value());
-            self.literal = before;
-            return read;
         }
         match ty {
-            TypeRef::NonNull(_) if *value == Value::Null => self.problem("must not be null"),
+            TypeRef::NonNull(_) if value.is_null() => self.problem("must not be null"),
             TypeRef::NonNull(inner) => self.read(inner, value),
-            _ if *value == Value::Null => Some(Json::Null),
-            TypeRef::List(inner) => match value {
-                Value::List(items) => {
-                    let read = |(at, item)| self.below(at, |own| own.read(inner, item));
+            _ if value.is_null() => Some(Json::Null),
+            TypeRef::List(inner) => match value.items() {
+                Some(items) => {
+                    let read = |(at, item)| self.below(Step::Item(at), |own| own.read(inner, item));
                     // All of them are read before one that failed counts.
-                    let items: Vec<Option<Json>> = items.iter().enumerate().map(read).collect();
+                    let items: Vec<Option<Json>> = items.into_iter().enumerate().map(read).collect();
                     items.into_iter().collect()
                 }
                 // One value stands for a list of one.
-                single => Some(Json::Array(vec![self.read(inner, single)?])),
+                None => Some(Json::Array(vec![self.read(inner, value)?])),
             },
             TypeRef::Named(name) => self.named(name, value),
         }
     }
 
-    fn named(&mut self, name: &str, value: &Value) -> Option<Json> {
+    fn named(&mut self, name: &str, value: Node<'_>) -> Option<Json> {
         let api = self.api;
         match api.types.get(name) {
             Some(Type::Scalar(scalar)) => self.scalar(*scalar, value),
-            Some(Type::Enum(known)) => match value {
-                Value::Enum(value) if known.has(value) => Some(Json::String(value.to_string())),
-                Value::String(value) if !self.literal && known.has(value) => Some(Json::String(value.clone())),
-                Value::String(value) if known.has(value) => {
-                    self.problem(format!("must be one of {}, without quotes", known.names()))
-                }
-                _ => self.problem(format!("must be one of {}", known.names())),
-            },
+            Some(Type::Enum(known)) => self.one_of(known, value),
             Some(Type::Input(input)) => self.input(name, input, value),
             Some(Type::Object(_)) | None => self.problem(format!("can't be given: {name} is no input")),
         }
     }
 
-    fn scalar(&mut self, scalar: Scalar, value: &Value) -> Option<Json> {
-        let constant = value.clone().into_const_with(|name| {
-            Ok::<_, std::convert::Infallible>(self.variables.get(&name).cloned().unwrap_or_default())
-        });
-        let Ok(constant) = constant;
-        values::given(scalar, &constant).or_else(|| self.problem(format!("must be {}", scalar.words())))
+    fn one_of(&mut self, known: &Enum, value: Node<'_>) -> Option<Json> {
+        match value {
+            Node::Literal(Value::Enum(value)) if known.has(value) => Some(Json::String(value.to_string())),
+            Node::Json(Json::String(value)) if known.has(value) => Some(Json::String(value.clone())),
+            Node::Literal(Value::String(value)) if known.has(value) => {
+                self.problem(format!("must be one of {}, without quotes", known.names()))
+            }
+            _ => self.problem(format!("must be one of {}", known.names())),
+        }
     }
 
-    fn input(&mut self, name: &str, input: &Input, value: &Value) -> Option<Json> {
-        let Value::Object(given) = value else {
-            return self.problem(format!("must be an object of type {name}"));
+    fn scalar(&mut self, scalar: Scalar, value: Node<'_>) -> Option<Json> {
+        let read = match value {
+            Node::Json(value) => values::given_json(scalar, value),
+            Node::Literal(value) => {
+                let constant = |name| {
+                    Ok::<_, std::convert::Infallible>(self.variables.constant(self.api, &name).unwrap_or_default())
+                };
+                let Ok(constant) = value.clone().into_const_with(constant);
+                values::given(scalar, &constant)
+            }
         };
+        read.or_else(|| self.problem(format!("must be {}", scalar.words())))
+    }
+
+    fn input(&mut self, name: &str, input: &'a Input, value: Node<'_>) -> Option<Json> {
+        if !value.is_object() {
+            return self.problem(format!("must be an object of type {name}"));
+        }
         let before = self.problems.len();
-        for unknown in given.keys().filter(|key| input.fields.iter().all(|field| field.name != key.as_str())) {
-            self.below(unknown, |own| own.problem(format!("{UNKNOWN_FIELD} {unknown}")));
+        for unknown in value.unknown(input) {
+            self.tell(Some(unknown), format!("{UNKNOWN_FIELD} {unknown}").into());
         }
         let mut fields = Map::new();
         for field in &input.fields {
-            let value = given.get(field.name.as_str());
-            let value = self.below(&field.name, |own| own.argument(field, value));
-            fields.extend(value.map(|value| (field.name.clone(), value)));
+            let given = value.field(&field.name);
+            let read = self.below(Step::Field(&field.name), |own| own.argument(field, given));
+            fields.extend(read.map(|value| (field.name.clone(), value)));
         }
         let sound = self.problems.len() == before;
         if sound && input.one_of && (fields.len() != 1 || fields.values().any(Json::is_null)) {
@@ -261,18 +341,29 @@ impl Reader<'_> {
         sound.then_some(Json::Object(fields))
     }
 
-    fn below<T>(&mut self, step: impl ToString, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.path.push(step.to_string());
+    fn below<T>(&mut self, step: Step<'a>, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(step);
         let result = read(self);
         self.path.pop();
         result
     }
 
     /// There is no value, and this is why.
-    fn problem(&mut self, message: impl Into<String>) -> Option<Json> {
-        if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(Problem { path: self.path.clone(), message: message.into() });
-        }
+    fn problem<'m>(&mut self, message: impl Into<Cow<'m, str>>) -> Option<Json> {
+        self.tell(None, message.into());
         None
+    }
+
+    /// Notes a problem of what is read, or of a field below it.
+    fn tell(&mut self, below: Option<&str>, message: Cow<'_, str>) {
+        if self.problems.len() >= PROBLEMS_MAX {
+            return;
+        }
+        let step = |step: &Step<'_>| match step {
+            Step::Field(name) => (*name).to_owned(),
+            Step::Item(at) => at.to_string(),
+        };
+        let path = self.path.iter().map(step).chain(below.map(str::to_owned)).collect();
+        self.problems.push(Problem { path, message: message.into_owned() });
     }
 }

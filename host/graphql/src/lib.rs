@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | the API, as plain data, made of the manifests once for each deployment | `api` |
 //! | HTTP: what a client may send, and the status of what it gets | `http` |
-//! | the document is measured, parsed, and weighed | `document`, `cost` |
+//! | the document is measured, parsed, and weighed; or it is known already | `document`, `cost`, `documents` |
 //! | what root fields are given is read, and all that is wrong with it told | `input`, `execute` |
 //! | validation and introspection, by async-graphql | `registry` |
 //! | variables and arguments become JSON | `input`, `select`, `values` |
@@ -20,6 +20,7 @@ mod api;
 mod backend;
 mod cost;
 mod document;
+mod documents;
 mod error;
 mod execute;
 mod graphiql;

@@ -39,6 +39,11 @@ pub struct Limits {
     pub page_max: u32,
     /// How many rows may be skipped.
     pub offset_max: u32,
+    /// How many documents that were found sound are kept, so that the next request need not parse and check them. Each
+    /// deployment has its own.
+    pub documents_kept: usize,
+    /// The memory that those documents may take, in bytes. One of them may take a sixteenth of it.
+    pub documents_kept_bytes: usize,
     /// How long a request may take, in milliseconds. Of a mutation's fields those that are done by then are answered.
     pub timeout_ms: u64,
 }
@@ -80,6 +85,8 @@ impl Default for Limits {
             page_default: 50,
             page_max: 1_000,
             offset_max: 100_000,
+            documents_kept: 1_000,
+            documents_kept_bytes: 16 * 1024 * 1024,
             timeout_ms: 15_000,
         }
     }

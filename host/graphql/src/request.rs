@@ -1,8 +1,8 @@
 //! A request as this crate gets it, and its answer.
 
-use async_graphql::indexmap::IndexMap;
 use async_graphql::{Name, ServerError, Value};
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use serde_json::Map;
 use uuid::Uuid;
 use yado_model::{Actor, IdempotencyKey, TenantId};
@@ -37,32 +37,64 @@ pub struct Request {
     pub caller: Caller,
 }
 
+/// What is answered: values, in the lists and under the names by which they were asked for. Names that were asked for twice
+/// have been merged, so that an object is a list of its fields, which costs less than a map to make and to write.
+#[derive(Debug, Clone)]
+pub(crate) enum Data {
+    Value(Value),
+    List(Vec<Self>),
+    Object(Vec<(Name, Self)>),
+}
+
+impl Data {
+    pub(crate) const NULL: Self = Self::Value(Value::Null);
+
+    pub(crate) const fn is_null(&self) -> bool {
+        matches!(self, Self::Value(Value::Null))
+    }
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Value(value) => value.serialize(serializer),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Object(fields) => {
+                let mut map = serializer.serialize_map(Some(fields.len()))?;
+                for (name, value) in fields {
+                    map.serialize_entry(name.as_str(), value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
 /// The answer to a request.
 #[derive(Debug, Serialize)]
 pub struct Response {
     /// What was asked for. Without it nothing was begun: the request itself is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Value>,
+    data: Option<Data>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ServerError>,
     /// What there is to know beside the data.
     #[serde(skip_serializing_if = "Option::is_none")]
-    extensions: Option<Value>,
+    extensions: Option<Data>,
     /// Whether the request was refused for what it would change.
     #[serde(skip)]
     changes: bool,
 }
 
 impl Response {
-    pub(crate) const fn new(data: Value, errors: Vec<ServerError>) -> Self {
+    pub(crate) const fn new(data: Data, errors: Vec<ServerError>) -> Self {
         Self { data: Some(data), errors, extensions: None, changes: false }
     }
 
     /// Says where commands were recorded, by the name under which each was asked for.
-    pub(crate) fn with_receipts(mut self, receipts: IndexMap<Name, Value>) -> Self {
+    pub(crate) fn with_receipts(mut self, receipts: Vec<(Name, Data)>) -> Self {
         if !receipts.is_empty() {
-            let all = IndexMap::from([(Name::new("receipts"), Value::Object(receipts))]);
-            self.extensions = Some(Value::Object(all));
+            self.extensions = Some(Data::Object(vec![(Name::new("receipts"), Data::Object(receipts))]));
         }
         self
     }
@@ -86,12 +118,6 @@ impl Response {
     #[must_use]
     pub const fn is_refused_change(&self) -> bool {
         self.changes
-    }
-
-    /// What was asked for, as far as there is an answer.
-    #[must_use]
-    pub const fn data(&self) -> Option<&Value> {
-        self.data.as_ref()
     }
 
     /// The code of the first error.

@@ -3,6 +3,7 @@
 //! The backend of these tests keeps its rows in memory and counts what it is asked. That real guests and databases give
 //! the same answers is tested end to end, elsewhere.
 
+mod documents;
 mod fixture;
 mod http;
 mod measures;

@@ -76,6 +76,27 @@ pub(crate) fn given(scalar: Scalar, value: &GraphQl) -> Option<Json> {
     })
 }
 
+/// What [`given`] makes of a value of a variable, without the way round by GraphQL's values. JSON knows one kind of number,
+/// and some write the whole number 5 as `5.0`: where a whole number belongs it becomes one.
+pub(crate) fn given_json(scalar: Scalar, value: &Json) -> Option<Json> {
+    let whole = |number: &Number| number.as_i64().or_else(|| integral(number)?.as_i64());
+    match (scalar, value) {
+        (_, Json::Null) => Some(Json::Null),
+        (Scalar::Json, value) => Some(value.clone()),
+        (Scalar::String | Scalar::Id | Scalar::DateTime | Scalar::Decimal, Json::String(_))
+        | (Scalar::Boolean, Json::Bool(_)) => Some(value.clone()),
+        (Scalar::Decimal, Json::Number(number)) => Some(Json::String(plain(&number.to_string()))),
+        (Scalar::BigInt, Json::Number(number)) => whole(number).map(Json::from),
+        (Scalar::BigInt, Json::String(text)) => text.parse::<i64>().ok().map(Json::from),
+        (Scalar::Int, Json::Number(number)) => i32::try_from(whole(number)?).ok().map(Json::from),
+        (Scalar::Id, Json::Number(number)) => number.as_i64().map(|_| Json::String(number.to_string())),
+        (Scalar::Float, Json::Number(number)) => {
+            number.as_f64().filter(|number| number.is_finite()).map(|_| value.clone())
+        }
+        _ => None,
+    }
+}
+
 /// A scalar to compare with, as rows have it; nothing if it can't be one. Unlike a payload's, nobody checks it later.
 pub(crate) fn comparable(scalar: Scalar, value: Json) -> Option<Json> {
     match (scalar, value) {
@@ -188,6 +209,23 @@ mod tests {
         ] {
             assert!(!fits(scalar, &value), "{scalar:?} {value}");
             assert_eq!(given(scalar, &value), None);
+        }
+    }
+
+    #[test]
+    fn a_variable_is_read_as_the_value_that_it_stands_for() {
+        let values = r#"[null, true, 0, -7, 5.5, 2147483648, 9007199254740993, 9223372036854775808, 1e400, "", "7", "-9e3",
+                         "x", [1], {"a": 1.50}]"#;
+        let Json::Array(values) = serde_json::from_str(values).unwrap() else { panic!("a list") };
+        for (scalar, value) in
+            Scalar::ALL.into_iter().flat_map(|scalar| values.iter().map(move |value| (scalar, value)))
+        {
+            assert_eq!(given_json(scalar, value), given(scalar, &from_json(value)), "{scalar:?} {value}");
+        }
+        for (scalar, text, expected) in
+            [(Scalar::Int, "5.0", Some(json!(5))), (Scalar::BigInt, "5e1", Some(json!(50))), (Scalar::Id, "5.0", None)]
+        {
+            assert_eq!(given_json(scalar, &serde_json::from_str(text).unwrap()), expected, "{scalar:?} {text}");
         }
     }
 

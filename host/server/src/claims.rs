@@ -38,6 +38,7 @@ pub(crate) async fn run(config: &Config, apply: bool) -> Result<()> {
 /// The file of an SQLite log.
 fn file(log: &DatabaseUrl) -> Option<&Path> {
     let path = log.expose().strip_prefix("sqlite:")?;
+    let path = path.split_once('?').map_or(path, |(path, _parameters)| path);
     Some(Path::new(path.strip_prefix("//").unwrap_or(path)))
 }
 
@@ -69,6 +70,14 @@ mod tests {
     use yado_model::{Position, StreamId, TenantId};
 
     use super::*;
+
+    #[test]
+    fn a_file_is_named_without_the_parameters_of_its_url() {
+        let file_of = |url: &str| file(&url.parse().unwrap()).map(|path| path.display().to_string());
+        assert_eq!(file_of("sqlite:/data/log.db?mode=rwc").as_deref(), Some("/data/log.db"));
+        assert_eq!(file_of("sqlite://log.db").as_deref(), Some("log.db"));
+        assert_eq!(file_of("postgres://localhost/log"), None);
+    }
 
     #[test]
     fn a_report_tells_what_differs_and_what_was_done() {

@@ -110,6 +110,7 @@ impl Config {
         keys.graphql.put(&mut graphql);
         keys.limits.put(&mut limits);
         graphql.check().doing(|| "the limits of [graphql] can't be".to_owned())?;
+        limits.check().doing(|| "the limits of [limits] can't be".to_owned())?;
         Ok(Self {
             data,
             plugins_asked_for: keys.plugins.is_some(),

@@ -28,6 +28,13 @@ mod token;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use mimalloc::MiMalloc;
+
+/// A command is made of many small pieces that one thread makes and another one frees, which the allocators of most
+/// systems pay for with locks.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     let began = Instant::now();
     match cli::Cli::read().run(began) {

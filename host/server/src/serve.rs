@@ -83,8 +83,18 @@ pub(crate) async fn start(config: &Config) -> Result<Started> {
     let runtime = Runtime::new(config.guests.clone()).doing(|| "guests can't be run".to_owned())?;
     let engine = Engine::start(Parts { events, reads, runtime }, config.limits.clone()).await;
     let engine = engine.doing(|| "the engine can't be started".to_owned())?;
+    match surfaces(&engine, config).await {
+        Ok((graphql, plugins)) => Ok(Started { engine, graphql, plugins }),
+        Err(failure) => {
+            // Its loops are told to end, rather than found dead.
+            engine.shutdown().await;
+            Err(failure)
+        }
+    }
+}
+
+async fn surfaces(engine: &Engine, config: &Config) -> Result<(GraphQl, Plugins)> {
     let graphql = GraphQl::new(engine.clone(), config.graphql.clone()).await;
     let graphql = graphql.doing(|| "GraphQL can't be served".to_owned())?;
-    let plugins = Plugins::open(engine.clone(), config).await?;
-    Ok(Started { engine, graphql, plugins })
+    Ok((graphql, Plugins::open(engine.clone(), config).await?))
 }

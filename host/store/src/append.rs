@@ -4,6 +4,7 @@ mod check;
 pub(crate) mod settle;
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use yado_model::{
     Claim, CommandMeta, Digest, IdempotencyKey, NewEvent, Position, Revision, StreamId, TenantId, Timestamp,
@@ -36,9 +37,9 @@ pub struct Draft {
 }
 
 /// The events of one decision: all of them are recorded, or none. It is a [`Draft`] that has been checked, and does not
-/// change any more, so that nothing gets among others that no engine can keep.
+/// change any more, so that nothing gets among others that no engine can keep. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Append(Draft);
+pub struct Append(Arc<Draft>);
 
 impl Deref for Append {
     type Target = Draft;
@@ -50,7 +51,7 @@ impl Deref for Append {
 
 impl From<Append> for Draft {
     fn from(append: Append) -> Self {
-        append.0
+        Arc::unwrap_or_clone(append.0)
     }
 }
 

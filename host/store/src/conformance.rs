@@ -96,6 +96,7 @@ macro_rules! conformance_events {
             a_snapshot_is_kept_for_each_encoding
             an_older_snapshot_does_not_replace_a_newer_one
             a_snapshot_says_that_the_thing_is_gone
+            snapshots_that_nobody_reads_any_more_are_forgotten
             a_build_keeps_its_number
             builds_are_listed_latest_first
             the_database_answers
@@ -145,6 +146,8 @@ macro_rules! conformance_reads {
             a_step_without_rows_moves_the_checkpoint
             a_step_goes_to_many_tables_or_to_none
             a_forgotten_checkpoint_is_at_zero
+            what_a_projection_has_left_goes_together_or_not_at_all
+            a_step_that_is_given_up_leaves_the_next_one_alone
             two_who_take_the_same_step_are_told_apart
             the_read_database_answers
         }

@@ -2,6 +2,8 @@
 
 mod engine;
 
+use yado_model::Position;
+
 /// Short for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -21,6 +23,18 @@ pub enum Error {
         place: String,
         /// What.
         reason: String,
+    },
+    /// The log ends before what this process has seen of it, or has other events there: a backup was restored, or a
+    /// standby took over that had not received all of it. Nothing was recorded. Whatever this process has derived from
+    /// the log may rest on events that are gone, so that only a process that begins anew can go on.
+    #[error(
+        "the log went back: it no longer has the event at position {seen} that this process has seen. \
+         A backup was restored, or a standby took over that had lagged. Start this server again, compare the checkpoints \
+         of read models with the head of the log, and rebuild those that are ahead of it"
+    )]
+    Rewound {
+        /// The last event that this process has seen, which the log does not have any more.
+        seen: Position,
     },
     /// A URL, an option, a table, a value or a size that can't be.
     #[error("{0}")]

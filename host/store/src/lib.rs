@@ -35,7 +35,7 @@ pub use append::{Answer, Append, Appended, Draft, Idempotency};
 pub use claims::{ClaimDifference, ClaimsReport};
 pub use error::{Error, Result};
 pub use kinds::EventKind;
-pub use log::{EventStore, PluginRecord, PluginVersion};
+pub use log::{EventStore, PluginRecord, PluginVersion, StreamPage};
 pub use open::{Options, open_events, open_reads};
 pub use read::{Committed, Each, Filter, Op, Order, Progress, ReadStore, Row, Select, TableWrites, Write};
 pub use snapshot::Snapshot;

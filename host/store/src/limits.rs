@@ -7,7 +7,7 @@ use crate::{Error, Result};
 
 /// At most so many events or rows are read at once.
 pub const LONGEST_PAGE: u32 = 10_000;
-/// A page of the log ends early once its payloads have so many bytes.
+/// A page of the log or of a stream ends early once its payloads have so many bytes.
 pub const LARGEST_PAGE: usize = 8 << 20;
 /// At most so many old answers are forgotten in one transaction.
 pub const MOST_FORGOTTEN: i64 = 5_000;
@@ -27,7 +27,7 @@ pub const LONGEST_NAME: usize = 256;
 pub const DEEPEST_JSON: usize = 127;
 /// A decimal number has at most so many digits: sums of the 28 that a value has, with room to spare.
 pub const LONGEST_DECIMAL: usize = 100;
-/// A list of keys, or of values in a filter, has at most so many.
+/// A list (of keys, of values in a filter, of snapshots to be saved) has at most so many.
 pub const LONGEST_LIST: usize = 10_000;
 /// A text that is searched for has at most so many bytes.
 pub const LONGEST_NEEDLE: usize = 1_024;

@@ -20,14 +20,15 @@ pub trait EventStore: Send + Sync {
     /// while the commit was under way; a repetition is safe either way, because expected revisions guard it.
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>>;
 
-    /// Events of a stream after a revision, in order, at most `limit`.
+    /// Events of a stream after a revision, in order and without gaps, at most `limit`. It may be less than there is,
+    /// where events are large ([`limits::LARGEST_PAGE`]), but is nothing only at the stream's end.
     async fn read_stream(
         &self,
         tenant: &TenantId,
         stream: &StreamId,
         after: Revision,
         limit: u32,
-    ) -> Result<Vec<RecordedEvent>>;
+    ) -> Result<StreamPage>;
 
     /// Events of all tenants and streams after a position, in order, at most `limit`. What is returned has no gaps. It may
     /// be less than there is, where events are large ([`limits::LARGEST_PAGE`]), but is nothing only at the log's end.
@@ -51,7 +52,7 @@ pub trait EventStore: Send + Sync {
     async fn event_kinds(&self) -> Result<Vec<EventKind>>;
 
     /// Folds the log into who holds which claimed value, compares that with what is kept, and, if `apply`, makes that
-    /// agree. Appends wait only while the last page of the log is folded and the two are compared.
+    /// agree. Appends wait only while differences are put right, and not for the comparison.
     async fn rebuild_claims(&self, apply: bool) -> Result<ClaimsReport>;
 
     /// What was answered to the request with this idempotency key, if there was one.
@@ -60,11 +61,17 @@ pub trait EventStore: Send + Sync {
     /// Forgets answers that are older than a time, in transactions that hold nobody up for long. Returns how many.
     async fn forget_answers(&self, before: Timestamp) -> Result<u64>;
 
-    /// Keeps a snapshot of a stream, in place of an older one of the same encoding.
-    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()>;
+    /// Keeps snapshots of streams, each in place of an older one of the same encoding, all in one transaction. It does not
+    /// wait for the disk where it need not: what a power cut takes back can be made again. One that no engine can hold is
+    /// reported and left out.
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<()>;
 
     /// The latest snapshot of a stream in this encoding. One that is not what was saved is reported and not given.
     async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>>;
+
+    /// Notes that these encodings are in use now, and forgets snapshots in encodings that no process has noted since a
+    /// time, in transactions that hold nobody up for long. Returns how many.
+    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<u64>;
 
     /// Notes a build of a plugin, and gives the short number by which events refer to it. A build that is known already
     /// keeps its number.
@@ -78,6 +85,15 @@ pub trait EventStore: Send + Sync {
 
     /// Waits for what is under way, and closes all connections.
     async fn close(&self);
+}
+
+/// A page of a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StreamPage {
+    /// The events.
+    pub events: Vec<RecordedEvent>,
+    /// Whether there may be more behind them.
+    pub more: bool,
 }
 
 /// The number of a registered build of a plugin.

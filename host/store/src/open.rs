@@ -8,7 +8,8 @@ use crate::{Error, EventStore, ReadStore, Result, postgres, sqlite};
 /// How a store uses its database.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// At most so many connections. One more request waits.
+    /// At most so many connections for requests. One more request waits. An event store in PostgreSQL has two besides: one
+    /// that appends go through, and one that listens for other nodes.
     pub connections: u32,
     /// How long a request waits for a connection, or for another process's lock, before it fails as unavailable.
     pub acquire_timeout_ms: u64,

@@ -1,9 +1,10 @@
-//! A page of the log, bounded by its bytes as well as by its events: one event may be as large as thousands of others.
+//! A page of the log or of a stream, bounded by its bytes as well as by its events: one event may be as large as thousands of others.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use yado_model::RecordedEvent;
 
+use crate::StreamPage;
 use crate::limits::LARGEST_PAGE;
 
 /// A page as it is being read.
@@ -17,6 +18,12 @@ impl Page {
     pub(crate) fn push(&mut self, event: RecordedEvent) {
         self.bytes += event.event.payload.len();
         self.events.push(event);
+    }
+
+    /// As the page of a stream of which so many events were asked for.
+    pub(crate) fn of_stream(self, asked: u32) -> StreamPage {
+        let more = self.is_full() || self.events.len() >= asked as usize;
+        StreamPage { events: self.events, more }
     }
 
     /// Whether it ends here.

@@ -10,9 +10,12 @@ mod announce;
 mod append;
 mod claims;
 mod dialect;
+mod json;
 mod log;
+mod migrate;
 mod read;
 mod registry;
+mod snapshots;
 mod time;
 
 pub(crate) use log::Events;
@@ -24,34 +27,42 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool, Postgres, Transaction};
 
+use self::append::Appending;
 use crate::open::Promise;
 use crate::{Error, Options, Result};
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/postgres");
 
 /// Statements of the log are planned once: they are of one shape whatever their arguments, and to plan one costs more than
 /// to run it. A plan from when the log was small must serve when it is large, so none walks through whole tables; none is
 /// worth compiling. A statement that is a transaction by itself reads what is committed, like all others.
-/// A session of a node that hangs must not hold the log's lock for ever; a statement must end at some time. A server that
-/// does not wait for its disk would make what is acknowledged a matter of luck; stricter settings are left alone.
+/// A session of a node that hangs must not hold the log's lock for long, and nothing is computed between the statements of
+/// an append that would take a second; a statement must end at some time. A server that does not wait for its disk would make what is acknowledged a matter of luck; stricter settings are left alone.
 const DURABLE_SESSION: &str = "\
-    select set_config('idle_in_transaction_session_timeout', '10s', false), \
+    select set_config('idle_in_transaction_session_timeout', '2s', false), \
         set_config('statement_timeout', '30s', false), \
         set_config('default_transaction_isolation', 'read committed', false), \
         set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false), \
         set_config('jit', 'off', false), \
         case when current_setting('synchronous_commit') = 'off' then set_config('synchronous_commit', 'on', false) end";
 
-/// What is derived does not wait for the disk.
+/// What is derived does not wait for the disk. Questions are of many shapes here, and the planner has its way with them;
+/// but none is worth compiling, which would take longer than nearly all of them.
 const DERIVED_SESSION: &str = "\
     select set_config('idle_in_transaction_session_timeout', '10s', false), \
         set_config('statement_timeout', '30s', false), \
+        set_config('jit', 'off', false), \
         set_config('synchronous_commit', 'off', false)";
 
 /// The database's encoding, and the collation whose `lower` knows the case of all letters.
 const ABILITIES: &str = "\
     select current_setting('server_encoding'), \
         exists (select from pg_collation where collname = 'und-x-icu' and collnamespace = 'pg_catalog'::regnamespace)";
+
+/// Settings of the server, out of a session's reach, that make a commit something else than what is on the disk.
+const LOSSES: &str = "\
+    select name from pg_settings where name in ('fsync', 'full_page_writes') and setting = 'off' order by name";
+
+/// Each statement sees what was committed before it.
+const BEGIN: &str = "begin isolation level read committed";
 
 /// A connection that was idle for longer is asked whether it still stands.
 const IDLE: Duration = Duration::from_secs(2);
@@ -60,6 +71,7 @@ const IDLE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 struct Database {
     pool: PgPool,
+    appending: Appending,
     /// For the one connection that hears of other nodes; made when it is asked for.
     listening: PgPool,
     /// Whether the server was built with ICU; nearly all are.
@@ -73,9 +85,17 @@ impl Database {
             Promise::Derived => DERIVED_SESSION,
         };
         let connect = PgConnectOptions::from_str(url)?.application_name("yado");
-        let pool = PgPoolOptions::new()
+        let patient = || PgPoolOptions::new().acquire_timeout(options.acquire_timeout());
+        let pool = || {
+            patient().after_connect(move |connection, _| {
+                Box::pin(async move { sqlx::query(session).execute(connection).await.map(|_| ()) })
+            })
+        };
+        let alone = || pool().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let appending = Appending::new(alone().connect_lazy_with(connect.clone()), options.acquire_timeout());
+        let listening = alone().connect_lazy_with(connect.clone());
+        let pool = pool()
             .max_connections(options.connections.max(1))
-            .acquire_timeout(options.acquire_timeout())
             // A question before each use would double the round trips. One that has been idle may have been cut off.
             .test_before_acquire(false)
             .before_acquire(|connection, state| {
@@ -86,29 +106,22 @@ impl Database {
                     Ok(true)
                 })
             })
-            .after_connect(move |connection, _| {
-                Box::pin(async move { sqlx::query(session).execute(connection).await.map(|_| ()) })
-            })
             .connect_with(connect.clone())
             .await?;
-        let listening = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(options.acquire_timeout())
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(connect);
         let (encoding, icu): (String, bool) = sqlx::query_as(ABILITIES).fetch_one(&pool).await?;
         if encoding != "UTF8" {
             return Err(Error::Invalid(format!("the database's encoding is {encoding}; make one with encoding UTF8")));
         }
-        // The migrator takes an advisory lock, so that nodes which start together don't both make the tables.
-        MIGRATIONS.run(&pool).await?;
-        Ok(Self { pool, listening, icu })
+        migrate::migrate(patient(), &connect).await?;
+        if promise == Promise::Durable {
+            warn_of_losses(&pool).await?;
+        }
+        Ok(Self { pool, appending, listening, icu })
     }
 
     /// A transaction in which each statement sees what was committed before it.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
-        Ok(self.pool.begin_with("begin isolation level read committed").await?)
+        Ok(self.pool.begin_with(BEGIN).await?)
     }
 
     async fn ping(&self) -> Result<()> {
@@ -117,7 +130,41 @@ impl Database {
     }
 
     async fn close(&self) {
+        self.appending.close().await;
         self.listening.close().await;
         self.pool.close().await;
+    }
+}
+
+/// Says so if the server is set up to lose what it has committed. It may be meant to be, as for tests, and is not refused.
+async fn warn_of_losses(pool: &PgPool) -> Result<()> {
+    for setting in losses(pool).await? {
+        tracing::warn!(
+            "the database server has {setting} = off: events that were acknowledged are lost when it or its machine \
+             crashes, and what is left may be damaged. Set it to on, unless nothing in this log matters"
+        );
+    }
+    Ok(())
+}
+
+async fn losses(pool: &PgPool) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar(LOSSES).fetch_all(pool).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fsync, Postgres};
+
+    #[tokio::test]
+    async fn a_server_that_does_not_wait_for_its_disk_is_told_from_one_that_does() {
+        let safe = Postgres::start(Fsync::On);
+        for (url, expected) in
+            [(Postgres::shared().database().await, vec!["fsync".to_owned()]), (safe.database().await, vec![])]
+        {
+            let database = Database::open(&url, &Options::default(), Promise::Durable).await.unwrap();
+            assert_eq!(losses(&database.pool).await.unwrap(), expected);
+            database.close().await;
+        }
     }
 }

@@ -37,6 +37,10 @@ pub trait ReadStore: Send + Sync {
     /// Forgets how far a projection has come.
     async fn forget_checkpoint(&self, projection: &str) -> Result<()>;
 
+    /// Forgets how far a projection has come, and removes its tables, in one transaction: neither are rows left under a
+    /// checkpoint of zero, nor a checkpoint over tables that are empty. Refuses names that are not those of read models.
+    async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()>;
+
     /// Writes rows and moves a projection's checkpoint in one transaction. If the checkpoint is not at
     /// `progress.from` any more, somebody else has done the work: nothing is written then.
     async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed>;

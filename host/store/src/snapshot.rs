@@ -1,10 +1,12 @@
 //! Snapshots: states of streams, kept beside the log and never trusted blindly.
 
+use std::collections::HashMap;
+
 use yado_model::{Digest, Revision, StreamId, TenantId};
 
 use crate::Result;
-use crate::limits::{self, LONGEST_NAME};
-use crate::number::loaded;
+use crate::limits::{self, LONGEST_LIST, LONGEST_NAME};
+use crate::number::{loaded, stored};
 
 /// The state of a stream at a revision, so that nobody need fold from the first event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +42,9 @@ impl Snapshot {
     }
 
     /// Whether every engine can hold it.
-    pub(crate) fn check(&self) -> Result<()> {
-        limits::text("the name of an encoding", &self.encoding, LONGEST_NAME)
+    fn check(&self) -> Result<()> {
+        stored(self.revision.get())?;
+        named_well(&self.encoding)
     }
 
     /// What was found, if it is what had been saved. One that is not is as good as none: the log has everything.
@@ -68,6 +71,35 @@ impl Snapshot {
     }
 }
 
+/// Those to be saved: of each stream and encoding the latest, since no statement can write a row twice. One that no
+/// engine can hold does not keep the others from being saved.
+pub(crate) fn latest(snapshots: &[Snapshot]) -> Result<Vec<&Snapshot>> {
+    limits::within("the snapshots saved at once", snapshots.len(), LONGEST_LIST)?;
+    let mut latest = HashMap::<_, &Snapshot>::with_capacity(snapshots.len());
+    for snapshot in snapshots {
+        if let Err(error) = snapshot.check() {
+            let Snapshot { tenant, stream, encoding, .. } = snapshot;
+            tracing::warn!(%tenant, %stream, encoding, %error, "a snapshot can't be kept, and is left out");
+            continue;
+        }
+        let kept = latest.entry((&snapshot.tenant, &snapshot.stream, &snapshot.encoding)).or_insert(snapshot);
+        if snapshot.revision > kept.revision {
+            *kept = snapshot;
+        }
+    }
+    Ok(latest.into_values().collect())
+}
+
+/// Those of these encodings that snapshots can be saved in.
+pub(crate) fn encodings(named: &[String]) -> Result<Vec<&str>> {
+    limits::within("the encodings in use", named.len(), LONGEST_LIST)?;
+    Ok(named.iter().filter(|name| named_well(name).is_ok()).map(String::as_str).collect())
+}
+
+fn named_well(encoding: &str) -> Result<()> {
+    limits::text("the name of an encoding", encoding, LONGEST_NAME)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +112,12 @@ mod tests {
             encoding: "one".into(),
             state: Some(b"state".to_vec()),
         }
+    }
+
+    #[test]
+    fn one_that_can_not_be_held_does_not_harm_the_others() {
+        let nameless = Snapshot { encoding: "e".repeat(LONGEST_NAME + 1), ..snapshot() };
+        assert_eq!(latest(&[nameless, snapshot()]).unwrap(), [&snapshot()]);
     }
 
     #[test]

@@ -5,7 +5,11 @@
 //! and writers of other processes wait their turn. `synchronous=full` has a commit to the log return when it is on disk;
 //! read models, which can be made again, do with `normal`.
 //!
-//! In memory there is one connection for everything, because another one would be another database.
+//! What goes into the log goes through a thread of its own ([`writer`]); what goes into read models, through the pool of
+//! one connection that also applies the migrations.
+//!
+//! A database in memory is in a file system of SQLite's own (`memdb`), under a name that nobody else comes upon. There the
+//! pool's one connection also reads.
 
 mod append;
 mod claims;
@@ -13,20 +17,27 @@ mod dialect;
 mod log;
 mod read;
 mod registry;
+mod snapshots;
+mod writer;
 
 pub(crate) use log::Events;
 pub(crate) use read::Reads;
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
+use self::writer::Place;
 use crate::open::Promise;
 use crate::{Error, Options, Result, decimal};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+/// SQLite's own file system in memory. A name in it that begins with `/` is the same database for all of the process.
+const MEMORY: &str = "memdb";
 
 /// How long to wait before asking again for a file that another process is just setting up.
 const SETUP_PAUSE: Duration = Duration::from_millis(20);
@@ -40,8 +51,7 @@ const CHUNKS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 struct Database {
     writer: SqlitePool,
     readers: SqlitePool,
-    /// Whether it is in memory: reader and writer are one then.
-    memory: bool,
+    place: Place,
 }
 
 impl Database {
@@ -63,11 +73,15 @@ impl Database {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false);
+        let patience = options.acquire_timeout();
+        let connect = connect.create_if_missing(true);
         let database = if memory {
-            let connection = one.connect_with(connect.filename(":memory:").in_memory(true).shared_cache(false)).await?;
-            Self { readers: connection.clone(), writer: connection, memory }
+            let path = PathBuf::from(format!("/yado-{}", uuid::Uuid::new_v4().simple()));
+            let connect = connect.in_memory(false).shared_cache(false).filename(&path).vfs(MEMORY);
+            let connection = one.connect_with(connect).await?;
+            Self { readers: connection.clone(), writer: connection, place: Place { path, vfs: Some(MEMORY), patience } }
         } else {
-            let connect = connect.create_if_missing(true);
+            let place = Place { path: connect.get_filename().to_owned(), vfs: None, patience };
             let writing = connect
                 .clone()
                 .journal_mode(SqliteJournalMode::Wal)
@@ -84,7 +98,7 @@ impl Database {
                 .acquire_timeout(options.acquire_timeout())
                 .test_before_acquire(false)
                 .connect_lazy_with(connect.pragma("query_only", "on"));
-            Self { writer, readers, memory }
+            Self { writer, readers, place }
         };
         database.migrate().await?;
         Ok(database)
@@ -110,6 +124,18 @@ impl Database {
             }
             begun => Ok(begun?),
         }
+    }
+
+    /// Leaves writing to somebody else. A connection in memory stays, because it reads, too.
+    async fn only_read(&self) {
+        if !self.in_memory() {
+            self.writer.close().await;
+        }
+    }
+
+    /// Whether reader and writer are one.
+    fn in_memory(&self) -> bool {
+        self.place.vfs.is_some()
     }
 
     async fn ping(&self) -> Result<()> {

@@ -48,8 +48,9 @@ fn peers(workspace: &Workspace, left_out: &mut LeftOut) {
             left_out.add(what, &format!("because {reason}"));
         }
     };
-    try_step("building the peers", &|| rust(workspace));
+    // Python comes first: it may have to bring the compiler that one of the peers is built with.
     try_step("UmaDB's Python wheel", &|| python(workspace));
+    try_step("building the peers", &|| rust(workspace));
     try_step("emmett's npm packages", &|| emmett(workspace));
 }
 
@@ -58,7 +59,15 @@ fn rust(workspace: &Workspace) -> Result<(), String> {
     let manifest = workspace.root.join(PEERS).join("Cargo.toml");
     let mut cargo = workspace.cargo(&["build", "--release", "--locked", "--keep-going", "--manifest-path"]);
     cargo.arg(manifest).env("CARGO_TARGET_DIR", workspace.target.join("peers"));
+    cargo
+        .env("PROTOC", workspace.root.join(PEERS).join("umadb/protoc"))
+        .env("PEERS_PYTHON", venv(workspace).join("bin/python"));
     workspace::run(&mut cargo)
+}
+
+/// Where the bench's own Python is.
+fn venv(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("peers/venv")
 }
 
 /// A Python of the bench's own, with what `requirements.txt` names. It is made anew when that has changed.
@@ -66,7 +75,7 @@ fn python(workspace: &Workspace) -> Result<(), String> {
     let requirements = workspace.root.join(PEERS).join("umadb/requirements.txt");
     let wanted =
         fs::read(&requirements).map_err(|error| format!("{} can't be read: {error}", requirements.display()))?;
-    let venv = workspace.target.join("peers/venv");
+    let venv = venv(workspace);
     let installed = venv.join("requirements.txt");
     if fs::read(&installed).is_ok_and(|there| there == wanted) {
         return Ok(());

@@ -1,5 +1,7 @@
 //! The same request under the same key: it takes effect once, and gets the first answer.
 
+use yado_model::Actor;
+
 use super::*;
 
 /// What a caller goes by.
@@ -134,5 +136,22 @@ async fn two_processes_that_are_asked_the_same_at_once_do_it_once() {
         assert!(receipts.iter().all(|receipt| known(receipt) == known(&receipts[0])), "{receipts:?}");
         assert_eq!(receipts.iter().filter(|receipt| !receipt.repeated).count(), 1);
         assert_eq!(rigs[0].way.head().await.unwrap(), Position::new(n));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_one_user_gives_nothing_away_to_another() {
+    let rig = Rig::new("sqlite::memory:").await;
+    rig.open(1_000);
+    let open = |actor: Option<&str>| {
+        let mut dispatch = dispatch("Open", json!({ "id": "a", "owner": "Ada" }), Some("key"));
+        dispatch.options.actor = actor.map(|actor| Actor::parse(actor).unwrap());
+        let engine = rig.engine.clone();
+        async move { engine.dispatch(&engine.catalogue(), dispatch).await }
+    };
+    assert!(!open(Some("ada")).await.unwrap().repeated);
+    assert!(open(Some("ada")).await.unwrap().repeated);
+    for other in [Some("eve"), None] {
+        assert_eq!(open(other).await.unwrap_err().code(), Code::IdempotencyKeyReused);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -31,6 +31,9 @@ pub(crate) struct Failing {
     /// The commit after which nothing goes through any more, and what becomes of it.
     last: Option<(usize, Fate)>,
     commits: AtomicUsize,
+    /// Commits that are under way, and whether there have been several at a time.
+    under_way: AtomicUsize,
+    overlapped: AtomicBool,
     dead: watch::Sender<bool>,
 }
 
@@ -44,6 +47,8 @@ impl Failing {
             failures: AtomicU32::new(0),
             last: None,
             commits: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
+            overlapped: AtomicBool::new(false),
             dead: watch::Sender::new(false),
         }
     }
@@ -56,6 +61,11 @@ impl Failing {
     /// How often it has failed.
     pub(crate) fn failures(&self) -> u32 {
         self.failures.load(SeqCst)
+    }
+
+    /// Whether there ever were several commits at a time.
+    pub(crate) fn overlapped(&self) -> bool {
+        self.overlapped.load(SeqCst)
     }
 
     /// Waits for the end.
@@ -80,9 +90,12 @@ impl Failing {
             1 => Fate::Unheard,
             _ => Fate::Through,
         };
-        let failing =
-            fate != Fate::Through && self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
-        if failing { fate } else { Fate::Through }
+        if fate != Fate::Through && self.takes_one() { fate } else { Fate::Through }
+    }
+
+    /// Takes one of the failures that are still to come.
+    fn takes_one(&self) -> bool {
+        self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
     }
 
     fn fail(&self) -> Error {
@@ -125,13 +138,22 @@ impl ReadStore for Failing {
         self.store.forget_checkpoint(projection).await
     }
 
+    async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
+        self.alive()?;
+        self.store.discard(projection, tables).await
+    }
+
     async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {
         self.alive()?;
         let fate = self.fate();
         // What goes on meanwhile gets ahead of it by more or less.
+        if self.under_way.fetch_add(1, SeqCst) > 0 {
+            self.overlapped.store(true, SeqCst);
+        }
         for _ in 0..self.below(50) {
             tokio::task::yield_now().await;
         }
+        self.under_way.fetch_sub(1, SeqCst);
         if fate == Fate::Lost {
             return Err(self.fail());
         }
@@ -141,8 +163,11 @@ impl ReadStore for Failing {
 
     async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
         self.alive()?;
-        if self.last.is_none() && self.below(15) == 0 && self.fate() != Fate::Through {
-            return Err(self.fail());
+        if self.last.is_none() && self.below(6) == 0 && self.takes_one() {
+            let error = self.fail();
+            // Not everything that goes wrong in a host comes as an error.
+            assert!(self.below(2) == 0, "the test says so");
+            return Err(error);
         }
         self.store.rows(table, tenant, keys).await
     }

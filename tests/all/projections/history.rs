@@ -31,13 +31,19 @@ pub(crate) fn tenants() -> Vec<TenantId> {
 
 pub(crate) struct History {
     random: Random,
+    tenants: Vec<TenantId>,
     revisions: HashMap<(TenantId, StreamId), u64>,
     now: i64,
 }
 
 impl History {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { random: Random(seed), revisions: HashMap::new(), now: 1_769_851_800_000_000 }
+        Self { random: Random(seed), tenants: tenants(), revisions: HashMap::new(), now: 1_769_851_800_000_000 }
+    }
+
+    /// A history of one tenant alone.
+    pub(crate) fn of_one(seed: u64) -> Self {
+        Self { tenants: vec![TenantId::default()], ..Self::new(seed) }
     }
 
     /// Records so many more events.
@@ -48,8 +54,8 @@ impl History {
     }
 
     fn happens(&mut self) -> Append {
-        let tenants = tenants();
-        let tenant = tenants[usize::try_from(self.random.below(tenants.len() as u64)).unwrap()].clone();
+        let tenant = self.random.below(self.tenants.len() as u64);
+        let tenant = self.tenants[usize::try_from(tenant).unwrap()].clone();
         let id = EntityId::parse(&format!("account-{}", self.random.below(ACCOUNTS))).unwrap();
         let stream = StreamId::new(&Name::parse("Account").unwrap(), &id);
         let amount = 1 + self.random.below(1_000);

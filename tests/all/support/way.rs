@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_store::{
     Answer, Append, Appended, ClaimsReport, EventKind, EventStore, PluginRecord, PluginVersion, Result, Snapshot,
+    StreamPage,
 };
 
 /// What is on its way.
@@ -20,7 +21,7 @@ pub(crate) enum Freight {
     Log,
     /// A question for an earlier answer.
     Answer,
-    /// A snapshot to be kept.
+    /// Snapshots to be kept.
     Snapshot,
 }
 
@@ -54,7 +55,7 @@ impl<J: Journey> EventStore for Way<J> {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>> {
         self.carry(Freight::Append, self.store.append(batch)).await
     }
-    async fn read_stream(&self, t: &TenantId, s: &StreamId, after: Revision, limit: u32) -> Result<Vec<RecordedEvent>> {
+    async fn read_stream(&self, t: &TenantId, s: &StreamId, after: Revision, limit: u32) -> Result<StreamPage> {
         self.carry(Freight::Stream, self.store.read_stream(t, s, after, limit)).await
     }
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>> {
@@ -81,8 +82,11 @@ impl<J: Journey> EventStore for Way<J> {
     async fn forget_answers(&self, before: Timestamp) -> Result<u64> {
         self.store.forget_answers(before).await
     }
-    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
-        self.carry(Freight::Snapshot, self.store.save_snapshot(snapshot)).await
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<()> {
+        self.carry(Freight::Snapshot, self.store.save_snapshots(snapshots)).await
+    }
+    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<u64> {
+        self.store.forget_snapshots(used, unused_since).await
     }
     async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>> {
         self.carry(Freight::Stream, self.store.snapshot(tenant, stream, encoding)).await

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
+use mimalloc::MiMalloc;
 use yado_bench::Result;
 use yado_bench::arguments::{Arguments, Part};
 use yado_bench::cluster::{Cluster, SETTINGS};
@@ -12,6 +13,10 @@ use yado_bench::parts::{Bench, CatchUp, Lag, Memory, Storage, Throughput};
 use yado_bench::place::Place;
 use yado_bench::report::{Report, say, terminal, write};
 use yado_model::Timestamp;
+
+/// The one that the server has: the engine runs in this process as it does there.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -129,7 +134,7 @@ async fn measure(bench: &Bench, begun_at: String, postgres: String) -> Result<Re
         fsync_us,
         rounds: bench.arguments.rounds,
         spec: bench.spec(),
-        whole: bench.arguments.is_whole() && failed.is_empty(),
+        whole: bench.arguments.is_whole() && failed.is_empty() && throughput.as_ref().is_some_and(Throughput::is_whole),
         verdicts,
         throughput,
         catch_up,

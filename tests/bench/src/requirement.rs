@@ -160,14 +160,15 @@ impl Comparison {
             format!("{leg} was not measured: {}", trouble.unwrap_or("it did not take part"))
         };
         let of = series(&self.of).filter(|series| series.rate().is_some()).ok_or_else(|| told(&self.of))?;
-        let best = self
-            .with
-            .iter()
-            .filter_map(series)
-            .max_by(|one, other| one.rate().unwrap_or_default().total_cmp(&other.rate().unwrap_or_default()));
-        let best = best.filter(|series| series.rate().is_some());
-        let best = best.ok_or_else(|| self.with.first().map_or_else(String::new, told))?;
-        Ratio::of(&of.rates(), &best.rates())
+        let with: Vec<_> = self.with.iter().filter_map(series).filter(|series| series.rate().is_some()).collect();
+        if with.is_empty() {
+            return Err(self.with.first().map_or_else(String::new, told));
+        }
+        // In each round the best of it, whichever leg that was.
+        let rates: Vec<_> = with.iter().map(|series| series.rates()).collect();
+        let rounds = rates.iter().map(Vec::len).max().unwrap_or_default();
+        let best = (0..rounds).map(|round| rates.iter().filter_map(|rates| *rates.get(round)?).max_by(f64::total_cmp));
+        Ratio::of(&of.rates(), &best.collect::<Vec<_>>())
     }
 }
 

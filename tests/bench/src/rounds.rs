@@ -14,6 +14,9 @@ use crate::report::say;
 use crate::usage::{Snapshot, Usage};
 use crate::work::{Distribution, Outcome, Spec};
 
+/// One failure among so many operations is tolerated.
+const TOLERATED: u64 = 1_000;
+
 /// A contender under certain conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Leg {
@@ -93,18 +96,23 @@ impl Series {
         self.median_of(|turn| turn.outcome.rate())
     }
 
-    /// Keeps a turn, or what went wrong with it.
+    /// Keeps a turn, or what went wrong with it. A turn in which operations failed is none: a failure costs a system less
+    /// than the work that it was to do, or more.
     pub fn keep(&mut self, turn: Result<Turn>) {
-        let trouble = match &turn {
-            Ok(Turn { outcome: Outcome { errors: 0, .. }, .. }) => None,
-            Ok(Turn { outcome, .. }) => {
-                let first = outcome.first_error.clone().unwrap_or_default();
-                Some(format!("{} errors, the first: {first}", outcome.errors))
+        let turn = turn.and_then(|turn| match &turn.outcome {
+            Outcome { errors, operations, first_error, .. } if *errors > operations / TOLERATED => {
+                let first = first_error.as_deref().unwrap_or_default();
+                Err(format!("{errors} errors beside {operations} operations, the first: {first}"))
             }
-            Err(reason) => Some(reason.clone()),
-        };
-        self.trouble = self.trouble.take().or(trouble);
-        self.turns.push(turn.ok());
+            _ => Ok(turn),
+        });
+        match turn {
+            Ok(turn) => self.turns.push(Some(turn)),
+            Err(reason) => {
+                self.trouble.get_or_insert(reason);
+                self.turns.push(None);
+            }
+        }
     }
 }
 
@@ -171,15 +179,16 @@ mod tests {
     }
 
     #[test]
-    fn a_series_keeps_a_place_for_a_turn_that_failed() {
+    fn a_series_keeps_a_place_for_a_turn_that_failed_or_in_which_too_much_did() {
         let busy = Usage { bench: 0.5, contender: 0.0, database: 1.0 };
         let mut series = Series::new(Leg::uniform(System::Pgbench, 32));
         series.keep(Ok(Turn { outcome: outcome(20, 0), busy }));
         assert_eq!(series.trouble, None);
         series.keep(Err("it ended".into()));
         series.keep(Ok(Turn { outcome: outcome(40, 3), busy }));
-        assert_eq!(series.rates(), [Some(10.0), None, Some(20.0)]);
-        assert_eq!(series.rate(), Some(15.0));
+        series.keep(Ok(Turn { outcome: outcome(4_000, 3), busy }));
+        assert_eq!(series.rates(), [Some(10.0), None, None, Some(2_000.0)]);
+        assert_eq!(series.rate(), Some(1_005.0));
         assert_eq!(series.trouble.as_deref(), Some("it ended"), "the first trouble is what is told");
     }
 }

@@ -69,6 +69,9 @@ impl ReadStore for Watched {
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
         self.store.forget_checkpoint(projection).await
     }
+    async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
+        self.store.discard(projection, tables).await
+    }
 
     async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {
         let begun = Instant::now();

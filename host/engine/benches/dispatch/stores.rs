@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_store::{
     Answer, Append, Appended, ClaimsReport, Committed, Each, EventKind, EventStore, Filter, PluginRecord,
-    PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot, Table, TableWrites,
+    PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot, StreamPage, Table, TableWrites,
 };
 
 /// A log that counts and forgets. It believes every append, which holds as long as one process writes and states stay in
@@ -36,8 +36,8 @@ impl EventStore for Nothing {
         Ok(recorded.collect())
     }
 
-    async fn read_stream(&self, _: &TenantId, _: &StreamId, _: Revision, _: u32) -> Result<Vec<RecordedEvent>> {
-        Ok(Vec::new())
+    async fn read_stream(&self, _: &TenantId, _: &StreamId, _: Revision, _: u32) -> Result<StreamPage> {
+        Ok(StreamPage::default())
     }
     async fn read_log(&self, _: Position, _: u32) -> Result<Vec<RecordedEvent>> {
         Ok(Vec::new())
@@ -63,8 +63,11 @@ impl EventStore for Nothing {
     async fn forget_answers(&self, _: Timestamp) -> Result<u64> {
         Ok(0)
     }
-    async fn save_snapshot(&self, _: &Snapshot) -> Result<()> {
+    async fn save_snapshots(&self, _: &[Snapshot]) -> Result<()> {
         Ok(())
+    }
+    async fn forget_snapshots(&self, _: &[String], _: Timestamp) -> Result<u64> {
+        Ok(0)
     }
     async fn snapshot(&self, _: &TenantId, _: &StreamId, _: &str) -> Result<Option<Snapshot>> {
         Ok(None)
@@ -99,6 +102,10 @@ impl ReadStore for Shown {
         Ok(Position::new(i64::MAX as u64))
     }
     async fn forget_checkpoint(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn discard(&self, _: &str, _: &[&str]) -> Result<()> {
         Ok(())
     }
     async fn commit(&self, progress: &Progress<'_>, _: &[TableWrites<'_>]) -> Result<Committed> {

@@ -1,13 +1,15 @@
 //! News of the log between processes: what this one has recorded is announced, and what others announce is heard.
 //!
-//! News only saves waiting. Nobody relies on it: a look at the log now and then finds whatever no news has told.
+//! News only saves waiting. Nobody relies on it: a look at the log now and then finds whatever no news has told. Nor does
+//! anybody believe it. Whoever may connect to the database can announce what he likes, and so may a process with another
+//! log there; an announcement is a reason to look, and what a look finds counts.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use yado_model::Position;
-use yado_store::EventStore;
+use yado_store::{Error, EventStore};
 
 use super::Feed;
 use crate::Settings;
@@ -37,7 +39,7 @@ pub(crate) fn start(
         }
     }));
     let mut until = stopped.clone();
-    let looking = look(feed.clone(), Duration::from_millis(settings.poll_ms.max(1)));
+    let looking = look(feed.clone(), vigil.clone(), Duration::from_millis(settings.poll_ms.max(1)));
     tokio::spawn(vigil.watch("the loop that looks where the log ends", async move {
         tokio::select! {
             _ = until.wait_for(|stopped| *stopped) => {}
@@ -71,7 +73,8 @@ async fn listen(feed: Feed) {
     let mut pause = first;
     loop {
         let before = *feed.shared.head.borrow();
-        // What this process has announced itself does not raise the head any more, and so wakes nobody.
+        // The store looks where the log ends when it hears of something new. What this process has announced itself is not
+        // new, and wakes nobody.
         if let Err(error) = feed.shared.store.listen(feed.shared.head.clone()).await {
             if *feed.shared.head.borrow() > before {
                 pause = first;
@@ -84,11 +87,13 @@ async fn listen(feed: Feed) {
 }
 
 /// Looks where the log ends, again and again.
-async fn look(feed: Feed, pause: Duration) {
+async fn look(feed: Feed, vigil: Vigil, pause: Duration) {
     loop {
         tokio::time::sleep(pause).await;
-        if let Err(error) = feed.look().await {
-            tracing::debug!(%error, "the log's end could not be read; the next look tries again");
+        match feed.look().await {
+            Ok(_) => {}
+            Err(Error::Rewound { seen }) => vigil.rewound(seen),
+            Err(error) => tracing::debug!(%error, "the log's end could not be read; the next look tries again"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use uuid::Uuid;
 use yado_model::{CommandId, CommandMeta, Digest, NewEvent, Revision, StreamId, TenantId, Timestamp};
-use yado_store::testing::Postgres;
+use yado_store::testing::{Postgres, execute};
 use yado_store::{Append, Appended, Draft, Options, PluginRecord, PluginVersion, open_events};
 
 use super::testing::Random;
@@ -17,6 +17,7 @@ struct Node {
     store: Arc<dyn EventStore>,
     feed: Feed,
     lane: Lane,
+    vigil: Vigil,
     plugin: PluginVersion,
     _stopped: watch::Sender<bool>,
 }
@@ -37,7 +38,7 @@ impl Node {
         let (committed, own) = watch::channel(head);
         follow(&feed, &settings, own, &stopped.subscribe(), &vigil);
         let lane = Lane::start(store.clone(), &settings, feed.clone(), committed, figures, &vigil);
-        Self { store, feed, lane, plugin, _stopped: stopped }
+        Self { store, feed, lane, vigil, plugin, _stopped: stopped }
     }
 
     fn append(&self, stream: &str, expected: u64, events: usize, bytes: usize) -> Append {
@@ -189,4 +190,34 @@ async fn other_processes_hear_of_commits_and_nobody_of_its_own() {
         own.mark_unchanged();
     }
     assert!(!own.has_changed().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_has_gone_back_is_noticed_and_nobody_asks_it_again_and_again() {
+    let url = Postgres::shared().database().await;
+    // Nobody looks but the test.
+    let node = Node::new(&url, Settings { poll_ms: 3_600_000, feed_events: 0, ..Settings::default() }).await;
+    node.lane.append(vec![node.append("Counter-a", 0, 3, 10)]).await.unwrap();
+    execute(&url, "delete from events where position > 1").await;
+    execute(&url, "update log_head set last = 1").await;
+    let seen = Position::new(3);
+    let rewound = Error::Rewound { seen };
+    assert_eq!(node.feed.read(Position::new(1), 10, 1_000).await.unwrap_err(), rewound);
+    assert_eq!(node.feed.look().await.unwrap_err(), rewound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_has_gone_back_is_told_to_the_vigil_by_whoever_looks_now_and_then() {
+    let url = Postgres::shared().database().await;
+    let node = Node::new(&url, Settings { poll_ms: 1, ..Settings::default() }).await;
+    node.lane.append(vec![node.append("Counter-a", 0, 3, 10)]).await.unwrap();
+    execute(&url, "delete from events where position > 1").await;
+    execute(&url, "update log_head set last = 1").await;
+    while node.vigil.has_rewound().is_none() {
+        tokio::task::yield_now().await;
+    }
+    // What has been decided on the history that is no more does not get into the one that there is.
+    let rewound = Error::Rewound { seen: Position::new(3) };
+    assert_eq!(node.lane.append(vec![node.append("Counter-b", 0, 1, 10)]).await.unwrap_err(), rewound);
+    assert_eq!(node.store.head().await.unwrap(), Position::new(1));
 }

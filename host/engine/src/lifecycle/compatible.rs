@@ -3,12 +3,14 @@
 use yado_model::Manifest;
 use yado_model::manifest::Aggregate;
 
-/// Finds what the old code may record, up to the moment in which the new code takes its place, and the new code does not
-/// know. The log is for ever, so code may learn new
-/// events and new versions of events, and may not forget any.
+use super::narrower::narrowing;
+
+/// Finds what the old code may record, up to the moment in which the new code takes its place, and the new code can't read.
+/// The log is for ever. So code may learn new events and new versions of events, and may not forget any; and what it says of
+/// an event under the same version must hold for all that has been recorded under it.
 ///
 /// # Errors
-/// Says what the new code has forgotten.
+/// Says what the new code has forgotten, or reads otherwise.
 pub(super) fn can_follow(old: &Manifest, new: &Manifest) -> Result<(), String> {
     for aggregate in &old.aggregates {
         let Some(successor) = new.aggregate(aggregate.name.as_str()) else {
@@ -19,6 +21,23 @@ pub(super) fn can_follow(old: &Manifest, new: &Manifest) -> Result<(), String> {
             ));
         };
         events(aggregate, successor)?;
+        payloads(aggregate, successor)?;
+    }
+    Ok(())
+}
+
+fn payloads(old: &Aggregate, new: &Aggregate) -> Result<(), String> {
+    for event in &old.events {
+        let same = new.events.iter().find(|same| same.name == event.name && same.version == event.version);
+        let Some(reason) = same.and_then(|same| narrowing(event.payload.document(), same.payload.document())) else {
+            continue;
+        };
+        let (name, version) = (&event.name, event.version);
+        return Err(format!(
+            "the event {name} of {} is still at version {version}, and does not fit what has been recorded under it: \
+             {reason}. Count its version up, and say how version {version} is read",
+            new.name
+        ));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use yado_model::{Digest, Position, Timestamp};
 use yado_runtime::Plugin;
-use yado_store::PluginRecord;
+use yado_store::{EventKind, PluginRecord};
 
 use super::compatible::can_follow;
 use super::{Deployment, Order, Owner, Refusal, Retiring, readable};
@@ -122,6 +122,10 @@ impl Owner {
             readable::stands(&self.surroundings.events, &next, deployed.manifest(), &kinds).await?;
         }
         let started = self.bring_up_to_date(&next).await?;
+        if let Err(refusal) = self.still_reads(&plugins, &next, kinds).await {
+            self.undo(started, matches!(refusal, Refusal::History(_))).await;
+            return Err(refusal);
+        }
         self.swap(&live, next, started);
         for install in installs {
             install();
@@ -134,6 +138,29 @@ impl Owner {
             );
         }
         Ok(deployments)
+    }
+
+    /// Holds the code against kinds of events that have been recorded for the first time since it was held against the log.
+    /// To fill read models may have taken long, and what runs went on meanwhile, on other nodes perhaps as newer code. What
+    /// is left is the moment between the last look and the swap.
+    async fn still_reads(
+        &self,
+        plugins: &[Arc<Deployed>],
+        next: &Arc<Catalogue>,
+        mut known: Vec<EventKind>,
+    ) -> Result<(), Refusal> {
+        loop {
+            let mut kinds = self.surroundings.events.event_kinds().await.map_err(unavailable)?;
+            kinds.retain(|kind| !known.contains(kind));
+            if kinds.is_empty() {
+                return Ok(());
+            }
+            for deployed in plugins {
+                readable::knows(deployed.manifest(), &kinds)?;
+                readable::stands(&self.surroundings.events, next, deployed.manifest(), &kinds).await?;
+            }
+            known.append(&mut kinds);
+        }
     }
 
     /// Starts the projections that are new, and waits until they show what has happened so far. Those of the old code
@@ -173,16 +200,17 @@ impl Owner {
                 (Running::start(definition, self.surroundings.clone()), false)
             }
         };
-        let mut status = running.status();
+        let (mut status, wanted) = (running.status(), running.wanted());
         started.insert(projection.key.clone(), Fresh { projection: projection.clone(), running, returned });
         // The log may grow for as long as the projection reads, and what comes after this moment is like any other news.
         let head: Position = self.surroundings.feed.look().await.map_err(unavailable)?;
+        let _waiting = wanted.wait_for(head);
         // Where no older code can serve in its place, a plugin whose read models lag is better than none. Health tells of
         // the trouble, and the loop goes on trying. A database that fails is waited for where there is older code.
         let first = self.live.load().plugin(&projection.deployed.manifest().name).is_none();
         let settled = status.wait_for(|status| {
             let troubled = match &status.trouble {
-                Some(Trouble::Poisoned { .. }) => true,
+                Some(Trouble::Poisoned { .. } | Trouble::Host(_)) => true,
                 Some(Trouble::Database(_)) => first,
                 None => false,
             };
@@ -196,6 +224,9 @@ impl Owner {
             }
         };
         match trouble {
+            Some(trouble @ Trouble::Host(_)) if !first => {
+                Err(Refusal::Unavailable(format!("projection {}: {trouble}", projection.manifest.name)))
+            }
             Some(trouble) if !first => {
                 Err(Refusal::History(format!("projection {}: {trouble}", projection.manifest.name)))
             }
@@ -224,7 +255,7 @@ impl Owner {
         {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             for (key, fresh) in started {
-                self.queries.follow(&key, fresh.running.status());
+                self.queries.follow(&key, fresh.running.status(), fresh.running.wanted());
                 running.insert(key, fresh.running);
             }
             for projection in next.projections() {
@@ -275,12 +306,8 @@ impl Owner {
 
     /// Removes what a projection has written, and how far it has come.
     async fn discard(&self, projection: &ProjectionType) {
-        let reads = &self.surroundings.reads;
-        let mut outcome = reads.forget_checkpoint(&projection.key).await;
-        for model in &projection.models {
-            outcome = outcome.and(reads.drop_table(&model.table.name).await);
-        }
-        if let Err(error) = outcome {
+        let tables: Vec<_> = projection.models.iter().map(|model| model.table.name.as_str()).collect();
+        if let Err(error) = self.surroundings.reads.discard(&projection.key, &tables).await {
             tracing::warn!(projection = %projection.key, %error, "what a projection has left could not be removed");
         }
     }

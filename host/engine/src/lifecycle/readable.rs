@@ -126,7 +126,7 @@ async fn try_stream(
     let mut state = None;
     while after < last {
         let limit = u32::try_from(last.get() - after.get()).unwrap_or(PAGE).min(PAGE);
-        let page = events.read_stream(tenant, stream, after, limit).await.map_err(unavailable)?;
+        let page = events.read_stream(tenant, stream, after, limit).await.map_err(unavailable)?.events;
         let Some(end) = page.last() else { return Ok(()) };
         after = end.revision;
         let (code, before) = (code.clone(), state.take());

@@ -52,9 +52,19 @@ impl Reader {
         Ok(Some(chunk))
     }
 
+    /// Whether events have been read that are still to be handed out.
+    pub(super) fn has_rest(&self) -> bool {
+        self.used < self.page.len()
+    }
+
     /// Whether so many events wait behind those that have been handed out that it takes pages to show them.
     pub(super) fn is_far_behind(&self) -> bool {
-        self.feed.head().borrow().get().saturating_sub(self.after.get()) >= u64::from(LONGEST_PAGE)
+        self.would_be_far_behind(*self.feed.head().borrow())
+    }
+
+    /// The same, if the log ended at a position.
+    pub(super) fn would_be_far_behind(&self, head: Position) -> bool {
+        head.get().saturating_sub(self.after.get()) >= u64::from(LONGEST_PAGE)
     }
 
     /// Goes on after another position.

@@ -4,6 +4,10 @@
 //! committed. One commit is under way at a time, and what is written meanwhile gathers for the next one. So commits are
 //! small when there is little to do, and rows that change again and again go down once when there is much.
 //!
+//! While events keep coming, a round trip for each handful of them would cost more than all the rest. So there is a pace:
+//! the loop turns to new events not sooner than some milliseconds after it began its last commit, unless somebody waits
+//! for what they change.
+//!
 //! Whatever fails, everything that was built on what is not committed is forgotten, and made again from the log.
 
 use std::time::{Duration, Instant};
@@ -18,6 +22,7 @@ use super::memory::Memory;
 use super::reader::{Chunk, Reader};
 use super::show::show;
 use super::status::{Status, Trouble};
+use super::wanted::Wanted;
 use super::{Definition, Failure, Surroundings};
 
 /// The first pause after a failure; it doubles with each further one.
@@ -34,6 +39,17 @@ pub(super) struct Runner {
     definition: watch::Receiver<Definition>,
     surroundings: Surroundings,
     report: watch::Sender<Status>,
+    wanted: Wanted,
+}
+
+/// What a step has come to.
+enum Step {
+    /// There may be more to do at once.
+    On,
+    /// Events may gather for a moment.
+    Pause,
+    /// There is nothing to do.
+    Idle,
 }
 
 /// How the loop goes about its work.
@@ -60,6 +76,8 @@ struct Work {
     /// Everything up to here has been shown.
     shown: Position,
     commit: Option<Commit>,
+    /// When rows began their way down for the last time, or were passed over without any.
+    paced: Option<Instant>,
     /// Events shown since the last commit was begun.
     events: u64,
     /// When the first of them was shown.
@@ -73,8 +91,9 @@ impl Runner {
         definition: watch::Receiver<Definition>,
         surroundings: Surroundings,
         report: watch::Sender<Status>,
+        wanted: Wanted,
     ) -> Self {
-        Self { definition, surroundings, report }
+        Self { definition, surroundings, report, wanted }
     }
 
     pub(super) async fn run(mut self) {
@@ -87,6 +106,7 @@ impl Runner {
             settled: position,
             shown: position,
             commit: None,
+            paced: None,
             events: 0,
             since: Instant::now(),
             memory: Memory::new(first.projection.models.len(), 0),
@@ -102,15 +122,16 @@ impl Runner {
                 course = Course::new(digest, self.surroundings.settings.batch);
             }
             match self.step(&definition, &course, &mut work).await {
-                Ok(true) => course.pause_ms = FIRST_PAUSE_MS,
-                Ok(false) => {
+                Ok(Step::On) => course.pause_ms = FIRST_PAUSE_MS,
+                Ok(Step::Pause) => self.gather(&mut work).await,
+                Ok(Step::Idle) => {
                     course.caught_up();
                     self.wait_for_events(&mut work).await;
                 }
                 Err(failure) => {
                     self.take_back(&mut work).await;
                     match failure {
-                        Failure::Guest(_) if course.size > 1 => course.halve(),
+                        Failure::Guest { .. } if course.size > 1 => course.halve(),
                         Failure::OneByOne => course.go_one_by_one(),
                         failure => {
                             self.trouble(&definition, work.settled, failure);
@@ -144,22 +165,28 @@ impl Runner {
         None
     }
 
-    /// Takes one step. Returns whether there may be more to do at once.
-    async fn step(&self, definition: &Definition, course: &Course, work: &mut Work) -> Result<bool, Failure> {
-        if work.commit.as_ref().is_some_and(Commit::has_ended) {
+    /// Takes one step.
+    async fn step(&self, definition: &Definition, course: &Course, work: &mut Work) -> Result<Step, Failure> {
+        // One that was begun before the steps became single ones is settled first: there is one commit at a time.
+        if course.step_by_step || work.commit.as_ref().is_some_and(Commit::has_ended) {
             self.settle(work).await?;
+            self.note_passed(work);
+        }
+        if !course.step_by_step && self.has_time(work) {
+            return Ok(Step::Pause);
         }
         let Some(chunk) = work.reader.next(course.size as usize).await? else {
             if work.commit.is_none() && work.memory.has_gathered() {
                 self.begin_commit(definition, work);
             }
-            return Ok(false);
+            return Ok(Step::Idle);
         };
-        self.show(definition, chunk, work).await?;
+        let first = chunk.iter().find(|event| definition.projection.listens_to(event)).map(|event| event.position);
+        self.show(definition, chunk, work).await.map_err(|failure| failure.at(first))?;
         if course.step_by_step {
             if work.memory.has_gathered() {
                 self.begin_commit(definition, work);
-                self.settle(work).await?;
+                self.settle(work).await.map_err(|failure| failure.at(first))?;
             }
         } else if self.is_due(work) {
             self.settle(work).await?;
@@ -168,7 +195,7 @@ impl Runner {
             }
         }
         self.note_passed(work);
-        Ok(true)
+        Ok(Step::On)
     }
 
     /// Shows events to the guest.
@@ -188,7 +215,8 @@ impl Runner {
                 let outcome = show(&definition, &chunk, &mut memory, &reads, &runtime);
                 (memory, outcome)
             });
-            let (memory, outcome) = shown.await.map_err(|error| Failure::Guest(error.to_string()))?;
+            // Rows that are lost on the way are no loss: after a failure everything is made again from the log.
+            let (memory, outcome) = shown.await.map_err(|error| Failure::Host(error.to_string()))?;
             work.memory = memory;
             outcome?;
         }
@@ -207,15 +235,18 @@ impl Runner {
         let much = work.events >= settings.gathered_events
             || work.memory.gathered_bytes() >= settings.gathered_bytes
             || work.since.elapsed() >= LONGEST_GATHERING;
-        much || (work.commit.is_none() && !work.reader.is_far_behind())
+        much || (work.commit.is_none() && !work.reader.is_far_behind() && !work.reader.has_rest())
+            || (work.commit.is_none() && self.wanted.within(work.settled, work.shown))
     }
 
     /// Sends down what has gathered. Nothing else may be on its way.
     fn begin_commit(&self, definition: &Definition, work: &mut Work) {
+        debug_assert!(work.commit.is_none(), "a commit is under way");
         let rows = work.memory.fly();
         let step = (work.committed, work.shown);
         work.commit = Some(Commit::begin(&self.surroundings.reads, &definition.projection, step, rows));
         work.events = 0;
+        work.paced = Some(Instant::now());
     }
 
     /// Waits for the commit that is on its way.
@@ -227,7 +258,6 @@ impl Runner {
                 work.memory.landed();
                 (work.committed, work.settled) = (to, to);
                 self.reached(to);
-                self.note_passed(work);
                 Ok(())
             }
             Committed::Elsewhere(position) => {
@@ -245,12 +275,15 @@ impl Runner {
     fn note_passed(&self, work: &mut Work) {
         if work.commit.is_none() && !work.memory.has_gathered() && work.settled < work.shown {
             work.settled = work.shown;
+            work.paced = Some(Instant::now());
             self.reached(work.settled);
         }
     }
 
-    /// Forgets everything that is not committed, after a failure.
+    /// Forgets everything that is not committed, after a failure. First of all what was shown counts as not shown: what
+    /// has become of its rows nobody knows, so an empty memory does not mean that it left nothing to commit.
     async fn take_back(&self, work: &mut Work) {
+        work.begin_at(work.settled);
         if let Err(Failure::Database(error)) = self.settle(work).await {
             tracing::debug!(%error, "a commit failed as well");
         }
@@ -283,10 +316,11 @@ impl Runner {
 
     fn trouble(&self, definition: &Definition, seen: Position, failure: Failure) {
         let trouble = match failure {
-            Failure::Guest(reason) => Trouble::Poisoned { at: seen.plus(1), reason },
+            Failure::Guest { at, reason } => Trouble::Poisoned { at: at.unwrap_or_else(|| seen.plus(1)), reason },
             // The loop answers this by itself.
             Failure::OneByOne => return,
             Failure::Database(error) => Trouble::Database(error.to_string()),
+            Failure::Host(reason) => Trouble::Host(reason),
         };
         self.report.send_if_modified(|status| {
             if status.trouble.as_ref() == Some(&trouble) {
@@ -297,6 +331,31 @@ impl Runner {
             status.trouble = Some(trouble);
             true
         });
+    }
+
+    /// Whether events may gather for a moment: the last ones have only just gone down, or are on their way, and nobody
+    /// waits. What has been read is shown first, and whoever is far behind has no time.
+    fn has_time(&self, work: &Work) -> bool {
+        let gather = Duration::from_millis(self.surroundings.settings.gather_ms);
+        (work.commit.is_some() || work.paced.is_some_and(|paced| paced.elapsed() < gather))
+            && !work.reader.has_rest()
+            && !work.reader.is_far_behind()
+            && !self.wanted.within(work.settled, *self.surroundings.feed.head().borrow())
+    }
+
+    /// Lets events gather, until it is time to show them or there is other news.
+    async fn gather(&mut self, work: &mut Work) {
+        let gather = Duration::from_millis(self.surroundings.settings.gather_ms);
+        let rest = work.paced.map_or(Duration::ZERO, |paced| gather.saturating_sub(paced.elapsed()));
+        let (idle, mut head) = (work.commit.is_none(), self.surroundings.feed.head());
+        let (settled, reader, wanted) = (work.settled, &work.reader, &self.wanted);
+        tokio::select! {
+            () = has_ended(&mut work.commit) => {}
+            () = tokio::time::sleep(rest), if idle => {}
+            Ok(_) = head.wait_for(|head| reader.would_be_far_behind(*head) || wanted.within(settled, *head)) => {}
+            () = wanted.more() => {}
+            _ = self.definition.changed() => {}
+        }
     }
 
     /// Waits until the log has grown, as far as this process knows, or until a commit has ended.
@@ -352,7 +411,7 @@ impl Work {
     /// Goes on after a position, with nothing in memory.
     fn begin_at(&mut self, position: Position) {
         (self.settled, self.shown) = (position, position);
-        self.events = 0;
+        (self.events, self.paced) = (0, None);
         self.memory.clear();
         self.reader.go_to(position);
     }

@@ -12,10 +12,11 @@ use super::memory::Memory;
 use super::overlay::Overlay;
 use super::reader::Chunk;
 use super::{Definition, Failure};
+use crate::Error;
 use crate::stream::upcast;
 
 /// Shows events to the guest, tenant by tenant, and gathers what it writes. After a failure, what was gathered is of no
-/// use any more.
+/// use any more; still it is all in memory, so that nobody takes what was shown for what left nothing behind.
 ///
 /// The guest may compute for seconds, and may read the database on the way: this blocks.
 pub(super) fn show(
@@ -31,6 +32,8 @@ pub(super) fn show(
         tenants.entry(&event.tenant).or_default().push(event);
     }
     for (tenant, events) in tenants {
+        // What has become of one old event is shown in one call however many events it is: the log has no place between
+        // them to which the tables could be brought. A guest that searches finds the rows as they were before the old one.
         let single = events.len() == 1;
         let events = bring_up_to_date(definition, events)?;
         if events.is_empty() {
@@ -38,7 +41,10 @@ pub(super) fn show(
         }
         let (reads, runtime) = (reads.clone(), runtime.clone());
         let mut overlay = Overlay::new(&projection.models, tenant.clone(), memory.take(tenant), reads, runtime, single);
-        overlay.prefetch(events.iter().map(|event| event.stream.id()))?;
+        if let Err(error) = overlay.prefetch(events.iter().map(|event| event.stream.id())) {
+            memory.put(overlay.finish());
+            return Err(error.into());
+        }
         let plugin = &projection.deployed.plugin;
         let (overlay, outcome) = plugin.project(tenant, projection.manifest.name.as_str(), &events, overlay);
         let early = overlay.wants_single_events();
@@ -50,7 +56,7 @@ pub(super) fn show(
                 let reason = fault.source.as_deref().map_or_else(|| fault.to_string(), ToString::to_string);
                 return Err(Failure::Database(yado_store::Error::Unavailable(reason)));
             }
-            Err(fault) => return Err(Failure::Guest(fault.to_string())),
+            Err(fault) => return Err(Failure::guest(fault.to_string())),
         }
     }
     Ok(())
@@ -67,7 +73,7 @@ fn bring_up_to_date<'a>(
         match name.and_then(|name| definition.catalogue.aggregate(&name)) {
             Some(aggregate) if !run.iter().all(|event| aggregate.is_current(&event.event)) => {
                 let run = run.iter().map(|event| (*event).clone()).collect();
-                let today = upcast(aggregate, run).map_err(|error| Failure::Guest(error.to_string()))?;
+                let today = upcast(aggregate, run).map_err(not_brought)?;
                 // An old event may have become one that the projection does not want to see.
                 let wanted = today.into_iter().filter(|event| definition.projection.listens_to(event));
                 brought.extend(wanted.map(Cow::Owned));
@@ -76,4 +82,12 @@ fn bring_up_to_date<'a>(
         }
     }
     Ok(brought)
+}
+
+/// Why events could not be brought up to date. Code that fails is told from a log that newer code has gone on with.
+fn not_brought(error: Error) -> Failure {
+    match error {
+        Error::PluginFault { .. } => Failure::guest(error.to_string()),
+        error => Failure::Host(error.to_string()),
+    }
 }

@@ -18,13 +18,15 @@ pub(crate) struct Status {
 pub(crate) enum Trouble {
     /// The code fails at an event. It is tried again, and goes on by itself with code that does not fail.
     Poisoned {
-        /// At which one.
+        /// At which one, or at one soon after it.
         at: Position,
         /// What the operator should know.
         reason: String,
     },
     /// The database fails. It is tried again until it does not.
     Database(String),
+    /// The host itself fails, or can't go on with this code. It is tried again as well.
+    Host(String),
 }
 
 impl Status {
@@ -38,6 +40,7 @@ impl std::fmt::Display for Trouble {
         match self {
             Self::Poisoned { at, reason } => write!(f, "it stands at position {at}: {reason}"),
             Self::Database(reason) => write!(f, "the database fails: {reason}"),
+            Self::Host(reason) => write!(f, "the host can't go on: {reason}"),
         }
     }
 }

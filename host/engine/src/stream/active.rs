@@ -13,7 +13,8 @@ use super::contention::Contention;
 use super::decide::{Decided, decide};
 use super::load::Tip;
 use crate::catalogue::AggregateType;
-use crate::error::misbehaved;
+use crate::error::{misbehaved, rewound};
+use crate::lane::Size;
 use crate::{Error, Receipt, Result, Settings};
 
 /// How long a stream may decide before the other streams of its shard get their turn.
@@ -31,6 +32,8 @@ pub(super) struct Active {
     flying: Vec<Flight>,
     /// What is decided and goes next.
     held: Vec<Decision>,
+    /// How much of a transaction that will take.
+    held_size: Size,
     /// What is not decided yet.
     waiting: VecDeque<Box<Job>>,
     /// Who wants to know whether there is such a thing, and since when.
@@ -104,6 +107,7 @@ impl Active {
             tip: Tip::default(),
             flying: Vec::new(),
             held: Vec::new(),
+            held_size: Size::default(),
             waiting: VecDeque::new(),
             probes: Vec::new(),
             contention: Contention::new(Instant::now()),
@@ -120,8 +124,23 @@ impl Active {
         self.base.as_ref().map(|base| &base.tip)
     }
 
+    /// Whether as many as that wait, be it for a decision, for the log, or for news of what is durable.
+    pub(super) fn is_crowded(&self, most: usize) -> bool {
+        let unanswered = self.waiting.len() + self.held.len() + self.flying.len();
+        unanswered.max(self.probes.len()) >= most
+    }
+
     pub(super) fn push(&mut self, job: Box<Job>) {
         self.waiting.push_back(job);
+    }
+
+    /// Drops what waits for nobody: whoever asked has given up. Nothing is decided of it yet, so nothing need be. Returns
+    /// how many commands were among it.
+    pub(super) fn forget_abandoned(&mut self) -> usize {
+        let before = self.waiting.len();
+        self.waiting.retain(|job| !job.reply.is_closed());
+        self.probes.retain(|(_, reply)| !reply.is_closed());
+        before - self.waiting.len()
     }
 
     /// Answers a probe as soon as it is certain what is durable.
@@ -190,7 +209,7 @@ impl Active {
         if !self.held.is_empty() {
             return match self.contention.pause(Instant::now()) {
                 Some(pause) => Next::Pause(pause),
-                None => Next::Fly(self.take_off()),
+                None => Next::Fly(self.take_off(Size::most(settings))),
             };
         }
         if !self.waiting.is_empty() {
@@ -199,10 +218,15 @@ impl Active {
         if self.probes.is_empty() { Next::Rest } else { Next::Load(self.reload()) }
     }
 
-    /// Sends what is decided on its way.
-    fn take_off(&mut self) -> Vec<Append> {
-        let mut appends = Vec::with_capacity(self.held.len());
-        for Decision { job, came_to } in self.held.drain(..) {
+    /// Sends what is decided on its way, as much of it as one transaction holds. The rest has been decided on top of it, and
+    /// goes next.
+    fn take_off(&mut self, most: Size) -> Vec<Append> {
+        let fitting = if self.held_size.is_over(most) { self.fitting(most) } else { self.held.len() };
+        let rest = self.held.split_off(fitting);
+        self.held_size = rest.iter().map(Decision::size).sum();
+        let held = std::mem::replace(&mut self.held, rest);
+        let mut appends = Vec::with_capacity(held.len());
+        for Decision { job, came_to } in held {
             let expects = match came_to {
                 CameTo::Append(append, after) => {
                     let expected = append.expected;
@@ -216,11 +240,23 @@ impl Active {
         appends
     }
 
+    /// How many of the first decisions one transaction holds: at least one append.
+    fn fitting(&self, most: Size) -> usize {
+        let mut size = Size::default();
+        let over = self.held.iter().position(|decision| {
+            let larger = size + decision.size();
+            let over = size != Size::default() && larger.is_over(most);
+            size = larger;
+            over
+        });
+        over.unwrap_or(self.held.len())
+    }
+
     /// Decides on the state that everything decided so far will leave, for one turn. Returns where to load from if the
     /// next command is for another version of the code, which has a state of its own.
     fn decide_ahead(&mut self, settings: &Settings, answered: &mut usize) -> Option<Tip> {
         let begun = Instant::now();
-        let (mut events, mut bytes) = (0, 0);
+        let most = Size::most(settings);
         while let Some(job) = self.waiting.front() {
             if job.reply.is_closed() {
                 // Whoever asked has given up. Nothing is decided yet, so nothing need be.
@@ -241,17 +277,14 @@ impl Active {
                     return None;
                 }
             }
-            let full = self.flying.len() + self.held.len() >= settings.ahead.max(1)
-                || events >= settings.lane_events
-                || bytes >= settings.lane_bytes;
+            let full = self.flying.len() + self.held.len() >= settings.ahead.max(1) || self.held_size.fills(most);
             if full || begun.elapsed() >= TURN {
                 return None;
             }
             let job = self.waiting.pop_front()?;
             let came_to = match decide(&job, &self.tip, settings) {
                 Decided::Append(append, after) => {
-                    events += append.events.len();
-                    bytes += append.events.iter().map(|event| event.payload.len()).sum::<usize>();
+                    self.held_size = self.held_size + Size::of(&append);
                     self.tip = after.clone();
                     CameTo::Append(append, after)
                 }
@@ -295,15 +328,19 @@ impl Active {
                     continue;
                 }
                 Some(Appended::Conflict { actual }) if job.conflicts >= settings.conflict_retries => {
-                    Err(Error::Conflict { stream, expected, actual })
+                    let _ = job.reply.send(Err(Error::Conflict { stream, expected, actual }));
+                    *answered += 1;
+                    self.decide_again(None, flown.map(|flight| flight.job));
+                    let from = self.reload_after(Some(&Appended::Conflict { actual }));
+                    return Flown::Reload(from, Duration::ZERO);
                 }
                 // The store owes an outcome for each append. One that is missing is treated as a conflict, which the
                 // next attempt clears up.
-                Some(Appended::Conflict { .. }) | None => {
+                lost @ (Some(Appended::Conflict { .. }) | None) => {
                     job.conflicts += 1;
                     let pause = self.contention.lost(job.conflicts, Instant::now());
                     self.decide_again(Some(job), flown.map(|flight| flight.job));
-                    return Flown::Reload(self.reload(), pause);
+                    return Flown::Reload(self.reload_after(lost.as_ref()), pause);
                 }
                 Some(Appended::Repeated(earlier)) => repeated(&job, earlier),
                 Some(Appended::Taken { constraint, value }) => Err(taken(&job, &constraint, &value)),
@@ -325,6 +362,7 @@ impl Active {
     /// Puts back what has lost and is tried again, and all that was built on it, before everything that still waits.
     fn decide_again(&mut self, lost: Option<Box<Job>>, built_on_it: impl Iterator<Item = Box<Job>>) {
         let held = std::mem::take(&mut self.held);
+        self.held_size = Size::default();
         let again = lost.into_iter().chain(built_on_it).chain(held.into_iter().map(|decision| decision.job));
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting = again.chain(waiting).collect();
@@ -333,6 +371,16 @@ impl Active {
     /// The state is to be read again, from what is known to be durable.
     fn reload(&mut self) -> Tip {
         self.base.take().map(|base| base.tip).unwrap_or_default()
+    }
+
+    /// The same, after an append was defeated. A stream that has fewer events than are known of it is read from its first
+    /// one: the tip that is known is that of a history that is no more.
+    fn reload_after(&mut self, lost: Option<&Appended>) -> Tip {
+        let known = self.reload();
+        match lost {
+            Some(Appended::Conflict { actual }) if *actual < known.revision => Tip::default(),
+            _ => known,
+        }
     }
 
     /// The database failed. What was on its way is answered; what was built on it is decided again.
@@ -346,6 +394,16 @@ impl Active {
         }
         self.decide_again(None, ahead.into_iter().map(|flight| flight.job));
         Flown::Reload(self.reload(), Duration::ZERO)
+    }
+}
+
+impl Decision {
+    /// What it takes of a transaction.
+    fn size(&self) -> Size {
+        match &self.came_to {
+            CameTo::Append(append, _) => Size::of(append),
+            CameTo::Answer(_) => Size::default(),
+        }
     }
 }
 
@@ -392,6 +450,7 @@ fn failed(job: &Job, error: &yado_store::Error) -> Error {
     match error {
         // What the store can't keep is what the guest has made.
         yado_store::Error::Invalid(reason) => misbehaved(&job.aggregate.deployed, "decide", reason),
+        yado_store::Error::Rewound { seen } => rewound(*seen),
         yado_store::Error::Full(_) => Error::Unavailable {
             reason: "the server's disk is full, and nothing was recorded".into(),
             retry_after_ms: 5_000,

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use yado_model::{NewEvent, Position, RecordedEvent, Revision, TenantId};
-use yado_store::{EventStore, Snapshot};
+use yado_store::{EventStore, Snapshot, StreamPage};
 
 use super::StreamKey;
 use super::figures::Figures;
@@ -61,15 +61,15 @@ impl Loader {
         {
             return Ok(loaded);
         }
-        let (tip, full) = self.page(aggregate, key, &from).await?;
+        let (tip, more) = self.page(aggregate, key, &from).await?;
         // A tail that is longer than a page may have a snapshot in it.
-        if full
+        if more
             && from.revision > Revision::ZERO
             && let Some(loaded) = self.snapshot(aggregate, key, tip.revision).await?
         {
             return Ok(loaded);
         }
-        self.rest(aggregate, key, from.revision, tip, full).await
+        self.rest(aggregate, key, from.revision, tip, more).await
     }
 
     /// Starts from the latest snapshot that this code can read, if there is a sound one that is later than what is known.
@@ -103,9 +103,9 @@ impl Loader {
         snapshot: Snapshot,
     ) -> Result<Result<Loaded, &'static str>> {
         let before = Revision::new(snapshot.revision.get() - 1);
-        let mut recorded = self.store.read_stream(&key.tenant, &key.stream, before, self.page).await?;
+        let StreamPage { events: mut recorded, more } =
+            self.store.read_stream(&key.tenant, &key.stream, before, self.page).await?;
         self.figures.loaded(recorded.len(), false);
-        let full = recorded.len() >= self.page as usize;
         if recorded.is_empty() {
             return Ok(Err("the log does not have the event that it was taken at"));
         }
@@ -125,35 +125,35 @@ impl Loader {
                 Tip { state: read, revision: snapshot.revision, position: at.position }
             }
         };
-        self.rest(aggregate, key, snapshot.revision, tip, full).await.map(Ok)
+        self.rest(aggregate, key, snapshot.revision, tip, more).await.map(Ok)
     }
 
-    /// Folds pages for as long as they are full.
+    /// Folds pages for as long as there are more.
     async fn rest(
         &self,
         aggregate: &AggregateType,
         key: &StreamKey,
         from: Revision,
         mut tip: Tip,
-        mut full: bool,
+        mut more: bool,
     ) -> Result<Loaded> {
-        while full {
-            (tip, full) = self.page(aggregate, key, &tip).await?;
+        while more {
+            (tip, more) = self.page(aggregate, key, &tip).await?;
         }
         let folded = tip.revision.get().saturating_sub(from.get());
         Ok(Loaded { tip, folded })
     }
 
-    /// Folds one page, and says whether it was full.
+    /// Folds one page, and says whether there may be more behind it.
     async fn page(&self, aggregate: &AggregateType, key: &StreamKey, from: &Tip) -> Result<(Tip, bool)> {
-        let recorded = self.store.read_stream(&key.tenant, &key.stream, from.revision, self.page).await?;
+        let StreamPage { events: recorded, more } =
+            self.store.read_stream(&key.tenant, &key.stream, from.revision, self.page).await?;
         self.figures.loaded(recorded.len(), false);
-        let full = recorded.len() >= self.page as usize;
         let Some((revision, position)) = recorded.last().map(|last| (last.revision, last.position)) else {
             return Ok((from.clone(), false));
         };
         let state = fold(aggregate, &key.tenant, from.state.as_deref(), &events(aggregate, recorded)?)?;
-        Ok((Tip { state, revision, position }, full))
+        Ok((Tip { state, revision, position }, more))
     }
 }
 

@@ -15,10 +15,13 @@ use super::figures::Figures;
 use super::load::{Loaded, Loader, Tip};
 use super::resident::Resident;
 use super::snapshot::Snapshots;
-use super::{Job, Message, StreamKey};
+use super::{Job, Message, StreamKey, crowded};
 use crate::catalogue::AggregateType;
 use crate::lane::Lane;
 use crate::{Result, Settings};
+
+/// The pause between two looks for commands that nobody waits for any more. They are looked for only when room is short.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Something that a shard has waited for.
 enum Done {
@@ -43,6 +46,12 @@ pub(super) struct Shard {
     /// Commands taken in and not answered yet. When there are too many the shard takes in no more, its queue fills, and
     /// whoever comes then is refused at once.
     unanswered: usize,
+    /// How many may wait at one stream. Others are to find room too, whatever happens to this one.
+    crowd: usize,
+    /// Whether one of them was refused because so many do.
+    crowded: bool,
+    /// When abandoned commands were last looked for.
+    looked: tokio::time::Instant,
 }
 
 impl Shard {
@@ -56,12 +65,31 @@ impl Shard {
         let resident = Resident::new(settings.resident_bytes / settings.shards.max(1));
         let (active, under_way) = (HashMap::new(), FuturesUnordered::new());
         let loader = Loader { store, figures: figures.clone(), page: settings.batch };
-        Self { loader, lane, settings, snapshots, figures, resident, active, under_way, unanswered: 0 }
+        let crowd = (settings.shard_queue / 2).max(1);
+        let looked = tokio::time::Instant::now();
+        Self {
+            loader,
+            lane,
+            settings,
+            snapshots,
+            figures,
+            resident,
+            active,
+            under_way,
+            unanswered: 0,
+            crowd,
+            crowded: false,
+            looked,
+        }
     }
 
     pub(super) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         let mut open = true;
         while open || !self.under_way.is_empty() {
+            let short = self.crowded || !self.has_room();
+            if short && self.looked.elapsed() >= LOOK {
+                self.forget_abandoned();
+            }
             tokio::select! {
                 biased;
                 Some(done) = self.under_way.next() => self.finish(done),
@@ -69,6 +97,7 @@ impl Shard {
                     Some(message) => self.take(message),
                     None => open = false,
                 },
+                () = tokio::time::sleep_until(self.looked + LOOK), if short => {}
                 // There is nothing else to do.
                 () = std::future::ready(()), if self.resident.has_news() => self.figures.add(self.resident.news()),
             }
@@ -81,12 +110,24 @@ impl Shard {
         self.unanswered.max(self.under_way.len()) < self.settings.shard_queue
     }
 
+    /// Makes room of what nobody waits for any more. A stream whose state can't be had does not do it by itself.
+    fn forget_abandoned(&mut self) {
+        self.unanswered -= self.active.values_mut().map(Active::forget_abandoned).sum::<usize>();
+        self.crowded = false;
+        self.looked = tokio::time::Instant::now();
+    }
+
     fn take(&mut self, message: Message) {
         match message {
             Message::Decide(job) => self.decide(job),
             Message::Exists { key, aggregate, reply } => {
                 if let Some(active) = self.active.get_mut(&key) {
-                    active.probe(reply);
+                    if active.is_crowded(self.crowd) {
+                        self.crowded = true;
+                        let _ = reply.send(Err(crowded()));
+                    } else {
+                        active.probe(reply);
+                    }
                     return;
                 }
                 let from = self.resident.take(&key, aggregate.state_encoding()).unwrap_or_default();
@@ -99,8 +140,13 @@ impl Shard {
     }
 
     fn decide(&mut self, job: Box<Job>) {
-        self.unanswered += 1;
         let key = job.key.clone();
+        if self.active.get(&key).is_some_and(|active| active.is_crowded(self.crowd)) {
+            self.crowded = true;
+            let _ = job.reply.send(Err(crowded()));
+            return;
+        }
+        self.unanswered += 1;
         if let Some(active) = self.active.get_mut(&key) {
             if active.durable().is_some() {
                 self.resident.met();
@@ -147,7 +193,11 @@ impl Shard {
                         self.snapshots.passed(&key, &aggregate, before, active.durable());
                         self.advance(key);
                     }
-                    Flown::Reload(from, pause) => self.load(key, aggregate, from, pause),
+                    Flown::Reload(from, pause) => {
+                        // What had won before something lost counts as well.
+                        self.snapshots.passed(&key, &aggregate, before, Some(&from));
+                        self.load(key, aggregate, from, pause);
+                    }
                 }
             }
             Done::Paused(key) => {

@@ -99,15 +99,16 @@ impl Pending {
     }
 
     async fn save(&mut self, store: &dyn EventStore) {
+        let mut snapshots = Vec::with_capacity(self.latest.len());
         for ((StreamKey { tenant, stream }, encoding), tip) in self.latest.drain() {
             self.queued_bytes.fetch_sub(tip.size(), Ordering::Relaxed);
             let Tip { state, revision, .. } = tip;
             let (encoding, state) = (encoding.to_string(), state.as_deref().map(<[u8]>::to_vec));
-            let snapshot = Snapshot { tenant, stream, revision, encoding, state };
-            if let Err(error) = store.save_snapshot(&snapshot).await {
-                // It is only a shortcut: without it the stream is folded from further back.
-                tracing::warn!(stream = %snapshot.stream, %error, "a snapshot could not be kept");
-            }
+            snapshots.push(Snapshot { tenant, stream, revision, encoding, state });
+        }
+        if let Err(error) = store.save_snapshots(&snapshots).await {
+            // They are only shortcuts: without them streams are folded from further back.
+            tracing::warn!(count = snapshots.len(), %error, "snapshots could not be kept");
         }
     }
 }

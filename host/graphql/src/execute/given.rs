@@ -1,29 +1,45 @@
-//! What is wrong with what an operation is given, found before any of it runs.
+//! What an operation's own fields are given, read before any of them runs.
 
 use async_graphql::ServerError;
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition};
+use serde_json::{Map, Value as Json};
 
 use super::path::Path;
-use super::tree;
+use super::tree::{self, Selected};
 use crate::api::{Api, MUTATION, QUERY};
 use crate::document;
 use crate::input::{self, Variables};
 
-/// What is wrong with the arguments of an operation's own fields: an error for each field, with all of its problems.
-/// Validation would find the first of them, and not say in a form for programs where it is.
-pub(crate) fn wrong(
+/// A field of an operation itself, with its arguments.
+pub(crate) struct Root<'d> {
+    pub(super) selected: Selected<'d>,
+    /// None for what the API does not have: introspection has arguments of its own, and what is not there at all is found
+    /// by validation.
+    pub(super) arguments: Option<Map<String, Json>>,
+}
+
+/// Reads the arguments of an operation's own fields.
+///
+/// # Errors
+/// One for each field, with all of its problems. Validation would find the first of them, and not say in a form for
+/// programs where it is.
+pub(crate) fn roots<'d>(
     api: &Api,
-    document: &ExecutableDocument,
-    operation: &OperationDefinition,
-    variables: &Variables,
-) -> Vec<ServerError> {
+    document: &'d ExecutableDocument,
+    operation: &'d OperationDefinition,
+    variables: &Variables<'_>,
+) -> Result<Vec<Root<'d>>, Vec<ServerError>> {
     let root = if document::is_mutation(operation) { MUTATION } else { QUERY };
-    let selected = tree::collect(document, variables, root, &[&operation.selection_set.node]);
-    let wrong = |one: &tree::Selected<'_>| {
-        // What is not there is found by validation, and introspection has arguments of its own.
-        let field = api.object(root)?.field(one.first.node.name.node.as_str())?;
-        let error = input::arguments(api, field, &one.first.node, variables).err()?;
-        Some(error.at(Some(one.first.pos), Path::root().field(one.key.clone()).segments()))
-    };
-    selected.iter().filter_map(wrong).collect()
+    let object = api.object(root);
+    let (mut roots, mut wrong) = (Vec::new(), Vec::new());
+    for selected in tree::collect(document, variables, root, &[&operation.selection_set.node]) {
+        let field = object.and_then(|object| object.field(selected.first.node.name.node.as_str()));
+        match field.map(|field| input::arguments(api, field, &selected.first.node, variables)).transpose() {
+            Ok(arguments) => roots.push(Root { selected, arguments }),
+            Err(error) => {
+                wrong.push(error.at(Some(selected.first.pos), Path::root().field(selected.key.clone()).segments()));
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(roots) } else { Err(wrong) }
 }

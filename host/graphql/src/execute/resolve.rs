@@ -13,6 +13,7 @@ use super::{Execution, Parent};
 use crate::api::{Answer, Field, Resolve};
 use crate::error::Error;
 use crate::limits::{KEYS_MOST, ROWS_MOST};
+use crate::request::Data;
 use crate::{select, values};
 
 type Values<'p> = Result<Vec<Cow<'p, Json>>, Error>;
@@ -22,7 +23,7 @@ impl Execution<'_> {
     pub(super) async fn resolve<'p>(
         &self,
         field: &Field,
-        arguments: &Map<String, Json>,
+        arguments: Map<String, Json>,
         parents: &'p [Parent<'_>],
         one: &Selected<'_>,
         several: bool,
@@ -40,13 +41,13 @@ impl Execution<'_> {
                 Ok(vec![Cow::Owned(rows.into_iter().next().map_or(Json::Null, Json::Object)); parents.len()])
             }
             Resolve::Rows { model, equal } => {
-                let page = select::page(self.api, self.limits, model.as_str(), equal, arguments)?;
+                let page = select::page(self.api, self.limits, model.as_str(), equal, &arguments)?;
                 let rows = self.backend.select(model, tenant, &page).await?;
                 Ok(vec![Cow::Owned(list(rows)); parents.len()])
             }
             Resolve::ToOne { model, key, field } => self.to_one(model, key, field, parents).await,
             Resolve::ToMany { model, key, field } => {
-                let page = select::page(self.api, self.limits, model.as_str(), &[], arguments)?;
+                let page = select::page(self.api, self.limits, model.as_str(), &[], &arguments)?;
                 self.to_many(model, key, field, &page, parents).await
             }
             Resolve::Command { command, answer } => {
@@ -102,18 +103,18 @@ impl Execution<'_> {
         &self,
         command: &Name,
         answer: &Answer,
-        arguments: &Map<String, Json>,
+        mut arguments: Map<String, Json>,
         one: &Selected<'_>,
         several: bool,
     ) -> Result<Json, Error> {
         let options = DispatchOptions {
-            idempotency_key: self.idempotency_key(arguments, one, several)?,
+            idempotency_key: self.idempotency_key(&arguments, one, several)?,
             expected_revision: revision(arguments.get("expectedRevision"))?,
             actor: self.caller.actor.clone(),
             correlation_id: self.caller.correlation_id,
             causation_id: None,
         };
-        let payload = arguments.get("input").cloned().unwrap_or_else(|| json!({}));
+        let payload = arguments.remove("input").unwrap_or_else(|| json!({}));
         let dispatch = Dispatch { tenant: self.caller.tenant.clone(), command: command.clone(), payload, options };
         let receipt = self.backend.dispatch(dispatch).await?;
         let shown = json!({
@@ -131,7 +132,7 @@ impl Execution<'_> {
 
     fn recorded(&self, one: &Selected<'_>, receipt: &Json) {
         let mut receipts = self.receipts.lock().unwrap_or_else(PoisonError::into_inner);
-        receipts.insert(one.key.clone(), values::from_json(receipt));
+        receipts.push((one.key.clone(), Data::Value(values::from_json(receipt))));
     }
 
     /// The row that a command is answered with: as it is after the command, or later.

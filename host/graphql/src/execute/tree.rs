@@ -1,13 +1,15 @@
 //! Which fields a selection comes to: fragments unfolded, skipped ones left out, and those of one name merged.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use async_graphql::indexmap::IndexMap;
 use async_graphql::parser::types::{Directive, ExecutableDocument, Field, Selection, SelectionSet};
-use async_graphql::{Name, Positioned, Value as Const};
+use async_graphql::{Name, Positioned};
 use async_graphql_value::Value;
 
 use crate::input::Variables;
+
+/// Up to so many fields the one of a name is found by looking at each; beyond, a map pays.
+const FEW: usize = 16;
 
 /// A field of the answer.
 pub(super) struct Selected<'d> {
@@ -22,21 +24,24 @@ pub(super) struct Selected<'d> {
 /// The fields that several selections on objects of one type come to, in the document's order.
 pub(super) fn collect<'d>(
     document: &'d ExecutableDocument,
-    variables: &Variables,
+    variables: &Variables<'_>,
     ty: &str,
     sets: &[&'d SelectionSet],
 ) -> Vec<Selected<'d>> {
-    let mut collector = Collector { document, variables, ty, seen: HashSet::new(), fields: IndexMap::new() };
+    let (seen, places) = (HashSet::new(), HashMap::new());
+    let mut collector = Collector { document, variables, ty, seen, fields: Vec::new(), places };
     sets.iter().for_each(|set| collector.set(set));
-    collector.fields.into_values().collect()
+    collector.fields
 }
 
 struct Collector<'d, 'v> {
     document: &'d ExecutableDocument,
-    variables: &'v Variables,
+    variables: &'v Variables<'v>,
     ty: &'v str,
     seen: HashSet<&'d Name>,
-    fields: IndexMap<Name, Selected<'d>>,
+    fields: Vec<Selected<'d>>,
+    /// Where the fields are, by their names, if there are more than a few.
+    places: HashMap<&'d Name, usize>,
 }
 
 impl<'d> Collector<'d, '_> {
@@ -44,9 +49,7 @@ impl<'d> Collector<'d, '_> {
         for selection in &set.items {
             match &selection.node {
                 Selection::Field(field) if self.wanted(&field.node.directives) => {
-                    let key = field.node.response_key().node.clone();
-                    let new = || Selected { key: key.clone(), first: field, all: Vec::new() };
-                    self.fields.entry(key.clone()).or_insert_with(new).all.push(field);
+                    self.field(field);
                 }
                 Selection::InlineFragment(inline) if self.wanted(&inline.node.directives) => {
                     let on = inline.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
@@ -66,13 +69,31 @@ impl<'d> Collector<'d, '_> {
         }
     }
 
+    fn field(&mut self, field: &'d Positioned<Field>) {
+        let key = &field.node.response_key().node;
+        let place = match self.fields.len() {
+            0..=FEW => self.fields.iter().position(|known| known.key == *key),
+            _ => self.places.get(key).copied(),
+        };
+        if let Some(known) = place.and_then(|place| self.fields.get_mut(place)) {
+            known.all.push(field);
+            return;
+        }
+        self.fields.push(Selected { key: key.clone(), first: field, all: vec![field] });
+        if self.fields.len() > FEW {
+            let noted = self.places.len();
+            let places = self.fields.iter().enumerate().skip(noted);
+            self.places.extend(places.map(|(at, known)| (&known.first.node.response_key().node, at)));
+        }
+    }
+
     /// Whether `@skip` and `@include` let it be.
     fn wanted(&self, directives: &[Positioned<Directive>]) -> bool {
         directives.iter().all(|directive| {
             let condition = directive.node.get_argument("if").map(|argument| &argument.node);
             let holds = match condition {
                 Some(Value::Boolean(value)) => *value,
-                Some(Value::Variable(name)) => self.variables.get(name) == Some(&Const::Boolean(true)),
+                Some(Value::Variable(name)) => self.variables.is_true(name),
                 _ => false,
             };
             match directive.node.name.node.as_str() {

@@ -257,6 +257,10 @@ table! {
         "graphql-page-max" "YADO_GRAPHQL_PAGE_MAX" page_max: SmallPositive => page_max,
         /// How many rows may be skipped.
         "graphql-offset-max" "YADO_GRAPHQL_OFFSET_MAX" offset_max: SmallNatural => offset_max,
+        /// Documents that are kept so that the next request need not parse and check them.
+        "graphql-documents-kept" "YADO_GRAPHQL_DOCUMENTS_KEPT" documents_kept: Natural => documents_kept,
+        /// The memory that those documents may take, in bytes.
+        "graphql-documents-kept-bytes" "YADO_GRAPHQL_DOCUMENTS_KEPT_BYTES" documents_kept_bytes: Natural => documents_kept_bytes,
         /// The time for one request, in milliseconds.
         "graphql-timeout-ms" "YADO_GRAPHQL_TIMEOUT_MS" timeout_ms: Positive => timeout_ms,
     }
@@ -301,6 +305,8 @@ table! {
         "limits-answers-kept-ms" "YADO_LIMITS_ANSWERS_KEPT_MS" answers_kept_ms: Positive => answers_kept_ms,
         /// How often a command is decided anew because another process was faster.
         "limits-conflict-retries" "YADO_LIMITS_CONFLICT_RETRIES" conflict_retries: SmallNatural => conflict_retries,
+        /// How long the answer of a database is waited for, in milliseconds.
+        "limits-database-ms" "YADO_LIMITS_DATABASE_MS" database_ms: Positive => database_ms,
         /// The time for one command, in milliseconds.
         "limits-command-ms" "YADO_LIMITS_COMMAND_MS" command_ms: Positive => command_ms,
         /// How long a reader waits for a read model to show a change, in milliseconds.
@@ -311,6 +317,8 @@ table! {
         "limits-gathered-events" "YADO_LIMITS_GATHERED_EVENTS" gathered_events: Positive => gathered_events,
         /// Rows that a projection gathers for one transaction, in bytes.
         "limits-gathered-bytes" "YADO_LIMITS_GATHERED_BYTES" gathered_bytes: Positive => gathered_bytes,
+        /// How long changes of rows gather while events keep coming and nobody waits for them, in milliseconds.
+        "limits-gather-ms" "YADO_LIMITS_GATHER_MS" gather_ms: Natural => gather_ms,
         /// Rows that projections keep in memory because they may change again soon, in bytes.
         "limits-rows-kept-bytes" "YADO_LIMITS_ROWS_KEPT_BYTES" rows_kept_bytes: Natural => rows_kept_bytes,
         /// How often the log is looked at for events of other processes, in milliseconds.

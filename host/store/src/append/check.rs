@@ -2,6 +2,7 @@
 //! fails the transaction, and so the batch mates; nothing of that kind may get that far.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use yado_model::Claim;
@@ -50,7 +51,7 @@ impl Draft {
             limits::text("the name of a constraint", &claimed.constraint, LONGEST_NAME)?;
             limits::text(&format!("the value claimed for {}", claimed.constraint), &claimed.value, LONGEST_CLAIM)?;
         }
-        Ok(Append(self))
+        Ok(Append(Arc::new(self)))
     }
 }
 

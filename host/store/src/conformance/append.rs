@@ -38,7 +38,7 @@ pub async fn what_is_appended_is_read_back_as_it_was(store: &dyn EventStore) {
         command: from.command.clone(),
     };
     assert_eq!(log(store).await, [event(&plain, 1), event(&rich, 2)]);
-    let page = store.read_stream(&rich.tenant, &rich.stream, Revision::ZERO, 10).await.unwrap();
+    let page = store.read_stream(&rich.tenant, &rich.stream, Revision::ZERO, 10).await.unwrap().events;
     assert_eq!(page, [event(&rich, 2)]);
 }
 
@@ -71,7 +71,7 @@ pub async fn an_append_that_expects_another_revision_loses(store: &dyn EventStor
 pub async fn a_losing_append_leaves_no_trace_and_its_batch_mates_commit(store: &dyn EventStore) {
     let batch = [counted("Counter-a", 0, 1), counted("Counter-b", 4, 3), counted("Counter-c", 0, 2)];
     assert_eq!(record(store, &batch).await.unwrap(), [recorded(1, 1), conflict(0), recorded(2, 3)]);
-    let page = store.read_stream(&TenantId::default(), &stream("Counter-b"), Revision::ZERO, 10).await.unwrap();
+    let page = store.read_stream(&TenantId::default(), &stream("Counter-b"), Revision::ZERO, 10).await.unwrap().events;
     assert_eq!(page, []);
     assert_eq!(log(store).await.len(), 3);
 }
@@ -117,10 +117,10 @@ pub async fn streams_of_one_name_in_two_tenants_are_two(store: &dyn EventStore) 
     let ours = counted("Counter-a", 0, 1);
     let theirs = Draft { tenant: tenant("acme"), ..counted("Counter-a", 0, 2) };
     assert_eq!(record(store, &[ours.clone(), theirs.clone()]).await.unwrap(), [recorded(1, 1), recorded(2, 3)]);
-    let page = store.read_stream(&theirs.tenant, &theirs.stream, Revision::ZERO, 10).await.unwrap();
+    let page = store.read_stream(&theirs.tenant, &theirs.stream, Revision::ZERO, 10).await.unwrap().events;
     assert_eq!(page.len(), 2);
     assert!(page.iter().all(|event| event.tenant == theirs.tenant));
-    assert_eq!(store.read_stream(&ours.tenant, &ours.stream, Revision::ZERO, 10).await.unwrap().len(), 1);
+    assert_eq!(store.read_stream(&ours.tenant, &ours.stream, Revision::ZERO, 10).await.unwrap().events.len(), 1);
 }
 
 pub async fn an_expectation_ahead_of_the_log_loses_whoever_wrote_before(store: &dyn EventStore) {

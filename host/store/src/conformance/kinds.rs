@@ -1,9 +1,9 @@
 //! What the log tells about itself: which kinds of events it has, and who holds what.
 
-use yado_model::{Claim, ClaimValue, Position};
+use yado_model::{Claim, ClaimValue, Position, Revision, TenantId};
 
 use super::claims::{claiming, release, take};
-use super::fixtures::{append, counted, record, tenant};
+use super::fixtures::{append, counted, record, stream, tenant};
 use crate::{ClaimDifference, Draft, EventKind, EventStore};
 
 fn kind(name: &str, version: u32, first: u64) -> EventKind {
@@ -72,4 +72,14 @@ pub async fn a_large_event_ends_its_page(store: &dyn EventStore) {
     }
     assert_eq!(at, Position::new(6));
     assert_eq!(pages.first(), Some(&2), "{pages:?}");
+    let mut read = 0;
+    let mut more = true;
+    while more {
+        let page =
+            store.read_stream(&TenantId::default(), &stream("Counter-a"), Revision::new(read), 100).await.unwrap();
+        assert!((1..=2).contains(&page.events.len()) || read == 3, "{}", page.events.len());
+        read += page.events.len() as u64;
+        more = page.more;
+    }
+    assert_eq!(read, 3);
 }

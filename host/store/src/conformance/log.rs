@@ -4,7 +4,7 @@ use yado_model::{Position, Revision, TenantId};
 
 use super::fixtures::{append, counted, stream};
 use crate::limits::LONGEST_PAGE;
-use crate::{Error, EventStore};
+use crate::{Error, EventStore, StreamPage};
 
 pub async fn a_stream_is_read_page_by_page(store: &dyn EventStore) {
     append(store, counted("Counter-b", 0, 1)).await;
@@ -12,11 +12,12 @@ pub async fn a_stream_is_read_page_by_page(store: &dyn EventStore) {
     append(store, counted("Counter-c", 0, 1)).await;
     let mut after = Revision::ZERO;
     let mut pages = Vec::new();
-    loop {
+    let mut more = true;
+    while more {
         let page = store.read_stream(&TenantId::default(), &stream("Counter-a"), after, 2).await.unwrap();
-        let Some(last) = page.last() else { break };
-        after = last.revision;
-        pages.push(page.iter().map(|event| event.revision.get()).collect::<Vec<_>>());
+        after = page.events.last().unwrap().revision;
+        pages.push(page.events.iter().map(|event| event.revision.get()).collect::<Vec<_>>());
+        more = page.more;
     }
     assert_eq!(pages, [vec![1, 2], vec![3, 4], vec![5]]);
 }
@@ -41,7 +42,8 @@ pub async fn reading_beyond_the_end_gives_nothing(store: &dyn EventStore) {
     for beyond in [1, 2, u64::MAX] {
         assert_eq!(store.read_log(Position::new(beyond), 10).await.unwrap(), []);
         let tenant = TenantId::default();
-        assert_eq!(store.read_stream(&tenant, &stream("Counter-a"), Revision::new(beyond), 10).await.unwrap(), []);
+        let page = store.read_stream(&tenant, &stream("Counter-a"), Revision::new(beyond), 10).await.unwrap();
+        assert_eq!(page, StreamPage::default());
     }
     assert_eq!(store.read_log(Position::ZERO, 0).await.unwrap(), []);
 }

@@ -3,7 +3,8 @@
 use yado_model::{Digest, Revision, TenantId, Timestamp};
 
 use super::fixtures::{stream, tenant};
-use crate::{EventStore, PluginRecord, Snapshot};
+use crate::limits::LONGEST_LIST;
+use crate::{Error, EventStore, PluginRecord, Snapshot};
 
 fn snapshot(revision: u64, encoding: &str, state: &[u8]) -> Snapshot {
     Snapshot {
@@ -22,8 +23,8 @@ async fn found(store: &dyn EventStore, encoding: &str) -> Option<Snapshot> {
 pub async fn a_snapshot_is_kept_for_each_encoding(store: &dyn EventStore) {
     assert_eq!(found(store, "one").await, None);
     let (one, two) = (snapshot(5, "one", b"\0\x01\xff"), snapshot(3, "two", b""));
-    store.save_snapshot(&one).await.unwrap();
-    store.save_snapshot(&two).await.unwrap();
+    store.save_snapshots(&[]).await.unwrap();
+    store.save_snapshots(&[one.clone(), two.clone()]).await.unwrap();
     assert_eq!(found(store, "one").await, Some(one));
     assert_eq!(found(store, "two").await, Some(two));
     let elsewhere = store.snapshot(&tenant("acme"), &stream("Counter-a"), "one").await.unwrap();
@@ -32,16 +33,38 @@ pub async fn a_snapshot_is_kept_for_each_encoding(store: &dyn EventStore) {
 
 pub async fn an_older_snapshot_does_not_replace_a_newer_one(store: &dyn EventStore) {
     let newer = snapshot(9, "one", b"newer");
-    store.save_snapshot(&snapshot(5, "one", b"older")).await.unwrap();
-    store.save_snapshot(&newer).await.unwrap();
-    store.save_snapshot(&snapshot(7, "one", b"late")).await.unwrap();
+    store.save_snapshots(&[snapshot(5, "one", b"older")]).await.unwrap();
+    store.save_snapshots(std::slice::from_ref(&newer)).await.unwrap();
+    store.save_snapshots(&[snapshot(7, "one", b"late")]).await.unwrap();
     assert_eq!(found(store, "one").await, Some(newer));
+    // Nor does it do so among those that are saved with it.
+    let latest = snapshot(20, "one", b"latest");
+    store.save_snapshots(&[snapshot(10, "one", b"early"), latest.clone(), snapshot(15, "one", b"late")]).await.unwrap();
+    assert_eq!(found(store, "one").await, Some(latest));
+}
+
+pub async fn snapshots_that_nobody_reads_any_more_are_forgotten(store: &dyn EventStore) {
+    let elsewhere = Snapshot { stream: stream("Counter-b"), ..snapshot(3, "old", b"old") };
+    let (old, new) = (snapshot(5, "old", b"old"), snapshot(5, "new", b"new"));
+    store.save_snapshots(&[elsewhere, old.clone(), new.clone()]).await.unwrap();
+    let (used, now) = (["new".to_owned()], Timestamp::now());
+    // Another process may be about to read them: they are seen for the first time.
+    assert_eq!(store.forget_snapshots(&used, now.plus_ms(-60_000)).await.unwrap(), 0);
+    assert_eq!(found(store, "old").await, Some(old.clone()));
+    assert_eq!(store.forget_snapshots(&used, now.plus_ms(60_000)).await.unwrap(), 2);
+    assert_eq!((found(store, "old").await, found(store, "new").await), (None, Some(new)));
+    // They are as good as any if somebody comes who saves them again.
+    store.save_snapshots(std::slice::from_ref(&old)).await.unwrap();
+    assert_eq!(store.forget_snapshots(&[], now.plus_ms(-60_000)).await.unwrap(), 0);
+    assert_eq!(found(store, "old").await, Some(old));
+    let too_many = vec![String::new(); LONGEST_LIST + 1];
+    assert!(matches!(store.forget_snapshots(&too_many, now).await, Err(Error::Invalid(_))));
 }
 
 pub async fn a_snapshot_says_that_the_thing_is_gone(store: &dyn EventStore) {
-    store.save_snapshot(&snapshot(5, "one", b"there")).await.unwrap();
+    store.save_snapshots(&[snapshot(5, "one", b"there")]).await.unwrap();
     let gone = Snapshot { state: None, ..snapshot(6, "one", b"") };
-    store.save_snapshot(&gone).await.unwrap();
+    store.save_snapshots(std::slice::from_ref(&gone)).await.unwrap();
     assert_eq!(found(store, "one").await, Some(gone));
 }
 

@@ -70,6 +70,50 @@ pub async fn a_forgotten_checkpoint_is_at_zero(store: &dyn ReadStore) {
     assert_eq!(store.commit(&progress(0, 3), &[]).await.unwrap(), Committed::Yes);
 }
 
+pub async fn what_a_projection_has_left_goes_together_or_not_at_all(store: &dyn ReadStore) {
+    let (first, second) = (tickets(), Table { name: "rm_others".into(), ..tickets() });
+    store.ensure_table(&first).await.unwrap();
+    store.ensure_table(&second).await.unwrap();
+    let writes = [one_row(&first, "a"), one_row(&second, "a")];
+    store.commit(&progress(0, 7), &writes).await.unwrap();
+    assert!(store.discard("tickets", &[&first.name, "checkpoints"]).await.is_err());
+    assert_eq!(store.checkpoint("tickets").await.unwrap(), Position::new(7));
+    assert_eq!(count(store, &first).await, 1);
+    for _ in 0..2 {
+        store.discard("tickets", &[&first.name, &second.name]).await.unwrap();
+        assert_eq!(store.checkpoint("tickets").await.unwrap(), Position::ZERO);
+        assert!(store.tables().await.unwrap().is_empty());
+    }
+}
+
+pub async fn a_step_that_is_given_up_leaves_the_next_one_alone(store: &dyn ReadStore) {
+    let table = tickets();
+    store.ensure_table(&table).await.unwrap();
+    let mut at = 0;
+    for polls in 0..40 {
+        let key = format!("{polls}");
+        let writes = [one_row(&table, &key)];
+        let step = progress(at, at + 1);
+        {
+            let mut given_up = std::pin::pin!(store.commit(&step, &writes));
+            for _ in 0..polls {
+                if futures::poll!(&mut given_up).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        // It was taken or not, and whoever goes on is told truly which.
+        let next = match store.commit(&step, &writes).await.unwrap() {
+            Committed::Yes => Position::new(at + 1),
+            Committed::Elsewhere(position) => position,
+        };
+        assert_eq!(next, Position::new(at + 1));
+        at = next.get();
+        assert_eq!(count(store, &table).await, at);
+    }
+}
+
 pub async fn two_who_take_the_same_step_are_told_apart(store: &dyn ReadStore) {
     let table = tickets();
     store.ensure_table(&table).await.unwrap();

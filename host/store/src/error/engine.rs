@@ -25,13 +25,31 @@ impl From<sqlx::Error> for Error {
     }
 }
 
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error {
+            rusqlite::Error::SqliteFailure(failure, message) => {
+                of_sqlite(failure.extended_code, message.unwrap_or_else(|| failure.to_string()))
+            }
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..) => Self::corrupt("a column", error),
+            rusqlite::Error::ToSqlConversionFailure(_) => Self::Invalid(format!("a value can't be stored: {error}")),
+            error => Self::Engine(error.to_string()),
+        }
+    }
+}
+
 impl From<sqlx::migrate::MigrateError> for Error {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         match error {
-            sqlx::migrate::MigrateError::Execute(error) => match Self::from(error) {
-                Self::Engine(reason) => Self::Migration(reason),
-                other => other,
-            },
+            sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
+                match Self::from(error) {
+                    Self::Engine(reason) => Self::Migration(reason),
+                    other => other,
+                }
+            }
             error => Self::Migration(error.to_string()),
         }
     }
@@ -90,6 +108,19 @@ mod tests {
     fn a_full_disk_is_told_from_other_trouble() {
         assert!(matches!(of_postgres("53100", String::new()), Error::Full(_)));
         assert!(matches!(of_sqlite(13, String::new()), Error::Full(_)));
+    }
+
+    #[test]
+    fn both_ways_to_sqlite_say_the_same() {
+        let failure = |code| Error::from(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+        assert!(matches!(failure(13), Error::Full(_)));
+        assert!(matches!(failure(11), Error::Corrupt { .. }));
+        // 2570 is SQLITE_IOERR_BEGIN_ATOMIC, an extended code of 10.
+        for code in [5, 6, 2_570] {
+            assert!(matches!(failure(code), Error::Unavailable(_)), "{code}");
+        }
+        let range = rusqlite::Error::IntegralValueOutOfRange(0, -1);
+        assert!(matches!(Error::from(range), Error::Corrupt { .. }));
     }
 
     #[test]

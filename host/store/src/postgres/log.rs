@@ -2,27 +2,27 @@
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
-use sqlx::Row as _;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{Postgres, Row as _};
 use tokio::sync::watch;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 
 use super::time::Time;
-use super::{Database, announce, append, claims, registry};
+use super::{Database, announce, append, claims, registry, snapshots};
 use crate::kinds::Noted;
-use crate::limits::{self, LONGEST_NAME, MOST_FORGOTTEN};
-use crate::number::{bound, loaded, stored};
+use crate::limits::{self, MOST_FORGOTTEN};
+use crate::number::{bound, loaded};
 use crate::open::Promise;
 use crate::page::{Page, Size};
 use crate::recorded::{self, Stored};
-use crate::snapshot::Kept;
 use crate::{
     Answer, Append, Appended, ClaimsReport, EventKind, EventStore, Options, PluginRecord, PluginVersion, Result,
-    Snapshot,
+    Snapshot, StreamPage,
 };
 
 /// Where the log ends.
-pub(super) const HEAD: &str = "select position from log_head";
+pub(super) const HEAD: &str = "select last from log_head";
 
 const READ_STREAM: &str = "\
     select position, tenant, stream, revision, name, version, payload, tags, recorded_at, command_id, \
@@ -41,35 +41,34 @@ const ANSWER: &str =
 const FORGET_ANSWERS: &str = "\
     delete from answers where ctid = any(array(select ctid from answers where answered_at < $1 order by answered_at limit $2))";
 
-const SAVE_SNAPSHOT: &str = "\
-    insert into snapshots (tenant, stream, encoding, revision, state, checksum) values ($1, $2, $3, $4, $5, $6) \
-    on conflict (tenant, stream, encoding) do update \
-    set revision = excluded.revision, state = excluded.state, checksum = excluded.checksum \
-    where excluded.revision >= snapshots.revision";
-
-const SNAPSHOT: &str =
-    "select revision, state, checksum from snapshots where tenant = $1 and stream = $2 and encoding = $3";
-
 /// The event log in a PostgreSQL database.
 #[derive(Debug)]
 pub(crate) struct Events {
     database: Database,
     noted: Noted,
     witnessed: append::Witnessed,
-    size: Size,
+    /// How large events are in the log, and in streams that are read.
+    log_size: Size,
+    stream_size: Size,
 }
 
 impl Events {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
         let database = Database::open(url, options, Promise::Durable).await?;
-        Ok(Self { database, noted: Noted::default(), witnessed: append::Witnessed::default(), size: Size::default() })
+        Ok(Self {
+            database,
+            noted: Noted::default(),
+            witnessed: append::Witnessed::default(),
+            log_size: Size::default(),
+            stream_size: Size::default(),
+        })
     }
 }
 
 #[async_trait]
 impl EventStore for Events {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>> {
-        append::append(&self.database, &self.noted, &self.witnessed, batch).await
+        append::append(&self.database.appending, &self.noted, &self.witnessed, batch).await
     }
 
     async fn read_stream(
@@ -78,34 +77,21 @@ impl EventStore for Events {
         stream: &StreamId,
         after: Revision,
         limit: u32,
-    ) -> Result<Vec<RecordedEvent>> {
+    ) -> Result<StreamPage> {
+        limits::page(limit)?;
+        let limit = self.stream_size.events(limit);
         let query = sqlx::query(READ_STREAM).bind(tenant.as_str()).bind(stream.as_str());
-        let query = query.bind(bound(after.get())).bind(limits::page(limit)?);
-        let events = events(&query.fetch_all(&self.database.pool).await?)?;
-        recorded::stream_without_gaps(stream, after, &events)?;
-        Ok(events)
+        let page = page(&self.database, query.bind(bound(after.get())).bind(i64::from(limit))).await?;
+        self.stream_size.learn(&page);
+        recorded::stream_without_gaps(stream, after, &page.events)?;
+        Ok(page.of_stream(limit))
     }
 
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>> {
-        let limit = i64::from(self.size.events(limit)).min(limits::page(limit)?);
-        let mut connection = self.database.pool.acquire().await?;
-        let mut rows = sqlx::query(READ_LOG).bind(bound(after.get())).bind(limit).fetch(&mut *connection);
-        let mut page = Page::default();
-        let mut rest = false;
-        while let Some(row) = rows.try_next().await? {
-            if page.is_full() {
-                rest = true;
-                break;
-            }
-            page.push(event(&row)?);
-        }
-        drop(rows);
-        if rest {
-            // The server goes on sending what nobody wants. To end the connection is cheaper than to hear it out, and
-            // the next page asks for less.
-            connection.close_on_drop();
-        }
-        self.size.learn(&page);
+        limits::page(limit)?;
+        let limit = self.log_size.events(limit);
+        let page = page(&self.database, sqlx::query(READ_LOG).bind(bound(after.get())).bind(i64::from(limit))).await?;
+        self.log_size.learn(&page);
         recorded::log_without_gaps(after, &page.events)?;
         Ok(page.events)
     }
@@ -147,22 +133,16 @@ impl EventStore for Events {
         }
     }
 
-    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
-        snapshot.check()?;
-        let query = sqlx::query(SAVE_SNAPSHOT).bind(snapshot.tenant.as_str()).bind(snapshot.stream.as_str());
-        let query =
-            query.bind(&snapshot.encoding).bind(stored(snapshot.revision.get())?).bind(snapshot.state.as_deref());
-        query.bind(snapshot.checksum().bytes().as_slice()).execute(&self.database.pool).await?;
-        Ok(())
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<()> {
+        snapshots::save(&self.database, snapshots).await
     }
 
     async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>> {
-        limits::text("the name of an encoding", encoding, LONGEST_NAME)?;
-        let query = sqlx::query_as::<_, (i64, Option<Vec<u8>>, Vec<u8>)>(SNAPSHOT);
-        let query = query.bind(tenant.as_str()).bind(stream.as_str()).bind(encoding);
-        let found = query.fetch_optional(&self.database.pool).await?;
-        let kept = found.map(|(revision, state, checksum)| Kept { revision, state, checksum });
-        Ok(kept.and_then(|kept| Snapshot::verified(tenant, stream, encoding, kept)))
+        snapshots::find(&self.database, tenant, stream, encoding).await
+    }
+
+    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<u64> {
+        snapshots::forget(&self.database, used, unused_since).await
     }
 
     async fn register_plugin(&self, plugin: &PluginRecord) -> Result<PluginVersion> {
@@ -204,8 +184,26 @@ fn json(row: &PgRow, at: usize) -> Result<String> {
     Ok(text.to_owned())
 }
 
-fn events(rows: &[PgRow]) -> Result<Vec<RecordedEvent>> {
-    rows.iter().map(event).collect()
+/// Reads until the page is full.
+async fn page(database: &Database, query: Query<'_, Postgres, PgArguments>) -> Result<Page> {
+    let mut connection = database.pool.acquire().await?;
+    let mut rows = query.fetch(&mut *connection);
+    let mut page = Page::default();
+    let mut rest = false;
+    while let Some(row) = rows.try_next().await? {
+        if page.is_full() {
+            rest = true;
+            break;
+        }
+        page.push(event(&row)?);
+    }
+    drop(rows);
+    if rest {
+        // The server goes on sending what nobody wants. To end the connection is cheaper than to hear it out, and the next
+        // page asks for less.
+        connection.close_on_drop();
+    }
+    Ok(page)
 }
 
 fn event(row: &PgRow) -> Result<RecordedEvent> {
@@ -234,14 +232,14 @@ mod tests {
     use super::super::append::locked::{ANSWERS, HOLDERS, REVISIONS};
     use super::super::append::short::{EVENTS, EVENTS_AND_MORE};
     use super::*;
-    use crate::testing::Postgres;
+    use crate::testing::Postgres as Cluster;
 
     /// Every index serves its statement: asked for a generic plan without sequential scans, which small tables would
     /// otherwise get, the planner finds one, and nothing is left to sort.
     #[tokio::test]
     async fn every_statement_has_its_index() {
         let database =
-            Database::open(&Postgres::shared().database().await, &Options::default(), Promise::Durable).await.unwrap();
+            Database::open(&Cluster::shared().database().await, &Options::default(), Promise::Durable).await.unwrap();
         let mut connection = database.pool.acquire().await.unwrap();
         connection.execute("set enable_seqscan = off; set plan_cache_mode = force_generic_plan").await.unwrap();
         connection.execute("set enable_bitmapscan = off").await.unwrap();
@@ -253,10 +251,11 @@ mod tests {
             (ANSWERS, "'{}', '{}'", "Index Scan using answers_pkey"),
             (HOLDERS, "'{}', '{}', '{}'", "Index Scan using claims_pkey"),
             (ANSWER, "'a', 'b'", "Index Scan using answers_pkey"),
-            (EVENTS, &nothing(19), "Index Scan using events_pkey"),
-            (EVENTS, &nothing(19), "Index Only Scan using events_by_stream"),
-            (EVENTS_AND_MORE, &nothing(30), "Index Only Scan using events_by_stream"),
+            (EVENTS, &nothing(21), "Index Scan using events_pkey"),
+            (EVENTS_AND_MORE, &nothing(35), "Index Only Scan using events_by_stream"),
             (FORGET_ANSWERS, "now(), 10", "Index Scan using answers_by_age"),
+            (snapshots::NOTE_FOUND, "now()", "Index Only Scan using snapshots_by_encoding"),
+            (snapshots::FORGET, "'a', 10", "Index Scan using snapshots_by_encoding"),
         ] {
             connection.execute(AssertSqlSafe(format!("prepare asked as {sql}"))).await.unwrap();
             let explain = AssertSqlSafe(format!("explain (costs off) execute asked({arguments})"));

@@ -1,16 +1,19 @@
 //! Read models in PostgreSQL.
 
+mod step;
+mod warm;
+
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder, Row as _};
 use yado_model::{Position, TenantId};
 
+use self::warm::Warm;
 use super::Database;
-use super::dialect::{PostgresDialect, cast, declared, push_array, row};
-use crate::cell::Cell;
+use super::dialect::{PostgresDialect, declared, row};
 use crate::limits::{self, LONGEST_NAME};
-use crate::number::{bound, loaded, stored};
+use crate::number::loaded;
 use crate::open::Promise;
-use crate::read::changes::{Changes, update};
+use crate::read::changes::Changes;
 use crate::read::select;
 use crate::table::{TENANT, check_name, index_name, quoted};
 use crate::{Committed, Each, Filter, Kind, Options, Progress, ReadStore, Result, Row, Select, Table, TableWrites};
@@ -21,12 +24,7 @@ const LOCK_SCHEMA: &str = "select pg_advisory_xact_lock(8237401965113284001)";
 
 const CHECKPOINT: &str = "select position from checkpoints where projection = $1";
 
-/// The row that the next statement locks.
-const BEGIN_CHECKPOINT: &str =
-    "insert into checkpoints (projection, position) values ($1, 0) on conflict (projection) do nothing";
-
-/// Waits for whoever else is at the same projection, and finds nothing if they have moved it.
-const MOVE_CHECKPOINT: &str = "update checkpoints set position = $3 where projection = $1 and position = $2";
+const FORGET_CHECKPOINT: &str = "delete from checkpoints where projection = $1";
 
 /// The columns of a table as they are: name, type, whether null is refused, and the place in the key.
 const COLUMNS: &str = "\
@@ -44,18 +42,18 @@ const TABLES: &str = r"
 /// indexes need not hear of it, as long as there is room.
 const FILLFACTOR: u32 = 85;
 
-/// Rows of one statement: enough for few round trips, and few enough for a message of moderate size.
-const CHUNK: usize = 2_000;
-
 /// Read models in a PostgreSQL database.
 #[derive(Debug)]
 pub(crate) struct Reads {
     database: Database,
+    warm: Warm,
 }
 
 impl Reads {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
-        Ok(Self { database: Database::open(url, options, Promise::Derived).await? })
+        let database = Database::open(url, options, Promise::Derived).await?;
+        let warm = Warm::new(database.pool.clone(), options.acquire_timeout());
+        Ok(Self { database, warm })
     }
 
     fn dialect(&self) -> PostgresDialect {
@@ -110,30 +108,46 @@ impl ReadStore for Reads {
 
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
         limits::text("the name of a projection", projection, LONGEST_NAME)?;
-        let query = sqlx::query("delete from checkpoints where projection = $1").bind(projection);
+        let query = sqlx::query(FORGET_CHECKPOINT).bind(projection);
         query.execute(&self.database.pool).await?;
+        Ok(())
+    }
+
+    async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
+        limits::text("the name of a projection", projection, LONGEST_NAME)?;
+        tables.iter().try_for_each(|name| check_name(name))?;
+        let mut transaction = self.database.begin().await?;
+        sqlx::query(LOCK_SCHEMA).execute(&mut *transaction).await?;
+        sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
+        for name in tables {
+            let sql = format!("drop table if exists {}", quoted(name));
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 
     async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {
         progress.check()?;
         let changes = writes.iter().map(Changes::of).collect::<Result<Vec<_>>>()?;
-        let mut transaction = self.database.begin().await?;
-
-        if progress.from == Position::ZERO {
-            sqlx::query(BEGIN_CHECKPOINT).bind(progress.projection).execute(&mut *transaction).await?;
-        }
-        let query = sqlx::query(MOVE_CHECKPOINT).bind(progress.projection);
-        let query = query.bind(bound(progress.from.get())).bind(stored(progress.to.get())?);
-        if query.execute(&mut *transaction).await?.rows_affected() == 0 {
-            transaction.rollback().await?;
+        let taken = if step::is_short(progress, &changes) {
+            let mut connection = self.warm.take().await?;
+            let taken = step::short(&mut connection, progress, &changes).await?;
+            self.warm.give_back(connection);
+            taken
+        } else {
+            let mut transaction = self.database.begin().await?;
+            let taken = step::long(&mut transaction, progress, &changes).await?;
+            if taken {
+                transaction.commit().await?
+            } else {
+                transaction.rollback().await?
+            }
+            taken
+        };
+        if !taken {
             return Ok(Committed::Elsewhere(self.checkpoint(progress.projection).await?));
         }
-        for changes in &changes {
-            delete(&mut transaction, changes).await?;
-            put(&mut transaction, changes).await?;
-        }
-        transaction.commit().await?;
         tracing::debug!(projection = progress.projection, from = %progress.from, to = %progress.to, "projected");
         Ok(Committed::Yes)
     }
@@ -162,6 +176,7 @@ impl ReadStore for Reads {
 
     async fn close(&self) {
         self.database.close().await;
+        self.warm.close().await;
     }
 }
 
@@ -196,43 +211,4 @@ async fn verify(connection: &mut PgConnection, table: &Table) -> Result<()> {
     } else {
         Err(table.clash(&found.iter().map(|(name, kind, ..)| format!("{name} {kind}")).collect::<Vec<_>>()))
     }
-}
-
-async fn delete(connection: &mut PgConnection, changes: &Changes<'_>) -> Result<()> {
-    let (table, key) = (quoted(&changes.table.name), quoted(changes.table.key.as_str()));
-    let sql = format!(
-        "delete from {table} t using unnest($1::text[], $2::text[]) w (tenant, key) \
-         where t.{TENANT} = w.tenant and t.{key} = w.key"
-    );
-    for rows in changes.deletes.chunks(CHUNK) {
-        let (tenants, keys): (Vec<_>, Vec<_>) = rows.iter().map(|(tenant, key)| (tenant.as_str(), *key)).unzip();
-        sqlx::query(AssertSqlSafe(sql.clone())).bind(tenants).bind(keys).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-async fn put(connection: &mut PgConnection, changes: &Changes<'_>) -> Result<()> {
-    let table = changes.table;
-    let names: Vec<_> = table.columns.iter().map(|column| quoted(column.name.as_str())).collect();
-    let values: Vec<_> =
-        table.columns.iter().enumerate().map(|(at, column)| format!("c{at}{}", cast(column.kind))).collect();
-    let aliases: Vec<_> = (0..names.len()).map(|at| format!("c{at}")).collect();
-    let key = quoted(table.key.as_str());
-    let otherwise = update(names.iter().filter(|name| **name != key));
-    for rows in changes.puts.chunks(CHUNK) {
-        let mut sql = QueryBuilder::<Postgres>::new(format!(
-            "insert into {} ({TENANT}, {}) select t, {} from unnest(",
-            quoted(&table.name),
-            names.join(", "),
-            values.join(", ")
-        ));
-        sql.push_bind(rows.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>());
-        for (at, column) in table.columns.iter().enumerate() {
-            sql.push(", ");
-            push_array(&mut sql, column.kind, rows.iter().map(|(_, cells)| cells.get(at).unwrap_or(&Cell::Null)));
-        }
-        sql.push(format_args!(") r (t, {}) on conflict ({TENANT}, {key}) {otherwise}", aliases.join(", ")));
-        sql.build().execute(&mut *connection).await?;
-    }
-    Ok(())
 }

@@ -1,173 +1,151 @@
 //! Appends to the log in SQLite.
 //!
 //! The transaction holds the file's write lock from its beginning, so what is looked up in it stays true until the commit.
+//! Things are looked up and written one by one: on the writer's own thread a prepared statement costs less than putting a
+//! list together and taking it apart would.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 
-use serde_json::{Value, json};
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
+use serde_json::json;
 use yado_model::{Position, Revision};
 
-use super::log::{HEAD, answer};
-use super::{CHUNKS, Database, chunks};
+use super::log::HEAD;
+use super::writer::Writer;
 use crate::append::settle::{self, Asked, EventRow, Known, Settled, settle};
 use crate::kinds::Noted;
 use crate::number::{bound, loaded, stored};
-use crate::{Append, Appended, Result, recorded};
+use crate::{Answer, Append, Appended, Result, recorded};
 
-// The next three look many things up at once: a JSON array goes in, and each row that comes out says by its number which
-// of them it belongs to. `cross join` has SQLite begin with the array, and seek in the other table's index.
+pub(super) const REVISION: &str =
+    "select revision from events where tenant = ? and stream = ? order by revision desc limit 1";
 
-pub(super) const REVISIONS: &str = "\
-    select w.key, coalesce((select e.revision from events e \
-        where e.tenant = w.value ->> 0 and e.stream = w.value ->> 1 order by e.revision desc limit 1), 0) \
-    from json_each(?) w";
+pub(super) const ANSWER: &str =
+    "select request, stream, revision, position from answers where tenant = ? and idempotency_key = ?";
 
-pub(super) const ANSWERS: &str = "\
-    select w.key, a.request, a.stream, a.revision, a.position from json_each(?) w \
-    cross join answers a on a.tenant = w.value ->> 0 and a.idempotency_key = w.value ->> 1";
+pub(super) const HOLDER: &str = "select stream from claims where tenant = ? and \"constraint\" = ? and value = ?";
 
-pub(super) const HOLDERS: &str = "\
-    select w.key, c.stream from json_each(?) w \
-    cross join claims c on c.tenant = w.value ->> 0 and c.\"constraint\" = w.value ->> 1 and c.value = w.value ->> 2";
+const INSERT_EVENT: &str = "\
+    insert into events (position, tenant, stream, revision, name, version, payload, tags, recorded_at, command_id, \
+        correlation_id, causation_id, actor, plugin, claims) \
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-const INSERT_EVENTS: &str = "insert into events (position, tenant, stream, revision, name, version, payload, tags, \
-    recorded_at, command_id, correlation_id, causation_id, actor, plugin, claims) ";
+const INSERT_KIND: &str = "insert or ignore into event_kinds (aggregate, name, version, position) values (?, ?, ?, ?)";
 
-pub(super) async fn append(database: &Database, noted: &Noted, batch: &[Append]) -> Result<Vec<Appended>> {
+const INSERT_ANSWER: &str = "\
+    insert into answers (tenant, idempotency_key, request, stream, revision, position, answered_at) \
+    values (?, ?, ?, ?, ?, ?, ?)";
+
+const RELEASE_CLAIM: &str = "delete from claims where tenant = ? and \"constraint\" = ? and value = ?";
+
+const TAKE_CLAIM: &str = "\
+    insert into claims (tenant, \"constraint\", value, stream) values (?, ?, ?, ?) \
+    on conflict (tenant, \"constraint\", value) do update set stream = excluded.stream";
+
+pub(super) async fn append(writer: &Writer, noted: &Arc<Noted>, batch: &[Append]) -> Result<Vec<Appended>> {
     settle::check(batch)?;
     if batch.is_empty() {
         return Ok(Vec::new());
     }
+    let (batch, noted) = (batch.to_vec(), Arc::clone(noted));
+    writer.run(move |connection| record(connection, &noted, &batch)).await
+}
+
+fn record(connection: &mut Connection, noted: &Noted, batch: &[Append]) -> Result<Vec<Appended>> {
     let asked = Asked::of(batch);
-    let mut transaction = database.write().await?;
-    let known = look_up(&mut transaction, &asked).await?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let known = look_up(&transaction, &asked)?;
     let settled = settle(batch, &asked, known)?;
     if settled.events.is_empty() {
-        transaction.rollback().await?;
+        transaction.rollback()?;
     } else {
-        write(&mut transaction, &settled, noted).await?;
-        transaction.commit().await?;
+        write(&transaction, &settled, noted)?;
+        transaction.commit()?;
         noted.remember(settled.events.iter().map(EventRow::kind));
         tracing::debug!(appends = batch.len(), events = settled.events.len(), head = %settled.head, "recorded");
     }
     Ok(settled.outcomes)
 }
 
-/// The statement for so many events. Each is put together once, since it is the same for every batch.
-fn insert_events(rows: usize) -> &'static str {
-    static STATEMENTS: [OnceLock<String>; CHUNKS.len()] = [const { OnceLock::new() }; CHUNKS.len()];
-    let size = CHUNKS.iter().position(|size| *size == rows).unwrap_or_default();
-    STATEMENTS[size].get_or_init(|| {
-        let values = ["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"; CHUNKS[0]];
-        format!("{INSERT_EVENTS}values {}", values[..CHUNKS[size]].join(", "))
+fn look_up(connection: &Connection, asked: &Asked<'_>) -> Result<Known> {
+    let head: i64 = connection.prepare_cached(HEAD)?.query_row((), |row| row.get(0))?;
+    let mut revision = connection.prepare_cached(REVISION)?;
+    let revisions = asked.streams.iter().map(|(tenant, stream)| {
+        let found = revision.query_row((tenant.as_str(), stream.as_str()), |row| row.get::<_, i64>(0)).optional()?;
+        Ok(Revision::new(loaded(found.unwrap_or_default(), "the events of a stream")?))
+    });
+    let mut answer = connection.prepare_cached(ANSWER)?;
+    let answers = asked.answers.iter().map(|(tenant, key)| {
+        let found = answer.query_row((tenant.as_str(), key.as_str()), |row| Ok(self::answer(row))).optional()?;
+        found.transpose()
+    });
+    let mut holder = connection.prepare_cached(HOLDER)?;
+    let holders = asked.claims.iter().map(|(tenant, name, value)| {
+        let found = holder.query_row((tenant.as_str(), name, value), |row| row.get::<_, String>(0)).optional()?;
+        found.map(|stream| recorded::stream(&stream, "the claims")).transpose()
+    });
+    Ok(Known {
+        head: Position::new(loaded(head, "the head of the log")?),
+        revisions: revisions.collect::<Result<_>>()?,
+        answers: answers.collect::<Result<_>>()?,
+        holders: holders.collect::<Result<_>>()?,
     })
 }
 
-async fn look_up(connection: &mut SqliteConnection, asked: &Asked<'_>) -> Result<Known> {
-    let head = sqlx::query_scalar::<_, i64>(HEAD).fetch_one(&mut *connection).await?;
-    let mut known = Known {
-        head: Position::new(loaded(head, "the head of the log")?),
-        revisions: vec![Revision::ZERO; asked.streams.len()],
-        answers: vec![None; asked.answers.len()],
-        holders: vec![None; asked.claims.len()],
-    };
-
-    let streams: Value =
-        asked.streams.iter().map(|(tenant, stream)| json!([tenant.as_str(), stream.as_str()])).collect();
-    let rows = sqlx::query_as::<_, (i64, i64)>(REVISIONS).bind(streams.to_string()).fetch_all(&mut *connection).await?;
-    for (at, revision) in rows {
-        recorded::place(&mut known.revisions, at, Revision::new(loaded(revision, "the events of a stream")?))?;
-    }
-    if !asked.answers.is_empty() {
-        let keys: Value = asked.answers.iter().map(|(tenant, key)| json!([tenant.as_str(), key.as_str()])).collect();
-        for row in sqlx::query(ANSWERS).bind(keys.to_string()).fetch_all(&mut *connection).await? {
-            recorded::place(&mut known.answers, row.try_get(0)?, Some(answer(&row, 1)?))?;
-        }
-    }
-    if !asked.claims.is_empty() {
-        let claims: Value =
-            asked.claims.iter().map(|(tenant, name, value)| json!([tenant.as_str(), name, value])).collect();
-        let query = sqlx::query_as::<_, (i64, String)>(HOLDERS).bind(claims.to_string());
-        for (at, stream) in query.fetch_all(&mut *connection).await? {
-            recorded::place(&mut known.holders, at, Some(recorded::stream(&stream, "the claims")?))?;
-        }
-    }
-    Ok(known)
+fn answer(row: &Row<'_>) -> Result<Answer> {
+    const PLACE: &str = "the answers";
+    Ok(Answer {
+        request: recorded::digest(&row.get::<_, Vec<u8>>(0)?, PLACE)?,
+        stream: recorded::stream(&row.get::<_, String>(1)?, PLACE)?,
+        revision: Revision::new(loaded(row.get(2)?, PLACE)?),
+        position: Position::new(loaded(row.get(3)?, PLACE)?),
+    })
 }
 
-async fn write(connection: &mut SqliteConnection, settled: &Settled<'_>, noted: &Noted) -> Result<()> {
+fn write(connection: &Connection, settled: &Settled<'_>, noted: &Noted) -> Result<()> {
     // Whatever can't be stored is found before the first row is.
     stored(settled.head.get())?;
-    for rows in chunks(&settled.events) {
-        let mut query = sqlx::query(insert_events(rows.len()));
-        for EventRow { append, event, revision, position, claims } in rows {
-            let tags = (!event.tags.is_empty()).then(|| json!(event.tags).to_string());
-            query = query
-                .bind(bound(position.get()))
-                .bind(append.tenant.as_str())
-                .bind(append.stream.as_str())
-                .bind(bound(revision.get()))
-                .bind(event.name.as_str())
-                .bind(i64::from(event.version))
-                .bind(event.payload.as_str())
-                .bind(tags)
-                .bind(append.recorded_at.micros())
-                .bind(append.command.command_id.0)
-                .bind(append.correlation())
-                .bind(append.command.causation_id)
-                .bind(append.command.actor.as_ref().map(|actor| actor.as_str()))
-                .bind(append.plugin.0)
-                .bind(claims.as_deref());
-        }
-        query.execute(&mut *connection).await?;
+    let mut insert = connection.prepare_cached(INSERT_EVENT)?;
+    for EventRow { append, event, revision, position, claims } in &settled.events {
+        let tags = (!event.tags.is_empty()).then(|| json!(event.tags).to_string());
+        insert.execute(params![
+            bound(position.get()),
+            append.tenant.as_str(),
+            append.stream.as_str(),
+            bound(revision.get()),
+            event.name.as_str(),
+            event.version,
+            event.payload.as_str(),
+            tags,
+            append.recorded_at.micros(),
+            append.command.command_id.0.as_bytes(),
+            append.correlation().map(uuid::Uuid::into_bytes),
+            append.command.causation_id.map(uuid::Uuid::into_bytes),
+            append.command.actor.as_ref().map(|actor| actor.as_str()),
+            append.plugin.0,
+            claims.as_deref(),
+        ])?;
     }
-    let missing: Vec<_> = noted.missing(settled.events.iter().map(EventRow::kind)).into_iter().collect();
-    for rows in chunks(&missing) {
-        let mut sql =
-            QueryBuilder::<Sqlite>::new("insert or ignore into event_kinds (aggregate, name, version, position) ");
-        sql.push_values(rows, |mut columns, ((aggregate, name, version), at)| {
-            columns.push_bind(*aggregate);
-            columns.push_bind(*name);
-            columns.push_bind(i64::from(*version));
-            columns.push_bind(settled.events.get(*at).map_or(0, |event| bound(event.position.get())));
-        });
-        sql.build().execute(&mut *connection).await?;
+    for ((aggregate, name, version), at) in noted.missing(settled.events.iter().map(EventRow::kind)) {
+        let first = settled.events.get(at).map_or(0, |event| bound(event.position.get()));
+        connection.prepare_cached(INSERT_KIND)?.execute((aggregate, name, version, first))?;
     }
-    for rows in chunks(&settled.answers) {
-        let mut sql = QueryBuilder::<Sqlite>::new(
-            "insert into answers (tenant, idempotency_key, request, stream, revision, position, answered_at) ",
-        );
-        sql.push_values(rows, |mut columns, row| {
-            columns.push_bind(row.append.tenant.as_str());
-            columns.push_bind(row.key.as_str());
-            columns.push_bind(row.answer.request.bytes().as_slice());
-            columns.push_bind(row.answer.stream.as_str());
-            columns.push_bind(bound(row.answer.revision.get()));
-            columns.push_bind(bound(row.answer.position.get()));
-            columns.push_bind(row.append.recorded_at.micros());
-        });
-        sql.build().execute(&mut *connection).await?;
+    for row in &settled.answers {
+        connection.prepare_cached(INSERT_ANSWER)?.execute(params![
+            row.append.tenant.as_str(),
+            row.key.as_str(),
+            row.answer.request.bytes().as_slice(),
+            row.answer.stream.as_str(),
+            bound(row.answer.revision.get()),
+            bound(row.answer.position.get()),
+            row.append.recorded_at.micros(),
+        ])?;
     }
-    for rows in chunks(&settled.released) {
-        let mut sql = QueryBuilder::<Sqlite>::new("delete from claims where (tenant, \"constraint\", value) in (");
-        sql.push_values(rows, |mut columns, (tenant, name, value)| {
-            columns.push_bind(tenant.as_str());
-            columns.push_bind(*name);
-            columns.push_bind(*value);
-        });
-        sql.push(")").build().execute(&mut *connection).await?;
+    for (tenant, name, value) in &settled.released {
+        connection.prepare_cached(RELEASE_CLAIM)?.execute((tenant.as_str(), name, value))?;
     }
-    for rows in chunks(&settled.taken) {
-        let mut sql = QueryBuilder::<Sqlite>::new("insert into claims (tenant, \"constraint\", value, stream) ");
-        sql.push_values(rows, |mut columns, ((tenant, name, value), stream)| {
-            columns.push_bind(tenant.as_str());
-            columns.push_bind(*name);
-            columns.push_bind(*value);
-            columns.push_bind(stream.as_str());
-        });
-        sql.push(" on conflict (tenant, \"constraint\", value) do update set stream = excluded.stream");
-        sql.build().execute(&mut *connection).await?;
+    for ((tenant, name, value), stream) in &settled.taken {
+        connection.prepare_cached(TAKE_CLAIM)?.execute((tenant.as_str(), name, value, stream.as_str()))?;
     }
     Ok(())
 }

@@ -1,17 +1,18 @@
 //! Folds the log in SQLite into who holds which value.
 //!
-//! The fold goes into a temporary table, so that it takes no more memory here however many values are held. Most of the
-//! log is folded without a lock, since what is below its head never changes; the write lock is held for the rest.
+//! The fold goes into a temporary table, so that it takes no more memory here however many values are held. What is below
+//! the log's head never changes, so that it is folded without a lock; and what was found to differ is put right under the
+//! write lock, after the last page of the log.
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection as _, QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{Connection as _, Executor as _, QueryBuilder, Sqlite, SqliteConnection};
 use yado_model::Position;
 
 use super::log::HEAD;
 use super::{Database, chunks};
-use crate::Result;
 use crate::claims::{ClaimDifference, ClaimsReport, Fold, MOST_DIFFERENCES, PAGE};
 use crate::number::{loaded, stored};
+use crate::{Error, Result};
 
 const REBUILT: &str = "\
     create temporary table rebuilt_claims ( \
@@ -23,53 +24,53 @@ const TOLD: &str = "\
     select position, tenant, stream, claims from events \
     where position > ? and position <= ? and claims is not null order by position";
 
-const COUNT: &str = "\
-    select count(r.stream), count(*) filter (where r.stream is not c.stream) \
-    from rebuilt_claims r full join claims c using (tenant, \"constraint\", value)";
+/// What table and log tell differently, all of it.
+const COMPARE: &str = "\
+    create temporary table different_claims as \
+    select tenant as tenant, \"constraint\" as \"constraint\", value as value, r.stream as by_log, c.stream as by_table \
+    from rebuilt_claims r full join claims c using (tenant, \"constraint\", value) \
+    where r.stream is not c.stream";
+
+const COUNT: &str = "select (select count(*) from rebuilt_claims), (select count(*) from different_claims)";
 
 const DIFFERENCES: &str = "\
-    select tenant, \"constraint\", value, r.stream, c.stream \
-    from rebuilt_claims r full join claims c using (tenant, \"constraint\", value) \
-    where r.stream is not c.stream order by 1, 2, 3 limit ?";
+    select tenant, \"constraint\", value, by_log, by_table from different_claims order by 1, 2, 3 limit ?";
 
 const DROP_OTHERS: &str = "\
-    delete from claims where not exists (select 1 from rebuilt_claims r \
-        where r.tenant = claims.tenant and r.\"constraint\" = claims.\"constraint\" and r.value = claims.value)";
+    delete from claims where (tenant, \"constraint\", value) in \
+        (select tenant, \"constraint\", value from different_claims \
+            except select tenant, \"constraint\", value from rebuilt_claims)";
 
 /// Without the condition that is always true, SQLite would take `on conflict` for a part of the selection.
 const PUT_RIGHT: &str = "\
     insert into claims (tenant, \"constraint\", value, stream) \
-    select tenant, \"constraint\", value, stream from rebuilt_claims where true \
+    select r.tenant, r.\"constraint\", r.value, r.stream \
+    from different_claims d join rebuilt_claims r using (tenant, \"constraint\", value) where true \
     on conflict (tenant, \"constraint\", value) do update set stream = excluded.stream \
     where claims.stream <> excluded.stream";
 
+const TIDY: &str = "drop table if exists temp.rebuilt_claims; drop table if exists temp.different_claims";
+
 pub(super) async fn rebuild(database: &Database, apply: bool) -> Result<ClaimsReport> {
     let mut connection = apart(database).await?;
-    sqlx::query("drop table if exists temp.rebuilt_claims").execute(&mut *connection).await?;
+    connection.execute(TIDY).await?;
     sqlx::query(REBUILT).execute(&mut *connection).await?;
 
-    let mut at = Position::ZERO;
-    loop {
-        let head = position(sqlx::query_scalar(HEAD).fetch_one(&mut *connection).await?)?;
-        fold(&mut connection, at, head).await?;
-        let page = head.get() - at.get();
-        at = head;
-        if page <= PAGE {
-            break;
-        }
-    }
-    let mut transaction = connection.begin_with("begin immediate").await?;
+    let at = catch_up(&mut connection, Position::ZERO).await?;
+    // The log's head and the claims as of one moment, which need no lock to be comparable.
+    let mut transaction = connection.begin().await?;
     let head = position(sqlx::query_scalar(HEAD).fetch_one(&mut *transaction).await?)?;
     fold(&mut transaction, at, head).await?;
+    sqlx::query(COMPARE).execute(&mut *transaction).await?;
     let (held, different) = sqlx::query_as::<_, (i64, i64)>(COUNT).fetch_one(&mut *transaction).await?;
     let rows = sqlx::query_as(DIFFERENCES).bind(MOST_DIFFERENCES).fetch_all(&mut *transaction).await?;
+    transaction.commit().await?;
+
     let repaired = apply && different > 0;
     if repaired {
-        sqlx::query(DROP_OTHERS).execute(&mut *transaction).await?;
-        sqlx::query(PUT_RIGHT).execute(&mut *transaction).await?;
+        put_right(&mut connection, head).await?;
     }
-    sqlx::query("drop table temp.rebuilt_claims").execute(&mut *transaction).await?;
-    transaction.commit().await?;
+    connection.execute(TIDY).await?;
     Ok(ClaimsReport {
         head,
         held: loaded(held, "the claims")?,
@@ -79,11 +80,37 @@ pub(super) async fn rebuild(database: &Database, apply: bool) -> Result<ClaimsRe
     })
 }
 
+/// Makes the table agree with the log where they were found to differ. What has changed since has changed in both alike,
+/// because an append tells what it does to the table; so nothing else need be looked at under the lock.
+async fn put_right(connection: &mut SqliteConnection, compared: Position) -> Result<()> {
+    let at = catch_up(connection, compared).await?;
+    let mut transaction = connection.begin_with("begin immediate").await?;
+    let head = position(sqlx::query_scalar(HEAD).fetch_one(&mut *transaction).await?)?;
+    fold(&mut transaction, at, head).await?;
+    sqlx::query(DROP_OTHERS).execute(&mut *transaction).await?;
+    sqlx::query(PUT_RIGHT).execute(&mut *transaction).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Folds up to where the log ends, or nearly so: it may go on growing.
+async fn catch_up(connection: &mut SqliteConnection, from: Position) -> Result<Position> {
+    let mut at = from;
+    loop {
+        let head = position(sqlx::query_scalar(HEAD).fetch_one(&mut *connection).await?)?;
+        fold(connection, at, head).await?;
+        let page = head.get().saturating_sub(at.get());
+        at = head;
+        if page <= PAGE {
+            return Ok(at);
+        }
+    }
+}
+
 /// A connection that may be kept for long without keeping others from writing, and is closed afterwards. In memory there
 /// is but one, which stays.
 async fn apart(database: &Database) -> Result<PoolConnection<Sqlite>> {
     let mut connection = database.readers.acquire().await?;
-    if !database.memory {
+    if !database.in_memory() {
         connection.close_on_drop();
         sqlx::query("pragma query_only = off").execute(&mut *connection).await?;
     }
@@ -92,6 +119,9 @@ async fn apart(database: &Database) -> Result<PoolConnection<Sqlite>> {
 
 /// Goes on from one position to another, page by page.
 async fn fold(connection: &mut SqliteConnection, from: Position, to: Position) -> Result<()> {
+    if to < from {
+        return Err(Error::Rewound { seen: from });
+    }
     let mut at = from;
     while at < to {
         let end = at.plus(PAGE).min(to);

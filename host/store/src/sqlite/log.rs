@@ -1,23 +1,27 @@
 //! The event log in SQLite.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Row as _, Sqlite};
 use tokio::sync::watch;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 
-use super::{Database, append, claims, registry};
+use super::append::ANSWER;
+use super::writer::Writer;
+use super::{Database, append, claims, registry, snapshots};
 use crate::kinds::Noted;
-use crate::limits::{self, LONGEST_NAME, MOST_FORGOTTEN};
-use crate::number::{bound, loaded, stored};
+use crate::limits::{self, MOST_FORGOTTEN};
+use crate::number::{bound, loaded};
 use crate::open::Promise;
 use crate::page::Page;
 use crate::recorded::{self, Stored};
-use crate::snapshot::Kept;
 use crate::{
     Answer, Append, Appended, ClaimsReport, Error, EventKind, EventStore, Options, PluginRecord, PluginVersion, Result,
-    Snapshot,
+    Snapshot, StreamPage,
 };
 
 /// The end of the table's own tree, whatever the length of the log.
@@ -33,38 +37,31 @@ const READ_LOG: &str = "\
         causation_id, actor \
     from events where position > ? order by position limit ?";
 
-const ANSWER: &str = "select request, stream, revision, position from answers where tenant = ? and idempotency_key = ?";
-
 const FORGET_ANSWERS: &str = "\
     delete from answers where (tenant, idempotency_key) in \
         (select tenant, idempotency_key from answers where answered_at < ? order by answered_at limit ?)";
-
-const SAVE_SNAPSHOT: &str = "\
-    insert into snapshots (tenant, stream, encoding, revision, state, checksum) values (?, ?, ?, ?, ?, ?) \
-    on conflict (tenant, stream, encoding) do update \
-    set revision = excluded.revision, state = excluded.state, checksum = excluded.checksum \
-    where excluded.revision >= snapshots.revision";
-
-const SNAPSHOT: &str =
-    "select revision, state, checksum from snapshots where tenant = ? and stream = ? and encoding = ?";
 
 /// The event log in a SQLite database.
 #[derive(Debug)]
 pub(crate) struct Events {
     database: Database,
-    noted: Noted,
+    writer: Writer,
+    noted: Arc<Noted>,
 }
 
 impl Events {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
-        Ok(Self { database: Database::open(url, options, Promise::Durable).await?, noted: Noted::default() })
+        let database = Database::open(url, options, Promise::Durable).await?;
+        let writer = Writer::start(database.place.clone()).await?;
+        database.only_read().await;
+        Ok(Self { database, writer, noted: Arc::default() })
     }
 }
 
 #[async_trait]
 impl EventStore for Events {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>> {
-        append::append(&self.database, &self.noted, batch).await
+        append::append(&self.writer, &self.noted, batch).await
     }
 
     async fn read_stream(
@@ -73,24 +70,16 @@ impl EventStore for Events {
         stream: &StreamId,
         after: Revision,
         limit: u32,
-    ) -> Result<Vec<RecordedEvent>> {
+    ) -> Result<StreamPage> {
         let query = sqlx::query(READ_STREAM).bind(tenant.as_str()).bind(stream.as_str());
-        let query = query.bind(bound(after.get())).bind(limits::page(limit)?);
-        let events = events(&query.fetch_all(&self.database.readers).await?)?;
-        recorded::stream_without_gaps(stream, after, &events)?;
-        Ok(events)
+        let page = page(&self.database, query.bind(bound(after.get())).bind(limits::page(limit)?)).await?;
+        recorded::stream_without_gaps(stream, after, &page.events)?;
+        Ok(page.of_stream(limit))
     }
 
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>> {
         let query = sqlx::query(READ_LOG).bind(bound(after.get())).bind(limits::page(limit)?);
-        let mut rows = query.fetch(&self.database.readers);
-        let mut page = Page::default();
-        while let Some(row) = rows.try_next().await? {
-            page.push(event(&row)?);
-            if page.is_full() {
-                break;
-            }
-        }
+        let page = page(&self.database, query).await?;
         recorded::log_without_gaps(after, &page.events)?;
         Ok(page.events)
     }
@@ -119,41 +108,36 @@ impl EventStore for Events {
 
     async fn answer(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<Answer>> {
         let query = sqlx::query(ANSWER).bind(tenant.as_str()).bind(key.as_str());
-        query.fetch_optional(&self.database.readers).await?.map(|row| answer(&row, 0)).transpose()
+        query.fetch_optional(&self.database.readers).await?.as_ref().map(answer).transpose()
     }
 
     async fn forget_answers(&self, before: Timestamp) -> Result<u64> {
         let mut forgotten = 0;
         loop {
-            let query = sqlx::query(FORGET_ANSWERS).bind(before.micros()).bind(MOST_FORGOTTEN);
-            let piece = query.execute(&self.database.writer).await?.rows_affected();
-            forgotten += piece;
-            if piece == 0 {
-                return Ok(forgotten);
+            let piece = self.writer.run(move |connection| {
+                Ok(connection.prepare_cached(FORGET_ANSWERS)?.execute((before.micros(), MOST_FORGOTTEN))?)
+            });
+            match piece.await? {
+                0 => return Ok(forgotten),
+                piece => forgotten += piece as u64,
             }
         }
     }
 
-    async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
-        snapshot.check()?;
-        let query = sqlx::query(SAVE_SNAPSHOT).bind(snapshot.tenant.as_str()).bind(snapshot.stream.as_str());
-        let query =
-            query.bind(&snapshot.encoding).bind(stored(snapshot.revision.get())?).bind(snapshot.state.as_deref());
-        query.bind(snapshot.checksum().bytes().as_slice()).execute(&self.database.writer).await?;
-        Ok(())
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<()> {
+        snapshots::save(&self.writer, snapshots).await
     }
 
     async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>> {
-        limits::text("the name of an encoding", encoding, LONGEST_NAME)?;
-        let query = sqlx::query_as::<_, (i64, Option<Vec<u8>>, Vec<u8>)>(SNAPSHOT);
-        let query = query.bind(tenant.as_str()).bind(stream.as_str()).bind(encoding);
-        let found = query.fetch_optional(&self.database.readers).await?;
-        let kept = found.map(|(revision, state, checksum)| Kept { revision, state, checksum });
-        Ok(kept.and_then(|kept| Snapshot::verified(tenant, stream, encoding, kept)))
+        snapshots::find(&self.database, tenant, stream, encoding).await
+    }
+
+    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<u64> {
+        snapshots::forget(&self.writer, used, unused_since).await
     }
 
     async fn register_plugin(&self, plugin: &PluginRecord) -> Result<PluginVersion> {
-        registry::register(&self.database, plugin).await
+        registry::register(&self.writer, plugin).await
     }
 
     async fn plugins(&self, limit: u32) -> Result<Vec<(PluginVersion, PluginRecord)>> {
@@ -166,22 +150,31 @@ impl EventStore for Events {
 
     async fn close(&self) {
         self.database.close().await;
+        self.writer.close().await;
     }
 }
 
-/// An answer, from a column on.
-pub(super) fn answer(row: &SqliteRow, at: usize) -> Result<Answer> {
+fn answer(row: &SqliteRow) -> Result<Answer> {
     const PLACE: &str = "the answers";
     Ok(Answer {
-        request: recorded::digest(row.try_get(at)?, PLACE)?,
-        stream: recorded::stream(row.try_get(at + 1)?, PLACE)?,
-        revision: Revision::new(loaded(row.try_get(at + 2)?, PLACE)?),
-        position: Position::new(loaded(row.try_get(at + 3)?, PLACE)?),
+        request: recorded::digest(row.try_get(0)?, PLACE)?,
+        stream: recorded::stream(row.try_get(1)?, PLACE)?,
+        revision: Revision::new(loaded(row.try_get(2)?, PLACE)?),
+        position: Position::new(loaded(row.try_get(3)?, PLACE)?),
     })
 }
 
-fn events(rows: &[SqliteRow]) -> Result<Vec<RecordedEvent>> {
-    rows.iter().map(event).collect()
+/// Reads until the page is full.
+async fn page(database: &Database, query: Query<'_, Sqlite, SqliteArguments>) -> Result<Page> {
+    let mut rows = query.fetch(&database.readers);
+    let mut page = Page::default();
+    while let Some(row) = rows.try_next().await? {
+        page.push(event(&row)?);
+        if page.is_full() {
+            break;
+        }
+    }
+    Ok(page)
 }
 
 fn event(row: &SqliteRow) -> Result<RecordedEvent> {
@@ -209,7 +202,7 @@ fn event(row: &SqliteRow) -> Result<RecordedEvent> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::append::{ANSWERS, HOLDERS, REVISIONS};
+    use super::super::append::{HOLDER, REVISION};
     use super::*;
 
     /// How SQLite goes about a statement.
@@ -229,9 +222,8 @@ mod tests {
             (HEAD, 0, "SEARCH events"),
             (READ_LOG, 2, "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)"),
             (READ_STREAM, 4, "SEARCH events USING INDEX events_by_stream (tenant=? AND stream=? AND revision>?)"),
-            (REVISIONS, 1, "SEARCH e USING COVERING INDEX events_by_stream (tenant=? AND stream=?)"),
-            (ANSWERS, 1, "SEARCH a USING PRIMARY KEY (tenant=? AND idempotency_key=?)"),
-            (HOLDERS, 1, "SEARCH c USING PRIMARY KEY (tenant=? AND constraint=? AND value=?)"),
+            (REVISION, 2, "SEARCH events USING COVERING INDEX events_by_stream (tenant=? AND stream=?)"),
+            (HOLDER, 3, "SEARCH claims USING PRIMARY KEY (tenant=? AND constraint=? AND value=?)"),
             (ANSWER, 2, "SEARCH answers USING PRIMARY KEY (tenant=? AND idempotency_key=?)"),
         ] {
             let plan = plan(sql, parameters).await;

@@ -15,6 +15,8 @@ use crate::{Committed, Each, Filter, Kind, Options, Progress, ReadStore, Result,
 
 const CHECKPOINT: &str = "select position from checkpoints where projection = ?";
 
+const FORGET_CHECKPOINT: &str = "delete from checkpoints where projection = ?";
+
 const MOVE_CHECKPOINT: &str = "\
     insert into checkpoints (projection, position) values (?, ?) \
     on conflict (projection) do update set position = excluded.position";
@@ -70,8 +72,20 @@ impl ReadStore for Reads {
     }
 
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
-        let query = sqlx::query("delete from checkpoints where projection = ?").bind(projection);
+        let query = sqlx::query(FORGET_CHECKPOINT).bind(projection);
         query.execute(&self.database.writer).await?;
+        Ok(())
+    }
+
+    async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
+        tables.iter().try_for_each(|name| check_name(name))?;
+        let mut transaction = self.database.write().await?;
+        sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
+        for name in tables {
+            let sql = format!("drop table if exists {}", quoted(name));
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 

@@ -1,8 +1,10 @@
 //! What the log in SQLite knows about code: builds of plugins, and the kinds of events that they have recorded.
 
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use yado_model::{Position, Timestamp};
 
 use super::Database;
+use super::writer::Writer;
 use crate::limits::{self, LARGEST_ANSWER};
 use crate::number::loaded;
 use crate::{Error, EventKind, PluginRecord, PluginVersion, Result, recorded};
@@ -14,19 +16,25 @@ const REGISTER_PLUGIN: &str = "\
 const EVENT_KINDS: &str = "\
     select aggregate, name, version, position from event_kinds order by aggregate, name, version limit ?";
 
-pub(super) async fn register(database: &Database, plugin: &PluginRecord) -> Result<PluginVersion> {
+pub(super) async fn register(writer: &Writer, plugin: &PluginRecord) -> Result<PluginVersion> {
     plugin.check()?;
-    let mut transaction = database.write().await?;
-    let query = sqlx::query_scalar::<_, i64>("select id from plugins where digest = ?");
-    let known = query.bind(plugin.digest.bytes().as_slice()).fetch_optional(&mut *transaction).await?;
-    let id = if let Some(id) = known {
-        id
-    } else {
-        let query = sqlx::query_scalar::<_, i64>(REGISTER_PLUGIN).bind(&plugin.name).bind(&plugin.version);
-        let query = query.bind(plugin.digest.bytes().as_slice()).bind(plugin.registered_at.micros());
-        query.fetch_one(&mut *transaction).await?
+    let plugin = plugin.clone();
+    writer.run(move |connection| number(connection, &plugin)).await
+}
+
+fn number(connection: &mut Connection, plugin: &PluginRecord) -> Result<PluginVersion> {
+    let digest = plugin.digest.bytes();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let known = transaction.query_row("select id from plugins where digest = ?", [digest], |row| row.get(0));
+    let id = match known.optional()? {
+        Some(id) => id,
+        None => transaction.query_row(
+            REGISTER_PLUGIN,
+            (&plugin.name, &plugin.version, digest, plugin.registered_at.micros()),
+            |row| row.get(0),
+        )?,
     };
-    transaction.commit().await?;
+    transaction.commit()?;
     plugin_version(id)
 }
 

@@ -4,7 +4,7 @@ use sqlx::Connection as _;
 use yado_model::{Position, Revision};
 use yado_store::conformance::{self, counted};
 use yado_store::testing::Postgres;
-use yado_store::{Appended, Error, Options, open_events, open_reads};
+use yado_store::{Appended, Draft, Error, Options, open_events, open_reads};
 
 async fn url() -> String {
     Postgres::shared().database().await
@@ -46,11 +46,14 @@ async fn an_announcement_reaches_other_nodes() {
     });
     // First of all the end of the log, as it is.
     hears.wait_for(|position| position.get() == 1).await.unwrap();
+    conformance::record(&*one, &[counted("Counter-a", 1, 4)]).await.unwrap();
     one.announce(Position::new(5)).await.unwrap();
     hears.wait_for(|position| position.get() == 5).await.unwrap();
     // An older one changes nothing.
     one.announce(Position::new(3)).await.unwrap();
-    other.announce(Position::new(6)).await.unwrap();
+    conformance::record(&*one, &[counted("Counter-a", 5, 1)]).await.unwrap();
+    // What is announced is not believed: the log ends where it ends.
+    other.announce(Position::new(1_000_000)).await.unwrap();
     hears.wait_for(|position| position.get() != 5).await.unwrap();
     assert_eq!(hears.borrow().get(), 6);
     // When the connection breaks, it says so.
@@ -63,25 +66,31 @@ async fn an_announcement_reaches_other_nodes() {
 }
 
 #[tokio::test]
-async fn a_log_that_has_gone_back_is_noticed() {
+async fn nothing_is_recorded_in_a_log_that_has_gone_back() {
     let url = url().await;
     let store = open_events(&url, &few()).await.unwrap();
     conformance::record(&*store, &[counted("Counter-a", 0, 1)]).await.unwrap();
     conformance::record(&*store, &[counted("Counter-a", 1, 1), counted("Counter-b", 0, 1)]).await.unwrap();
     // What a restored backup looks like: the last transaction is gone, and others have written since.
     let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
-    for statement in ["delete from events where position > 1", "update log_head set position = 1"] {
+    for statement in ["delete from events where position > 1", "update log_head set last = 1"] {
         sqlx::query(statement).execute(&mut connection).await.unwrap();
     }
     let other = open_events(&url, &few()).await.unwrap();
     conformance::record(&*other, &[counted("Counter-c", 0, 5)]).await.unwrap();
-    let outcomes = conformance::record(&*store, &[counted("Counter-a", 2, 1), counted("Counter-d", 0, 1)]).await;
-    let conflict = Appended::Conflict { actual: Revision::new(1) };
-    let recorded = Appended::Recorded { revision: Revision::new(1), position: Position::new(7) };
-    assert_eq!(outcomes.unwrap(), [conflict.clone(), recorded]);
-    // By now it has written behind where it was, and must not remember what was there before.
-    let again = conformance::record(&*store, &[counted("Counter-a", 2, 1)]).await.unwrap();
-    assert_eq!(again, [conflict]);
+    // Also what would not conflict: it may have been decided on what is gone. Nor does it pass by trying again.
+    for draft in [counted("Counter-a", 2, 1), counted("Counter-a", 1, 1), counted("Counter-d", 0, 1)] {
+        for _ in 0..2 {
+            let error = conformance::record(&*store, std::slice::from_ref(&draft)).await.unwrap_err();
+            assert_eq!(error, Error::Rewound { seen: Position::new(3) });
+            assert!(!error.is_transient());
+        }
+    }
+    assert_eq!(other.head().await.unwrap(), Position::new(6));
+    // Whoever begins anew knows no more than the log.
+    let anew = open_events(&url, &few()).await.unwrap();
+    let outcomes = conformance::record(&*anew, &[counted("Counter-a", 1, 1)]).await.unwrap();
+    assert_eq!(outcomes, [Appended::Recorded { revision: Revision::new(2), position: Position::new(7) }]);
 }
 
 #[tokio::test]
@@ -116,4 +125,58 @@ async fn a_database_of_another_encoding_is_refused() {
     let latin = format!("{start}/latin?{}", rest.split_once('?').unwrap().1);
     let error = open_events(&latin, &few()).await.err().unwrap();
     assert!(matches!(&error, Error::Invalid(reason) if reason.contains("LATIN1")), "{error}");
+}
+
+#[tokio::test]
+async fn logs_in_two_schemas_do_not_hear_of_each_other() {
+    let url = url().await;
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    sqlx::query("create schema other").execute(&mut connection).await.unwrap();
+    let mut listener = sqlx::postgres::PgListener::connect(&url).await.unwrap();
+    let mut channels = Vec::new();
+    for schema in ["public", "other"] {
+        let log = open_events(&format!("{url}&options=-c%20search_path%3D{schema}"), &few()).await.unwrap();
+        let table = format!("select 'yado_log_' || '{schema}.log_head'::regclass::oid::text");
+        let channel: String = sqlx::query_scalar(sqlx::AssertSqlSafe(table)).fetch_one(&mut connection).await.unwrap();
+        listener.listen(&channel).await.unwrap();
+        log.announce(Position::new(1)).await.unwrap();
+        channels.push((listener.recv().await.unwrap().channel().to_owned(), channel));
+    }
+    assert!(channels.iter().all(|(heard, own)| heard == own) && channels[0] != channels[1], "{channels:?}");
+}
+
+#[tokio::test]
+async fn what_fails_only_at_the_commit_is_not_acknowledged() {
+    use sqlx::Executor as _;
+    let url = url().await;
+    let store = open_events(&url, &few()).await.unwrap();
+    conformance::record(&*store, &[counted("Counter-a", 0, 1)]).await.unwrap();
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    // It raises when the statement has given its row already, and only the commit is left.
+    connection
+        .execute(
+            "create function refuse() returns trigger language plpgsql as \
+                $$ begin if new.stream like 'Counter-bad%' then raise 'refused at the commit'; end if; return null; end $$; \
+            create constraint trigger refused after insert on events deferrable initially deferred \
+                for each row execute function refuse()",
+        )
+        .await
+        .unwrap();
+    let take = |value: &str| {
+        yado_model::Claim::Take(yado_model::ClaimValue { constraint: "unique_label".into(), value: value.into() })
+    };
+    // By the short way, and by the long one.
+    for (at, claims) in [(1, vec![]), (2, vec![take("x")])] {
+        let bad = Draft { claims, ..counted("Counter-bad", 0, 1) };
+        let error = conformance::record(&*store, &[counted("Counter-a", at, 1), bad.clone()]).await.unwrap_err();
+        assert!(error.to_string().contains("refused at the commit"), "{error}");
+        assert_eq!(store.head().await.unwrap(), Position::new(at));
+        // What failed is not remembered as if it were there.
+        let outcomes =
+            conformance::record(&*store, &[Draft { claims: bad.claims, ..counted("Counter-a", at, 1) }]).await;
+        let recorded = Appended::Recorded { revision: Revision::new(at + 1), position: Position::new(at + 1) };
+        assert_eq!(outcomes.unwrap(), [recorded]);
+    }
+    let log = store.read_log(Position::ZERO, 10).await.unwrap();
+    assert_eq!(log.len(), 3);
 }

@@ -164,7 +164,7 @@ async fn what_other_hands_did_beside_the_log_is_found_and_put_right_in_sqlite() 
         sqlx::query(statement).execute(&mut connection).await.unwrap();
     }
     check_claims_repaired(&*store).await;
-    store.save_snapshot(&snapshot()).await.unwrap();
+    store.save_snapshots(&[snapshot()]).await.unwrap();
     assert_eq!(find(&*store).await, Some(snapshot()));
     sqlx::query("update snapshots set state = x'00'").execute(&mut connection).await.unwrap();
     assert_eq!(find(&*store).await, None);
@@ -178,8 +178,34 @@ async fn what_other_hands_did_beside_the_log_is_found_and_put_right_in_postgresq
         sqlx::query(statement).execute(&mut connection).await.unwrap();
     }
     check_claims_repaired(&*store).await;
-    store.save_snapshot(&snapshot()).await.unwrap();
+    store.save_snapshots(&[snapshot()]).await.unwrap();
     assert_eq!(find(&*store).await, Some(snapshot()));
     sqlx::query("update snapshots set revision = 3").execute(&mut connection).await.unwrap();
     assert_eq!(find(&*store).await, None);
+}
+
+#[tokio::test]
+async fn claims_are_compared_without_holding_anybody_up_in_postgresql() {
+    let url = Postgres::shared().database().await;
+    // Whoever waits for a lock is refused instead of waiting for the one that this test holds.
+    let impatient =
+        "do $$ begin execute format('alter database %I set lock_timeout = 100', current_database()); end $$";
+    yado_store::testing::execute(&url, impatient).await;
+    let store = open_events(&url, &Options { connections: 2, ..Options::default() }).await.unwrap();
+    two_claims(&*store).await;
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    for statement in STRAYED {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    let mut holder = connection.begin().await.unwrap();
+    sqlx::query("select * from log_head for update").execute(&mut *holder).await.unwrap();
+    assert_eq!(store.rebuild_claims(false).await.unwrap().different, 3);
+    let refused = store.rebuild_claims(true).await.unwrap_err();
+    assert!(matches!(refused, Error::Unavailable(_)), "{refused}");
+    holder.rollback().await.unwrap();
+    check_claims_repaired(&*store).await;
+    // Where nothing differs there is nothing to lock for.
+    sqlx::query("begin").execute(&mut connection).await.unwrap();
+    sqlx::query("select * from log_head for update").execute(&mut connection).await.unwrap();
+    assert_eq!(store.rebuild_claims(true).await.unwrap().different, 0);
 }

@@ -35,6 +35,13 @@ pub struct Participant {
 }
 
 impl Throughput {
+    /// Whether everybody took part in every round.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let present = self.participants.iter().all(|participant| participant.took_part);
+        present && self.series.iter().all(|series| series.turns.iter().all(Option::is_some))
+    }
+
     /// Sets everybody up, and plays the rounds. Times of fsync are added to those given, some before each round.
     ///
     /// # Errors

@@ -5,20 +5,20 @@
 //! loses, and takes the others down. It costs a round trip a step, and is
 //! taken only when the short way ([`super::short`]) does not suffice.
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection, Row as _};
 use yado_model::{Position, Revision};
 
-use super::super::Database;
+use super::super::BEGIN;
 use super::super::log::answer;
 use super::super::time::Time;
 use super::witnessed::Witnessed;
 use crate::append::settle::{Asked, EventRow, Known, Settled, settle};
 use crate::kinds::Noted;
 use crate::number::{bound, loaded, stored};
-use crate::{Append, Appended, Result, recorded};
+use crate::{Append, Appended, Error, Result, recorded};
 
 /// Waits for all appends that are under way, in this process and others, and keeps out new ones until the commit.
-pub(in crate::postgres) const LOCK_HEAD: &str = "select position from log_head for update";
+pub(in crate::postgres) const LOCK_HEAD: &str = "select last from log_head for update";
 
 const HAS_ANCHOR: &str = "select exists (select from events where position = $1 and command_id = $2)";
 
@@ -42,7 +42,7 @@ pub(in crate::postgres) const HOLDERS: &str = "\
 
 /// Moves the head and writes the events in one statement.
 const INSERT_EVENTS: &str = "\
-    with moved as (update log_head set position = $1) \
+    with moved as (update log_head set last = $1) \
     insert into events (position, tenant, stream, revision, name, version, payload, tags, recorded_at, command_id, \
         correlation_id, causation_id, actor, plugin, claims) \
     select position, tenant, stream, revision, name, version, payload::json, \
@@ -71,21 +71,19 @@ const TAKE_CLAIMS: &str = "\
     on conflict (tenant, \"constraint\", value) do update set stream = excluded.stream";
 
 pub(super) async fn append(
-    database: &Database,
+    connection: &mut PgConnection,
     noted: &Noted,
     witnessed: &Witnessed,
     batch: &[Append],
 ) -> Result<Vec<Appended>> {
     let asked = Asked::of(batch);
-    let mut transaction = database.begin().await?;
+    let mut transaction = connection.begin_with(BEGIN).await?;
     let known = look_up(&mut transaction, &asked).await?;
-    let mut witness = witnessed.of(std::iter::empty());
-    if let Some((position, command)) = witness.anchor {
+    if let Some((position, command)) = witnessed.anchor() {
         let query = sqlx::query_scalar::<_, bool>(HAS_ANCHOR).bind(bound(position.get())).bind(command);
         if !query.fetch_one(&mut *transaction).await? {
-            tracing::warn!(%position, "the log has gone back behind what this node has written, as after a restore");
-            witnessed.forget();
-            witness = witnessed.of(std::iter::empty());
+            transaction.rollback().await?;
+            return Err(Error::Rewound { seen: position });
         }
     }
     let settled = settle(batch, &asked, known)?;
@@ -97,7 +95,7 @@ pub(super) async fn append(
     transaction.commit().await?;
     if let Some(last) = settled.events.last() {
         let revisions = settled.events.iter().map(|row| (&row.append.tenant, &row.append.stream, row.revision));
-        witnessed.witness(witness.generation, (last.position, last.append.command.command_id.0), revisions);
+        witnessed.witness((last.position, last.append.command.command_id.0), revisions);
     }
     noted.remember(settled.events.iter().map(EventRow::kind));
     tracing::debug!(appends = batch.len(), events = settled.events.len(), head = %settled.head, "recorded");

@@ -22,11 +22,12 @@
 //! **Keys of requests** are guarded by the primary key of the answers, like revisions by the index.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
-use sqlx::Row as _;
+use sqlx::{PgConnection, Row as _};
 use yado_model::{Position, Revision};
 
-use super::super::Database;
+use super::super::json::Json;
 use super::super::time::Time;
 use super::witnessed::{Witness, Witnessed};
 use crate::append::settle::StreamKey;
@@ -36,48 +37,57 @@ use crate::{Append, Appended, Result};
 
 /// What both forms of the statement have in common. Every part takes the base from `moved`, and so does nothing before
 /// the head is locked, and nothing at all if it does not move.
+///
+/// The columns are unnested side by side in a list of expressions, which makes a row at a time right from `moved`; in
+/// `from`, each of them would be laid down in a table of its own first. An array that is shorter than others is filled up
+/// with nulls, and what is the same for all rows comes as one value beside an empty array.
 macro_rules! events {
-    ($($more:literal)*) => {
+    ($unseen:literal $($more:literal)*) => {
         concat!(
             "with moved as ( \
-                update log_head set position = position + $1 \
+                update log_head set last = last + $1 \
                 where ($2::bigint is null or exists ( \
-                        select from events e where e.position = $2 and e.command_id = $3)) \
-                    and not exists ( \
-                        select from unnest($4::text[], $5::text[], $6::bigint[]) w (tenant, stream, revision) \
-                        where (select 1 from events e where e.tenant = w.tenant and e.stream = w.stream \
-                            and e.revision = w.revision limit 1) is null) \
-                returning position - $1 as base), ",
+                        select from events e where e.position = $2 and e.command_id = $3)) ",
+            $unseen,
+            "returning last - $1 as base), ",
             $($more,)*
             "written as ( \
                 insert into events (position, tenant, stream, revision, name, version, payload, tags, recorded_at, \
                     command_id, correlation_id, causation_id, actor, plugin) \
-                select base + n, tenant, stream, revision, name, version, payload::json, \
-                    case when tags is not null then array(select json_array_elements_text(tags::json)) end, \
-                    recorded_at, command_id, correlation_id, causation_id, actor, plugin \
-                from moved, unnest($7::text[], $8::text[], $9::bigint[], $10::text[], $11::int[], $12::text[], \
-                    $13::text[], $14::timestamptz[], $15::uuid[], $16::uuid[], $17::uuid[], $18::text[], $19::int[]) \
-                    with ordinality e (tenant, stream, revision, name, version, payload, tags, recorded_at, command_id, \
-                        correlation_id, causation_id, actor, plugin, n)) \
+                select base + n, coalesce(tenant, $4), stream, revision, coalesce(name, $5), coalesce(version, $6), \
+                    payload, case when tags is not null then array(select json_array_elements_text(tags)) end, \
+                    recorded_at, command_id, correlation_id, causation_id, coalesce(actor, $7), coalesce(plugin, $8) \
+                from ( \
+                    select base, generate_series(1, $1) as n, unnest($9::text[]) as tenant, unnest($10::text[]) as stream, \
+                        unnest($11::bigint[]) as revision, unnest($12::text[]) as name, unnest($13::int[]) as version, \
+                        unnest($14::json[]) as payload, unnest($15::json[]) as tags, \
+                        unnest($16::timestamptz[]) as recorded_at, unnest($17::uuid[]) as command_id, \
+                        unnest($18::uuid[]) as correlation_id, unnest($19::uuid[]) as causation_id, \
+                        unnest($20::text[]) as actor, unnest($21::int[]) as plugin \
+                    from moved) e) \
             select base from moved"
         )
     };
 }
 
-/// Events alone.
-pub(in crate::postgres) const EVENTS: &str = events!();
+/// Events alone, of streams that this node has witnessed.
+pub(in crate::postgres) const EVENTS: &str = events!("");
 
-/// Events with answers to keep or kinds to note.
+/// Events of streams that have to be looked up, or with answers to keep or kinds to note.
 pub(in crate::postgres) const EVENTS_AND_MORE: &str = events!(
+    "and not exists ( \
+        select from unnest($22::text[], $23::text[], $24::bigint[]) w (tenant, stream, revision) \
+        where (select 1 from events e where e.tenant = w.tenant and e.stream = w.stream \
+            and e.revision = w.revision limit 1) is null) "
     "kept as ( \
         insert into answers (tenant, idempotency_key, request, stream, revision, position, answered_at) \
         select tenant, key, request, stream, revision, base + at, answered_at \
-        from moved, unnest($20::text[], $21::text[], $22::bytea[], $23::text[], $24::bigint[], $25::bigint[], \
-            $26::timestamptz[]) a (tenant, key, request, stream, revision, at, answered_at)), \
+        from moved, unnest($25::text[], $26::text[], $27::bytea[], $28::text[], $29::bigint[], $30::bigint[], \
+            $31::timestamptz[]) a (tenant, key, request, stream, revision, at, answered_at)), \
     noted as ( \
         insert into event_kinds (aggregate, name, version, position) \
         select aggregate, name, version, base + at \
-        from moved, unnest($27::text[], $28::text[], $29::int[], $30::bigint[]) k (aggregate, name, version, at) \
+        from moved, unnest($32::text[], $33::text[], $34::int[], $35::bigint[]) k (aggregate, name, version, at) \
         on conflict do nothing), "
 );
 
@@ -86,7 +96,7 @@ const NOT_UNIQUE: &str = "23505";
 
 /// Takes a batch down if all of it wins. Gives nothing if it does not, or may not; nothing is recorded then.
 pub(super) async fn append(
-    database: &Database,
+    connection: &mut PgConnection,
     noted: &Noted,
     witnessed: &Witnessed,
     batch: &[Append],
@@ -94,47 +104,49 @@ pub(super) async fn append(
     /// One column of all events.
     macro_rules! column {
         ($append:ident, $event:ident => $value:expr) => {
-            batch.iter().flat_map(|$append| $append.events.iter().map(move |$event| $value)).collect::<Vec<_>>()
+            batch.iter().flat_map(|$append| $append.events.iter().map(move |$event| $value))
         };
-    }
-    /// One column that is nearly always null. No array at all stands for one of nulls, and costs the server nothing.
-    macro_rules! sparse {
-        ($append:ident, $event:ident => $value:expr) => {{
-            let column = column!($append, $event => $value);
-            if column.iter().all(Option::is_none) { Vec::new() } else { column }
-        }};
     }
 
     let Some(chains) = chains(batch) else { return Ok(None) };
-    let Witness { generation, anchor, unseen } =
+    let Witness { anchor, unseen } =
         witnessed.of(chains.iter().map(|(stream, (first, _))| (*stream, *first)).filter(|(_, first)| first.get() > 0));
     let kinds =
         noted.missing(batch.iter().flat_map(|append| append.events.iter().map(move |event| append.kind(event))));
     let keys = batch.iter().any(|append| append.idempotency.is_some());
 
-    let more = keys || !kinds.is_empty();
-    let count = stored(batch.iter().map(|append| append.events.len() as u64).sum())?;
+    let more = keys || !kinds.is_empty() || !unseen.is_empty();
+    let count = batch.iter().map(|append| append.events.len()).sum::<usize>();
+    let (tenant, tenants) = shared(count, column!(append, _event => append.tenant.as_str()).map(Some));
+    let (name, names) = shared(count, column!(_append, event => event.name.as_str()).map(Some));
+    // The check of an append keeps versions within bounds.
+    let versions = column!(_append, event => Some(i32::try_from(event.version).unwrap_or(i32::MAX)));
+    let (version, versions) = shared(count, versions);
+    let actors = column!(append, _event => append.command.actor.as_ref().map(|actor| actor.as_str()));
+    let (actor, actors) = shared(count, actors);
+    let (plugin, plugins) = shared(count, column!(append, _event => Some(append.plugin.0)));
     let query = sqlx::query(if more { EVENTS_AND_MORE } else { EVENTS })
-        .bind(count)
+        .bind(stored(count as u64)?)
         .bind(anchor.map(|(position, _)| bound(position.get())))
         .bind(anchor.map(|(_, command)| command))
-        .bind(unseen.iter().map(|((tenant, _), _)| tenant.as_str()).collect::<Vec<_>>())
-        .bind(unseen.iter().map(|((_, stream), _)| stream.as_str()).collect::<Vec<_>>())
-        .bind(unseen.iter().map(|(_, revision)| bound(revision.get())).collect::<Vec<_>>())
-        .bind(column!(append, _event => append.tenant.as_str()))
-        .bind(column!(append, _event => append.stream.as_str()))
-        .bind(revisions(batch))
-        .bind(column!(_append, event => event.name.as_str()))
-        // The check of an append keeps versions within bounds.
-        .bind(column!(_append, event => i32::try_from(event.version).unwrap_or(i32::MAX)))
-        .bind(column!(_append, event => event.payload.as_str()))
-        .bind(sparse!(_append, event => super::tags(event)))
-        .bind(column!(append, _event => Time(append.recorded_at)))
-        .bind(column!(append, _event => append.command.command_id.0))
-        .bind(sparse!(append, _event => append.correlation()))
-        .bind(sparse!(append, _event => append.command.causation_id))
-        .bind(sparse!(append, _event => append.command.actor.as_ref().map(|actor| actor.as_str())))
-        .bind(column!(append, _event => append.plugin.0));
+        .bind(tenant)
+        .bind(name)
+        .bind(version)
+        .bind(actor)
+        .bind(plugin)
+        .bind(tenants)
+        .bind(all(count, column!(append, _event => append.stream.as_str())))
+        .bind(revisions(count, batch))
+        .bind(names)
+        .bind(versions)
+        .bind(all(count, column!(_append, event => Json(event.payload.as_str()))))
+        .bind(sparse(count, column!(_append, event => super::tags(event).map(Json))))
+        .bind(all(count, column!(append, _event => Time(append.recorded_at))))
+        .bind(all(count, column!(append, _event => append.command.command_id.0)))
+        .bind(sparse(count, column!(append, _event => append.correlation())))
+        .bind(sparse(count, column!(append, _event => append.command.causation_id)))
+        .bind(actors)
+        .bind(plugins);
     let query = if more {
         let mut last = 0;
         let answers: Vec<_> = batch
@@ -145,6 +157,9 @@ pub(super) async fn append(
             })
             .collect();
         query
+            .bind(unseen.iter().map(|((tenant, _), _)| tenant.as_str()).collect::<Vec<_>>())
+            .bind(unseen.iter().map(|((_, stream), _)| stream.as_str()).collect::<Vec<_>>())
+            .bind(unseen.iter().map(|(_, revision)| bound(revision.get())).collect::<Vec<_>>())
             .bind(answers.iter().map(|(append, ..)| append.tenant.as_str()).collect::<Vec<_>>())
             .bind(answers.iter().map(|(_, named, _)| named.key.as_str()).collect::<Vec<_>>())
             .bind(answers.iter().map(|(_, named, _)| named.request.bytes().as_slice()).collect::<Vec<_>>())
@@ -161,7 +176,7 @@ pub(super) async fn append(
     };
 
     // All rows, although there is but one: it comes before the commit, and only the end of the answer comes after it.
-    let rows = match query.fetch_all(&database.pool).await {
+    let rows = match query.fetch_all(connection).await {
         Ok(rows) => rows,
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NOT_UNIQUE) => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -176,7 +191,7 @@ pub(super) async fn append(
     }
     if let Some(last) = batch.last() {
         let revisions = chains.iter().map(|((tenant, stream), (_, last))| (*tenant, *stream, *last));
-        witnessed.witness(generation, (head, last.command.command_id.0), revisions);
+        witnessed.witness((head, last.command.command_id.0), revisions);
     }
     noted.remember(kinds.into_keys());
     tracing::debug!(appends = batch.len(), events = count, head = %head, "recorded");
@@ -192,25 +207,67 @@ fn chains(batch: &[Append]) -> Option<HashMap<StreamKey<'_>, (Revision, Revision
             return None;
         }
         let after = append.after();
-        let (_, last) = chains
-            .entry((&append.tenant, &append.stream))
-            .and_modify(|(_, last)| {
-                if *last == append.expected {
-                    *last = after
-                }
-            })
-            .or_insert((append.expected, after));
-        if *last != after {
-            return None;
+        match chains.entry((&append.tenant, &append.stream)) {
+            Entry::Vacant(chain) => {
+                chain.insert((append.expected, after));
+            }
+            Entry::Occupied(mut chain) if chain.get().1 == append.expected => chain.get_mut().1 = after,
+            // It does not go on where the one before it ends, and so loses.
+            Entry::Occupied(_) => return None,
         }
     }
     Some(chains)
 }
 
 /// The revision of each event.
-fn revisions(batch: &[Append]) -> Vec<i64> {
-    batch
-        .iter()
-        .flat_map(|append| (1..=append.events.len() as u64).map(|n| bound(append.expected.get().saturating_add(n))))
-        .collect()
+fn revisions(count: usize, batch: &[Append]) -> Vec<i64> {
+    let of = |append: &Append| {
+        let expected = append.expected.get();
+        (1..=append.events.len() as u64).map(move |n| bound(expected.saturating_add(n)))
+    };
+    all(count, batch.iter().flat_map(of))
+}
+
+/// A column whose length is known, which the iterator can't tell.
+fn all<T>(count: usize, values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut column = Vec::with_capacity(count);
+    column.extend(values);
+    column
+}
+
+/// A column that is nearly always null. No array at all stands for one of nulls, and costs the server nothing.
+fn sparse<T>(count: usize, values: impl Iterator<Item = Option<T>> + Clone) -> Vec<Option<T>> {
+    if values.clone().all(|value| value.is_none()) { Vec::new() } else { all(count, values) }
+}
+
+/// A column that nearly always has the same value in all rows: that one value, or else all of them.
+fn shared<T: PartialEq>(
+    count: usize,
+    mut values: impl Iterator<Item = Option<T>> + Clone,
+) -> (Option<T>, Vec<Option<T>>) {
+    let column = values.clone();
+    let Some(first) = values.next() else { return (None, Vec::new()) };
+    if values.all(|value| value == first) { (first, Vec::new()) } else { (None, all(count, column)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::counted;
+
+    #[test]
+    fn appends_to_one_stream_go_on_where_the_one_before_them_ends() {
+        let chained = |drafts: &[(u64, usize)]| {
+            let batch: Vec<_> = drafts
+                .iter()
+                .map(|(expected, events)| counted("Counter-a", *expected, *events).check().unwrap())
+                .collect();
+            chains(&batch)
+                .map(|chains| chains.values().map(|(first, last)| (first.get(), last.get())).collect::<Vec<_>>())
+        };
+        assert_eq!(chained(&[(3, 2), (5, 1)]), Some(vec![(3, 6)]));
+        assert_eq!(chained(&[(3, 2), (3, 1)]), None);
+        // This one would end where the first does.
+        assert_eq!(chained(&[(3, 2), (4, 1)]), None);
+    }
 }

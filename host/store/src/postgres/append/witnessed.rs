@@ -5,7 +5,8 @@
 //! restored backup, or a standby that had not heard of everything when it took over. So there is an *anchor*: the last
 //! event that this node has written, by its position and its command. As long as the log has just that event at just that
 //! place, it has everything before it, because positions have no gaps and events never change. Each append asks for the
-//! anchor, once for all its streams. When it is gone, everything is forgotten.
+//! anchor, once for all its streams. When it is gone, nothing is recorded any more: what an append was decided on may be
+//! gone as well, and only a process that begins anew knows no more than the log does.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,15 +29,12 @@ pub(in crate::postgres) struct Witnessed(Mutex<Memory>);
 
 #[derive(Debug)]
 struct Memory {
-    /// How often everything was forgotten. What was under way then must not be remembered afterwards.
-    generation: u64,
     anchor: Option<Anchor>,
     revisions: LruCache<(TenantId, StreamId), Revision>,
 }
 
 /// What an append may rely on.
 pub(super) struct Witness<'a> {
-    pub(super) generation: u64,
     /// What the log must still have.
     pub(super) anchor: Option<Anchor>,
     /// Revisions that have to be looked up.
@@ -45,7 +43,7 @@ pub(super) struct Witness<'a> {
 
 impl Default for Witnessed {
     fn default() -> Self {
-        Self(Mutex::new(Memory { generation: 0, anchor: None, revisions: LruCache::new(MOST_STREAMS) }))
+        Self(Mutex::new(Memory { anchor: None, revisions: LruCache::new(MOST_STREAMS) }))
     }
 }
 
@@ -59,33 +57,26 @@ impl Witnessed {
                 seen.is_none_or(|seen| seen < revision)
             })
             .collect();
-        Witness { generation: memory.generation, anchor: memory.anchor, unseen }
+        Witness { anchor: memory.anchor, unseen }
+    }
+
+    /// What the log must still have.
+    pub(super) fn anchor(&self) -> Option<Anchor> {
+        self.memory().anchor
     }
 
     /// Remembers what an append has left, once it is durable.
     pub(super) fn witness<'a>(
         &self,
-        generation: u64,
         last: Anchor,
         revisions: impl Iterator<Item = (&'a TenantId, &'a StreamId, Revision)>,
     ) {
         let mut memory = self.memory();
-        if memory.generation != generation {
-            return;
-        }
         memory.anchor = memory.anchor.max(Some(last));
         for (tenant, stream, revision) in revisions {
             let seen = memory.revisions.get_or_insert_mut((tenant.clone(), stream.clone()), || revision);
             *seen = revision.max(*seen);
         }
-    }
-
-    /// Forgets everything, because the anchor is gone.
-    pub(super) fn forget(&self) {
-        let mut memory = self.memory();
-        memory.generation += 1;
-        memory.anchor = None;
-        memory.revisions.clear();
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -98,21 +89,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_witnessed_need_not_be_looked_up_until_it_is_forgotten() {
+    fn what_was_witnessed_need_not_be_looked_up() {
         let witnessed = Witnessed::default();
         let (tenant, stream) = (TenantId::default(), StreamId::parse("Counter-a").unwrap());
         let unseen = |revision: u64| {
             let of = witnessed.of([((&tenant, &stream), Revision::new(revision))].into_iter());
-            (of.generation, of.anchor.is_some(), of.unseen.len())
+            (of.anchor.map(|(position, _)| position.get()), of.unseen.len())
         };
-        assert_eq!(unseen(3), (0, false, 1));
-        let anchor = (Position::new(10), Uuid::nil());
-        witnessed.witness(0, anchor, [(&tenant, &stream, Revision::new(3))].into_iter());
-        assert_eq!((unseen(2), unseen(3), unseen(4)), ((0, true, 0), (0, true, 0), (0, true, 1)));
-        witnessed.forget();
-        assert_eq!(unseen(3), (1, false, 1));
-        // An append that was under way when everything was forgotten.
-        witnessed.witness(0, anchor, [(&tenant, &stream, Revision::new(3))].into_iter());
-        assert_eq!(unseen(3), (1, false, 1));
+        assert_eq!(unseen(3), (None, 1));
+        witnessed.witness((Position::new(10), Uuid::nil()), [(&tenant, &stream, Revision::new(3))].into_iter());
+        assert_eq!((unseen(2), unseen(3), unseen(4)), ((Some(10), 0), (Some(10), 0), (Some(10), 1)));
+        // News of an older append that comes late takes nothing back.
+        witnessed.witness((Position::new(9), Uuid::nil()), [(&tenant, &stream, Revision::new(2))].into_iter());
+        assert_eq!(unseen(3), (Some(10), 0));
+        assert_eq!(witnessed.anchor().map(|(position, _)| position.get()), Some(10));
     }
 }

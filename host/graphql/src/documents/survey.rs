@@ -1,0 +1,144 @@
+//! What there is to know of a document before it is kept: what it takes, and what of it depends on variables.
+//!
+//! Variables that stand in arguments of an operation's own fields need no validation: those arguments are read for each
+//! request before anything runs, and all that is wrong with them is told. A variable anywhere else is left to validation.
+
+use async_graphql::parser::types::{Directive, ExecutableDocument, Field, Selection, SelectionSet};
+use async_graphql::{Positioned, Value as Const};
+use async_graphql_value::Value;
+
+/// What a document is made of.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// The memory that it takes, roughly, and rather more than less.
+    pub(super) bytes: usize,
+    /// Whether a variable says how long a page is.
+    pub(super) variable_pages: bool,
+    /// Whether validation may find something else when variables have other values, or has to answer something.
+    pub(super) variable_checks: bool,
+}
+
+/// A part with a name takes the part, the name, and what allocators and maps add.
+const fn part<T>() -> usize {
+    2 * size_of::<T>() + 64
+}
+
+impl Survey {
+    pub(super) fn of(document: &ExecutableDocument) -> Self {
+        let mut survey = Self::default();
+        for (_, operation) in document.operations.iter() {
+            let operation = &operation.node;
+            survey.bytes += part::<async_graphql::parser::types::OperationDefinition>();
+            survey.directives(&operation.directives);
+            for definition in &operation.variable_definitions {
+                survey.bytes += part::<async_graphql::parser::types::VariableDefinition>();
+                survey.directives(&definition.node.directives);
+                if let Some(default) = &definition.node.default_value {
+                    survey.constant(&default.node);
+                }
+            }
+            survey.set(&operation.selection_set.node, true);
+        }
+        for fragment in document.fragments.values() {
+            survey.bytes += part::<async_graphql::parser::types::FragmentDefinition>();
+            survey.directives(&fragment.node.directives);
+            survey.set(&fragment.node.selection_set.node, false);
+        }
+        survey
+    }
+
+    fn set(&mut self, set: &SelectionSet, root: bool) {
+        for selection in &set.items {
+            self.bytes += part::<Positioned<Selection>>();
+            self.directives(selection.node.directives());
+            match &selection.node {
+                Selection::Field(field) => self.field(&field.node, root),
+                Selection::InlineFragment(inline) => self.set(&inline.node.selection_set.node, false),
+                Selection::FragmentSpread(_) => {}
+            }
+        }
+    }
+
+    fn field(&mut self, field: &Field, root: bool) {
+        // Introspection is answered by what validates, each time.
+        self.variable_checks |= ["__schema", "__type"].contains(&field.name.node.as_str());
+        for (name, value) in &field.arguments {
+            let has_variable = self.value(&value.node);
+            self.variable_pages |= has_variable && name.node == "limit";
+            // A field that may be left out is not read where it is.
+            self.variable_checks |= has_variable && !(root && field.directives.is_empty());
+        }
+        self.set(&field.selection_set.node, false);
+    }
+
+    fn directives(&mut self, directives: &[Positioned<Directive>]) {
+        for directive in directives {
+            self.bytes += part::<Positioned<Directive>>();
+            for (_, value) in &directive.node.arguments {
+                self.variable_checks |= self.value(&value.node);
+            }
+        }
+    }
+
+    /// Whether there is a variable in it.
+    fn value(&mut self, value: &Value) -> bool {
+        self.bytes += part::<Value>();
+        match value {
+            Value::Variable(_) => true,
+            // All of them are counted, also behind the first variable.
+            Value::List(items) => items.iter().filter(|item| self.value(item)).count() > 0,
+            Value::Object(fields) => fields.values().filter(|field| self.value(field)).count() > 0,
+            _ => false,
+        }
+    }
+
+    fn constant(&mut self, value: &Const) {
+        self.bytes += part::<Const>();
+        match value {
+            Const::List(items) => items.iter().for_each(|item| self.constant(item)),
+            Const::Object(fields) => fields.values().for_each(|field| self.constant(field)),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, document};
+
+    fn survey(text: &str) -> Survey {
+        Survey::of(&document::parse(text, &Limits::default()).unwrap())
+    }
+
+    #[test]
+    fn variables_of_the_root_are_no_matter_of_validation() {
+        for (text, expected) in [
+            ("query ($i: ID!) { a(b: $i) { c } }", false),
+            ("query ($i: ID!) { a(b: [{ c: $i }]) { c } }", false),
+            ("query ($i: ID!) { a { b(c: $i) } }", true),
+            ("query ($i: ID!) { ...F } fragment F on Query { a(b: $i) }", true),
+            ("query ($i: ID!) { ... on Query { a(b: $i) } }", true),
+            ("query ($i: Boolean!) { a @skip(if: $i) }", true),
+            ("query ($i: Boolean!) { a { b @skip(if: $i) } }", true),
+            ("query ($i: ID!) { a(b: $i) @skip(if: true) }", true),
+            ("query ($i: ID!) @d(a: $i) { a }", true),
+            ("{ __schema { types { name } } }", true),
+            ("{ ...F } fragment F on Query { __type(name: \"A\") { name } }", true),
+            ("{ __typename a { b(c: 1) } }", false),
+        ] {
+            assert_eq!(survey(text).variable_checks, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn pages_may_be_as_long_as_a_variable_says() {
+        for (text, expected) in [
+            ("query ($n: Int) { a(limit: $n) { b } }", true),
+            ("query ($n: Int) { a { b(limit: $n) } }", true),
+            ("query ($n: Int) { a(limit: 5, offset: $n) { b } }", false),
+        ] {
+            assert_eq!(survey(text).variable_pages, expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The one connection that writes to the log, on a thread of its own.
+//!
+//! A flush of the lane is a handful of short statements, each of which SQLite answers in a few microseconds. What a
+//! driver adds to them, a hop to another thread and back for each, would cost many times that. So a whole transaction goes
+//! over to this thread as one job, and runs there as plain calls.
+//!
+//! A job that was handed over is done, whether or not somebody still waits for it: a transaction is never cut in two
+//! because its caller has gone away. A job that panics is rolled back and reported, and the thread goes on.
+
+mod checkpoint;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{mpsc, oneshot};
+
+use self::checkpoint::{Checkpoints, LONG};
+use crate::{Error, Result};
+
+/// At most so many jobs wait for the thread. One more waits for room, as long as one would for a connection.
+const QUEUE: usize = 64;
+/// So many statements stay prepared: more than there are.
+const STATEMENTS: usize = 32;
+/// At most so many KiB of pages stay in memory. More would not make appends cheaper: at the end of a commit that has
+/// balanced a tree, SQLite goes through all of them.
+const CACHE: u32 = 8 * 1024;
+
+/// Where the log is and how to open it.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    /// The file system of SQLite's own that it is in, unless it is that of the machine.
+    pub(super) vfs: Option<&'static str>,
+    /// How long a job waits for room in the queue, and for another process's lock.
+    pub(super) patience: Duration,
+}
+
+/// A handle to the thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+    patience: Duration,
+}
+
+enum Job {
+    Run(Box<dyn FnOnce(&mut Connection) + Send>),
+    Close,
+}
+
+impl Writer {
+    /// Opens the connection to a database that is there and up to date, and starts the thread. The thread ends when it is
+    /// closed or dropped.
+    pub(super) async fn start(place: Place) -> Result<Self> {
+        let (jobs, received) = mpsc::channel(QUEUE);
+        let (opened, opening) = oneshot::channel();
+        let patience = place.patience;
+        let work = move || match open(&place) {
+            Ok((connection, checkpoints)) => {
+                let _ = opened.send(Ok(()));
+                work(connection, checkpoints, received);
+            }
+            Err(error) => drop(opened.send(Err(error))),
+        };
+        let started = thread::Builder::new().name("yado-log-writer".into()).spawn(work);
+        started.map_err(|error| Error::Unavailable(format!("no thread for the log's writer: {error}")))?;
+        opening.await.map_err(|_| gone())??;
+        Ok(Self { jobs, patience })
+    }
+
+    /// Runs a job on the thread, after those that wait already. What it was given is dropped before this returns.
+    pub(super) async fn run<T, J>(&self, job: J) -> Result<T>
+    where
+        T: Send + 'static,
+        J: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    {
+        let (reply, outcome) = oneshot::channel();
+        let job = Job::Run(Box::new(move |connection| {
+            let done = job(connection);
+            // Whoever does not listen any more has given up waiting; what is done is done all the same.
+            drop(reply.send(done));
+        }));
+        let room = tokio::time::timeout(self.patience, self.jobs.reserve()).await;
+        let room = room.map_err(|_| {
+            Error::Unavailable(format!("{QUEUE} transactions have waited for the log for {:?}", self.patience))
+        })?;
+        room.map_err(|_| gone())?.send(job);
+        outcome.await.map_err(|_| gone())?
+    }
+
+    /// Waits for the jobs before this, and closes the connection.
+    pub(super) async fn close(&self) {
+        if self.jobs.send(Job::Close).await.is_ok() {
+            self.jobs.closed().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Run(_) => "Run",
+            Self::Close => "Close",
+        })
+    }
+}
+
+fn gone() -> Error {
+    Error::Unavailable("the log's writer has been closed, or broke off in the middle of this".into())
+}
+
+fn open(place: &Place) -> Result<(Connection, Option<Checkpoints>)> {
+    let connection = connect(place)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // In memory there is no write-ahead log.
+    let checkpoints = if place.vfs.is_none() { Some(Checkpoints::start(place, &connection, LONG)?) } else { None };
+    Ok((connection, checkpoints))
+}
+
+/// The file is in WAL mode for good. What is set here is the connection's own.
+fn connect(place: &Place) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match place.vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(&place.path, flags, vfs)?,
+        None => Connection::open_with_flags(&place.path, flags)?,
+    };
+    connection.busy_timeout(place.patience)?;
+    connection.execute_batch(&format!(
+        "pragma synchronous = full; pragma fullfsync = on; pragma foreign_keys = on; \
+         pragma journal_size_limit = 67108864; pragma cache_size = -{CACHE};"
+    ))?;
+    Ok(connection)
+}
+
+fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, mut jobs: mpsc::Receiver<Job>) {
+    while let Some(Job::Run(job)) = jobs.blocking_recv() {
+        // A transaction is rolled back when it is dropped, also by unwinding, and the rest of a connection is SQLite's.
+        if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
+            tracing::error!("a transaction on the log broke off, and has been rolled back");
+        }
+        // Where the disk did not let it be rolled back, it is tried again, lest all that follow fail on what is left.
+        if !connection.is_autocommit()
+            && let Err(error) = connection.execute_batch("rollback")
+        {
+            tracing::error!(%error, "a transaction on the log could not be rolled back");
+        }
+    }
+    drop(checkpoints);
+    if let Err((_, error)) = connection.close() {
+        tracing::warn!(%error, "the log could not be closed in order; the next opening sees to it");
+    }
+    // Only now may whoever waits for the end go on.
+    drop(jobs);
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::TransactionBehavior;
+
+    use super::*;
+
+    async fn writer() -> (tempfile::TempDir, Writer) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("pragma journal_mode = wal; create table filler (bytes blob)").unwrap();
+        let place = Place { path, vfs: None, patience: Duration::from_secs(5) };
+        (folder, Writer::start(place).await.unwrap())
+    }
+
+    fn fill(connection: &mut Connection, bytes: i32) -> Result<()> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute("insert into filler values (zeroblob(?))", [bytes])?;
+        Ok(transaction.commit()?)
+    }
+
+    async fn filled(writer: &Writer) -> i64 {
+        let count = |connection: &mut Connection| {
+            Ok(connection.query_row("select count(*) from filler", (), |row| row.get(0))?)
+        };
+        writer.run(count).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_was_full_is_written_to_again_once_there_is_room() {
+        let (_folder, writer) = writer().await;
+        // As many pages as there are: for SQLite it is the same as a full disk.
+        let limit = |pages: u32| {
+            writer.run(move |connection| {
+                Ok(connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?)
+            })
+        };
+        limit(1).await.unwrap();
+        let refused = writer.run(|connection| fill(connection, 1_000_000)).await.unwrap_err();
+        assert!(matches!(refused, Error::Full(_)), "{refused}");
+        limit(1_000_000).await.unwrap();
+        writer.run(|connection| fill(connection, 1_000_000)).await.unwrap();
+        assert_eq!(filled(&writer).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_panics_is_rolled_back_and_the_next_one_is_not_harmed() {
+        let (_folder, writer) = writer().await;
+        let broken: Result<()> = writer
+            .run(|connection| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                transaction.execute("insert into filler values (null)", ())?;
+                panic!("as a mistake would");
+            })
+            .await;
+        assert!(matches!(broken, Err(Error::Unavailable(_))), "{broken:?}");
+        assert_eq!(filled(&writer).await, 0);
+        writer.run(|connection| fill(connection, 1)).await.unwrap();
+        assert_eq!(filled(&writer).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_ends_although_nobody_waits_for_it_any_more() {
+        let (_folder, writer) = writer().await;
+        {
+            let abandoned = writer.run(|connection| fill(connection, 1));
+            futures::pin_mut!(abandoned);
+            let _ = futures::poll!(abandoned);
+        }
+        assert_eq!(filled(&writer).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_closed_has_done_what_came_before_and_does_no_more() {
+        let (folder, writer) = writer().await;
+        let (filled, ()) = tokio::join!(writer.run(|connection| fill(connection, 1)), writer.close());
+        filled.unwrap();
+        // The last connection takes the write-ahead log along.
+        assert!(!folder.path().join("log.db-wal").exists());
+        let late = writer.run(|connection| fill(connection, 1)).await;
+        assert!(matches!(late, Err(Error::Unavailable(_))), "{late:?}");
+        writer.close().await;
+    }
+}

@@ -1,0 +1,122 @@
+//! Carries pages from the write-ahead log over into the database, beside the flushes and not within them.
+//!
+//! SQLite's own way is to do so at the end of whichever commit makes the write-ahead log longer than a thousand pages, and
+//! that commit waits for all of them. Here a thread with a connection of its own copies most of them while commits go on.
+//! But the write-ahead log begins anew only when there is nothing left to carry over at the moment of a commit, which does
+//! not come by itself while the log is busy. So once it is twice as long, a commit carries over what little is left.
+//!
+//! A longer write-ahead log is also less work: a page that was changed many times in it is carried over once.
+
+use std::cell::RefCell;
+use std::ffi::c_int;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::Connection;
+use rusqlite::hooks::Wal;
+
+use super::{Place, connect};
+use crate::{Error, Result};
+
+/// From so many pages on, the other thread carries over what there is.
+pub(super) const LONG: c_int = 4_000;
+
+thread_local! {
+    /// How the writer's thread reaches the other one. SQLite tells the length of the write-ahead log to a plain function,
+    /// on the thread that commits.
+    static TOLD: RefCell<Option<Told>> = const { RefCell::new(None) };
+}
+
+struct Told {
+    /// One at a time: while it is at work, it need not hear of more.
+    thread: SyncSender<()>,
+    /// From which length on it is told, and again after each quarter of that. At twice the length a commit carries over
+    /// the rest.
+    long: c_int,
+    /// At which length it is told next.
+    next: c_int,
+}
+
+/// The other thread, which ends with this.
+pub(super) struct Checkpoints {
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpoints {
+    /// For the writer's connection, on its thread.
+    pub(super) fn start(place: &Place, writer: &Connection, long: c_int) -> Result<Self> {
+        let connection = connect(place)?;
+        let (tell, told) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new().name("yado-log-checkpoints".into()).spawn(move || run(&connection, &told));
+        let thread = thread.map_err(|error| Error::Unavailable(format!("no thread for checkpoints: {error}")))?;
+        TOLD.set(Some(Told { thread: tell, long, next: long }));
+        writer.wal_hook(Some(committed));
+        Ok(Self { thread: Some(thread) })
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        TOLD.set(None);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// After a commit that has left so many pages in the write-ahead log.
+fn committed(wal: &Wal, pages: c_int) -> rusqlite::Result<()> {
+    TOLD.with_borrow_mut(|told| {
+        let Some(told) = told else { return };
+        if pages < told.long {
+            told.next = told.long;
+        } else if pages >= 2 * told.long {
+            // The commit is durable whatever comes of this. If the other thread is at work just now, the next one tries.
+            if let Err(error) = wal.checkpoint() {
+                tracing::debug!(%error, "the write-ahead log is carried over later");
+            }
+        } else if pages >= told.next {
+            told.next = pages.saturating_add(told.long / 4);
+            let _ = told.thread.try_send(());
+        }
+    });
+    Ok(())
+}
+
+fn run(connection: &Connection, told: &Receiver<()>) {
+    while told.recv().is_ok() {
+        if let Err(error) = connection.query_row("pragma wal_checkpoint(passive)", (), |_| Ok(())) {
+            tracing::warn!(%error, "the write-ahead log could not be carried over into the database; it goes on growing");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_write_ahead_log_begins_anew_although_commits_never_pause() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place { path: folder.path().join("log.db"), vfs: None, patience: Duration::from_secs(5) };
+        std::fs::File::create(&place.path).unwrap();
+        let connection = connect(&place).unwrap();
+        connection.execute_batch("pragma journal_mode = wal; create table filler (bytes blob)").unwrap();
+        let checkpoints = Checkpoints::start(&place, &connection, 16).unwrap();
+        let pages = || connection.query_row("pragma wal_checkpoint(noop)", (), |row| row.get::<_, i64>(1)).unwrap();
+        let mut longest = 0;
+        let anew = (0..10_000).any(|_| {
+            connection.execute("insert into filler values (zeroblob(3000))", ()).unwrap();
+            let begun_anew = pages() < longest;
+            longest = longest.max(pages());
+            begun_anew
+        });
+        assert!(anew, "the write-ahead log has {longest} pages");
+        assert!(longest >= 16, "{longest}");
+        drop(checkpoints);
+        let kept: i64 = connection.query_row("select count(*) from filler", (), |row| row.get(0)).unwrap();
+        assert!(kept > 0);
+    }
+}

@@ -1,0 +1,79 @@
+//! How much one stream may have: of a transaction, of its shard, and of what is kept of it.
+
+use crate::support::eventually;
+
+use super::*;
+
+fn deposit(id: &str) -> (&'static str, Value, Option<&'static str>) {
+    ("Deposit", json!({ "id": id, "amount": 1, "reference": "" }), None)
+}
+
+/// Opens an account, and leaves a first deposit before the gate.
+async fn held(rig: &mut Rig, id: &str) -> BoxFuture<'static, yado_engine::Result<Receipt>> {
+    rig.open(1);
+    rig.send("Open", json!({ "id": id, "owner": "Ada" }), None).await.unwrap().unwrap();
+    assert_eq!(rig.arrivals.recv().await, Some(1));
+    let first = rig.line_up([deposit(id)]).await.remove(0);
+    assert_eq!(rig.arrivals.recv().await, Some(1));
+    first
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gathers_behind_a_commit_goes_down_in_transactions_that_the_store_takes() {
+    const DEPOSITS: usize = 11_000;
+    let settings =
+        Settings { shards: 1, shard_queue: 60_000, ahead: 20_000, command_ms: 600_000, ..Settings::default() };
+    let most = settings.lane_events;
+    let mut rig = Rig::with("sqlite::memory:", settings).await;
+    let first = held(&mut rig, "a").await;
+    let rest = rig.line_up((0..DEPOSITS).map(|_| deposit("a"))).await;
+    // It is answered by the same shard, when that has taken in all the others.
+    let unknown = rig.line_up([deposit("nobody")]).await.remove(0);
+    assert_eq!(unknown.await.unwrap_err().code(), Code::NotFound);
+    rig.open(DEPOSITS);
+    first.await.unwrap();
+    for receipt in join_all(rest).await {
+        receipt.unwrap();
+    }
+    assert_eq!(rig.way.head().await.unwrap(), Position::new(2 + DEPOSITS as u64));
+    while let Ok(appends) = rig.arrivals.try_recv() {
+        assert!(appends <= most, "{appends} appends in one transaction");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_hot_stream_leaves_room_for_the_others_of_its_shard() {
+    let settings = Settings { shards: 1, shard_queue: 40, ..Settings::default() };
+    let mut rig = Rig::with("sqlite::memory:", settings).await;
+    let first = held(&mut rig, "hot").await;
+    // Fewer than the shard holds, and more than one stream may have of that.
+    let rest = rig.line_up((0..30).map(|_| deposit("hot"))).await;
+    // The shard takes this one in behind them, and has room for it.
+    let other = rig.line_up([deposit("nobody")]).await.remove(0);
+    assert_eq!(other.await.unwrap_err().code(), Code::NotFound);
+    rig.open(100);
+    first.await.unwrap();
+    let answers = join_all(rest).await;
+    let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
+    let refused: Vec<String> = refused.map(ToString::to_string).collect();
+    assert_eq!(refused.len(), 11, "{refused:?}");
+    assert!(refused.iter().all(|text| text.contains("for this one stream")), "{refused:?}");
+    // There is room again.
+    rig.send("Deposit", deposit("hot").1, None).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_won_in_part_has_its_stream_kept_like_any_other() {
+    let settings = Settings { snapshot_events: 10, ..Settings::default() };
+    let mut rig = Rig::with("sqlite::memory:", settings).await;
+    let first = held(&mut rig, "a").await;
+    let mut rest: Vec<_> = (0..30).map(|_| deposit("a")).collect();
+    // The last one loses: it is a repetition of the one before it.
+    rest.extend((0..2).map(|_| ("Deposit", json!({ "id": "a", "amount": 2, "reference": "" }), Some("key"))));
+    let rest = rig.line_up(rest).await;
+    rig.open(100);
+    first.await.unwrap();
+    let receipts: Vec<Receipt> = join_all(rest).await.into_iter().map(|receipt| receipt.unwrap()).collect();
+    assert!(receipts.last().is_some_and(|last| last.repeated && last.revision == Revision::new(33)), "{receipts:?}");
+    eventually("a snapshot is kept", async || rig.way.kept.load(Ordering::SeqCst) > 0).await;
+}
