@@ -19,5 +19,6 @@ mod statements;
 mod support;
 mod swap;
 mod tidy;
+mod trial;
 mod upcasting;
 mod wrong_input;

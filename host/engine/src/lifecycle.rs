@@ -17,6 +17,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use yado_model::Digest;
 use yado_runtime::Runtime;
+use yado_store::EventKind;
 
 use crate::catalogue::ProjectionType;
 use crate::projection::{Running, Status, Surroundings};
@@ -93,10 +94,21 @@ struct Owner {
     live: Arc<ArcSwap<Catalogue>>,
     running: Projections,
     surfaces: Vec<Arc<dyn Surface>>,
+    /// How code has stood the log, in this deployment.
+    verdicts: Vec<Verdict>,
     /// Projections that have been replaced, and run on for requests that began before.
     retiring: HashMap<Arc<str>, Retiring>,
     /// How many there have been.
     retirements: u64,
+}
+
+/// How code has stood the log.
+struct Verdict {
+    digest: Digest,
+    /// The kinds of events that the log had.
+    kinds: Vec<EventKind>,
+    /// What speaks against it.
+    against: Option<String>,
 }
 
 /// A projection on its way out.
@@ -121,6 +133,7 @@ impl Lifecycle {
             live: live.clone(),
             running: running.clone(),
             surfaces: Vec::new(),
+            verdicts: Vec::new(),
             retiring: HashMap::new(),
             retirements: 0,
         };

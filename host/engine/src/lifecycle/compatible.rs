@@ -62,3 +62,36 @@ fn events(old: &Aggregate, new: &Aggregate) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn manifest(version: u32, fields: &Value, required: &[&str]) -> Manifest {
+        let payload = json!({ "type": "object", "properties": fields, "required": required });
+        let manifest = json!({
+            "contract": yado_model::manifest::CONTRACT, "name": "shop", "version": "1.2.0",
+            "aggregates": [{
+                "name": "Basket", "commands": [],
+                "events": [{ "name": "BasketFilled", "version": version, "payload": payload }],
+            }],
+        });
+        Manifest::parse(&manifest.to_string()).unwrap()
+    }
+
+    #[test]
+    fn an_event_that_asks_for_more_than_has_been_recorded_counts_its_version_up() {
+        let (text, number) = (json!({ "type": "string" }), json!({ "type": "integer" }));
+        let old = manifest(1, &json!({ "what": text }), &["what"]);
+        let more = json!({ "what": text, "count": number });
+        assert_eq!(can_follow(&old, &manifest(1, &more, &["what"])), Ok(()));
+        assert_eq!(can_follow(&old, &manifest(2, &more, &["what", "count"])), Ok(()));
+        assert_eq!(
+            can_follow(&old, &manifest(1, &more, &["what", "count"])).unwrap_err(),
+            "the event BasketFilled of Basket is still at version 1, and does not fit what has been recorded under it: its \
+             field /count must be there now, and need not before. Count its version up, and say how version 1 is read"
+        );
+    }
+}

@@ -9,9 +9,9 @@ use yado_runtime::Plugin;
 use yado_store::{EventKind, PluginRecord};
 
 use super::compatible::can_follow;
-use super::{Deployment, Order, Owner, Refusal, Retiring, readable};
+use super::{Deployment, Order, Owner, Refusal, Retiring, Verdict, readable};
 use crate::catalogue::{Catalogue, Deployed, ProjectionType};
-use crate::projection::{Definition, Running, Trouble};
+use crate::projection::{Definition, Running, Surroundings, Trouble};
 
 /// Projections that have been started for a catalogue that is not live yet.
 type Started = HashMap<Arc<str>, Fresh>;
@@ -26,6 +26,7 @@ struct Fresh {
 impl Owner {
     /// Deploys plugins. They go live one by one where they can, and together where they need one another.
     pub(super) async fn deploy(&mut self, components: Vec<Vec<u8>>) -> Vec<Result<Deployment, Refusal>> {
+        self.verdicts.clear();
         let mut answers: Vec<Option<Result<Deployment, Refusal>>> = Vec::new();
         let mut waiting = Vec::new();
         for (at, component) in components.into_iter().enumerate() {
@@ -119,7 +120,7 @@ impl Owner {
             .map_err(Refusal::Incompatible)?;
         let begun = Instant::now();
         for deployed in &plugins {
-            readable::stands(&self.surroundings.events, &next, deployed.manifest(), &kinds).await?;
+            self.stands(deployed, &next, &live, &kinds).await?;
         }
         let started = self.bring_up_to_date(&next).await?;
         if let Err(refusal) = self.still_reads(&plugins, &next, kinds).await {
@@ -140,6 +141,35 @@ impl Owner {
         Ok(deployments)
     }
 
+    /// Tries code on the log. What was found is remembered for the length of a deployment, which may come back to a plugin
+    /// that has to wait for others.
+    async fn stands(
+        &mut self,
+        deployed: &Deployed,
+        next: &Catalogue,
+        live: &Catalogue,
+        kinds: &[EventKind],
+    ) -> Result<(), Refusal> {
+        let digest = deployed.digest();
+        let known = self.verdicts.iter().find(|verdict| verdict.digest == digest && verdict.kinds == kinds);
+        if let Some(verdict) = known {
+            return verdict.against.clone().map_or(Ok(()), |reason| Err(Refusal::History(reason)));
+        }
+        let outcome = readable::stands(&self.trial(next, live), deployed.manifest(), kinds).await;
+        let against = match &outcome {
+            Ok(()) => None,
+            Err(Refusal::History(reason)) => Some(reason.clone()),
+            Err(_) => return outcome,
+        };
+        self.verdicts.push(Verdict { digest, kinds: kinds.to_vec(), against });
+        outcome
+    }
+
+    fn trial<'a>(&'a self, next: &'a Catalogue, live: &'a Catalogue) -> readable::Trial<'a> {
+        let Surroundings { events, stopped, .. } = &self.surroundings;
+        readable::Trial { events, next, live, stopped: stopped.clone() }
+    }
+
     /// Holds the code against kinds of events that have been recorded for the first time since it was held against the log.
     /// To fill read models may have taken long, and what runs went on meanwhile, on other nodes perhaps as newer code. What
     /// is left is the moment between the last look and the swap.
@@ -157,7 +187,7 @@ impl Owner {
             }
             for deployed in plugins {
                 readable::knows(deployed.manifest(), &kinds)?;
-                readable::stands(&self.surroundings.events, next, deployed.manifest(), &kinds).await?;
+                readable::stands(&self.trial(next, &self.live.load()), deployed.manifest(), &kinds).await?;
             }
             known.append(&mut kinds);
         }

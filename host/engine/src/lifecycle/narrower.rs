@@ -15,15 +15,10 @@ const DEEPEST: usize = 32;
 const MOST: u32 = 20_000;
 
 /// Words whose values are limits from above.
-const UPPER: [&str; 7] = [
-    "maxLength",
-    "maxItems",
-    "maxProperties",
-    "maximum",
-    "exclusiveMaximum",
-    "decimalMaximum",
-    "decimalPlaces",
-];
+const UPPER: [&str; 7] =
+    ["maxLength", "maxItems", "maxProperties", "maximum", "exclusiveMaximum", "decimalMaximum", "decimalPlaces"];
+/// Words that count from nothing.
+const COUNTS: [&str; 3] = ["minLength", "minItems", "minProperties"];
 /// Words whose values are limits from below.
 const LOWER: [&str; 6] = ["minLength", "minItems", "minProperties", "minimum", "exclusiveMinimum", "decimalMinimum"];
 /// Words that are a rule of their own: another value is another rule.
@@ -209,7 +204,9 @@ fn format(old: &Map<String, Value>, new: &Map<String, Value>, path: &str) -> Opt
         // All numbers are read as the widest there are.
         (_, "float" | "double") => true,
         (Some("uuid" | "ulid"), "id") => true,
-        (Some(was), is) => was == is || bounds(was).zip(bounds(is)).is_some_and(|(was, is)| is.0 <= was.0 && was.1 <= is.1),
+        (Some(was), is) => {
+            was == is || bounds(was).zip(bounds(is)).is_some_and(|(was, is)| is.0 <= was.0 && was.1 <= is.1)
+        }
         (None, _) => false,
     };
     if wider {
@@ -240,9 +237,10 @@ fn limits(old: &Map<String, Value>, new: &Map<String, Value>, path: &str) -> Opt
         let is = new.get(word)?;
         let limit = number(is)?;
         let was = old.get(word);
-        let fits = was.and_then(number).is_some_and(|was| if upper { was <= limit } else { was >= limit });
-        // What is least is no limit.
-        if fits || (!upper && limit <= 0.0 && word.len() > "minimum".len() && !word.contains("imum")) {
+        // Nothing is shorter than nothing.
+        let least = if COUNTS.contains(&word) { Some(0.0) } else { None };
+        let before = was.and_then(number).or(least);
+        if before.is_some_and(|before| if upper { before <= limit } else { before >= limit }) {
             return None;
         }
         let was = was.map_or_else(|| "none".to_owned(), ToString::to_string);
@@ -297,7 +295,10 @@ mod tests {
             (json!({ "type": "integer" }), json!({ "type": "number", "format": "double" })),
             (json!({ "type": "string", "format": "uuid" }), json!({ "type": "string", "format": "id" })),
             (json!({ "enum": ["x"] }), json!({ "enum": ["y", "x"] })),
-            (json!({ "decimalMaximum": "9", "decimalPlaces": 2 }), json!({ "decimalMaximum": "10", "decimalPlaces": 2 })),
+            (
+                json!({ "decimalMaximum": "9", "decimalPlaces": 2 }),
+                json!({ "decimalMaximum": "10", "decimalPlaces": 2 }),
+            ),
             (json!({ "items": { "type": "string" }, "type": "array" }), json!({ "items": true, "type": "array" })),
             (json!({ "type": "string" }), json!({ "allOf": [{ "type": "string" }], "description": "A name." })),
         ] {
@@ -315,7 +316,11 @@ mod tests {
         assert_eq!(told.as_deref(), Some("its field /b is not known any more"));
         for (old, new, told) in [
             (text.clone(), json!({ "type": "integer" }), "was of type string and is of type integer now"),
-            (json!({ "type": "number" }), json!({ "type": "integer" }), "was of type number and is of type integer now"),
+            (
+                json!({ "type": "number" }),
+                json!({ "type": "integer" }),
+                "was of type number and is of type integer now",
+            ),
             (json!({ "type": ["string", "null"] }), text.clone(), "was of type null and is of type string now"),
             (text.clone(), json!({ "type": "string", "maxLength": 9 }), "has maxLength 9 now, and had none"),
             (text.clone(), json!({ "type": "string", "minLength": 1 }), "has minLength 1 now, and had none"),
@@ -324,7 +329,11 @@ mod tests {
             (json!({}), json!({ "minimum": 0 }), "has minimum 0 now, and had none"),
             (json!({ "decimalPlaces": 3 }), json!({ "decimalPlaces": 2 }), "has decimalPlaces 2 now, and had 3"),
             (json!({ "enum": ["x", "y"] }), json!({ "enum": ["x"] }), "could be \"y\" and can't any more"),
-            (text.clone(), json!({ "type": "string", "format": "decimal" }), "was of format any and is of format decimal now"),
+            (
+                text.clone(),
+                json!({ "type": "string", "format": "decimal" }),
+                "was of format any and is of format decimal now",
+            ),
             (
                 json!({ "type": "integer", "format": "int64" }),
                 json!({ "type": "integer", "format": "uint64" }),
@@ -342,9 +351,7 @@ mod tests {
 
     #[test]
     fn a_form_of_several_must_fit_one_of_the_new_ones() {
-        let form = |kind: &str, of: &str| {
-            json!({ "type": "object", "properties": { "kind": { "const": kind }, "of": { "type": of } }, "required": ["kind", "of"] })
-        };
+        let form = |kind: &str, of: &str| json!({ "type": "object", "properties": { "kind": { "const": kind }, "of": { "type": of } }, "required": ["kind", "of"] });
         let old = json!({ "oneOf": [form("a", "string"), form("b", "integer")] });
         let more = json!({ "oneOf": [form("c", "string"), form("b", "number"), form("a", "string")] });
         assert_eq!(field(&old, &more), None);
