@@ -111,7 +111,6 @@ async fn rows_of_a_single_tenant_do_not_depend_on_batches_or_on_what_fails_on_sq
     assert!(failures > 0, "nothing has failed");
 }
 
-/// The loop goes step by step when it has caught up, and before that it does not: what is under way then ends first.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_do_not_depend_on_what_fails_where_events_come_one_by_one_on_sqlite() {
     let mut failures = 0;
@@ -119,6 +118,39 @@ async fn rows_do_not_depend_on_what_fails_where_events_come_one_by_one_on_sqlite
         failures += rows_are_those_of_single_events(seed, false, History::of_one(seed), |_| 1).await;
     }
     assert!(failures > 0, "nothing has failed");
+}
+
+/// With calls of one event the loop goes step by step once it has caught up. What it has sent down before that must have
+/// ended when the first step sends down its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_commit_of_a_projection_is_under_way_at_a_time_also_where_it_begins_to_go_step_by_step() {
+    /// How often others have their turn before it is believed that nothing comes of it.
+    const TURNS: usize = 100_000;
+    let databases = Databases::new(false, 1).await;
+    let (mut history, log) = (History::of_one(1), databases.log().await);
+    history.go_on(&*log, 20).await;
+    let reads = Arc::new(Failing::holding(databases.reads(0).await));
+    let settings = Settings { batch: 1, poll_ms: 1, ..patient() };
+    let engine = start(log.clone(), reads.clone(), settings).await;
+    let deploying = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.deploy(component("bank")).await })
+    };
+    while reads.under_way() == 0 {
+        tokio::task::yield_now().await;
+    }
+    history.go_on(&*log, 20).await;
+    for _ in 0..TURNS {
+        if reads.overlapped() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(!reads.overlapped(), "several commits were under way at a time");
+    reads.let_go();
+    deploying.await.unwrap().unwrap();
+    engine.caught_up(&model(&engine), log.head().await.unwrap()).await.unwrap();
+    engine.shutdown().await;
 }
 
 fn any_batch(random: &mut Random) -> u32 {

@@ -34,6 +34,8 @@ pub(crate) struct Failing {
     /// Commits that are under way, and whether there have been several at a time.
     under_way: AtomicUsize,
     overlapped: AtomicBool,
+    /// Whether commits wait until they are let go.
+    held: watch::Sender<bool>,
     dead: watch::Sender<bool>,
 }
 
@@ -49,6 +51,7 @@ impl Failing {
             commits: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
             overlapped: AtomicBool::new(false),
+            held: watch::Sender::new(false),
             dead: watch::Sender::new(false),
         }
     }
@@ -56,6 +59,21 @@ impl Failing {
     /// Fails at a commit with rows, and in everything from then on.
     pub(crate) fn dying(store: Arc<dyn ReadStore>, commit: usize, fate: Fate) -> Self {
         Self { last: Some((commit, fate)), ..Self::new(store, 0, 0) }
+    }
+
+    /// Fails at nothing, and holds all commits until they are let go.
+    pub(crate) fn holding(store: Arc<dyn ReadStore>) -> Self {
+        Self { held: watch::Sender::new(true), ..Self::new(store, 0, 0) }
+    }
+
+    /// Lets commits go on.
+    pub(crate) fn let_go(&self) {
+        self.held.send_replace(false);
+    }
+
+    /// Commits that are under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.load(SeqCst)
     }
 
     /// How often it has failed.
@@ -150,6 +168,7 @@ impl ReadStore for Failing {
         if self.under_way.fetch_add(1, SeqCst) > 0 {
             self.overlapped.store(true, SeqCst);
         }
+        self.held.subscribe().wait_for(|held| !held).await.unwrap();
         for _ in 0..self.below(50) {
             tokio::task::yield_now().await;
         }
