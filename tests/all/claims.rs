@@ -159,6 +159,40 @@ async fn a_damaged_table_of_claims_is_found_out_and_made_again_from_the_log_whil
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_recorded_while_the_table_of_claims_is_wrong_is_right_once_it_is_made_again() {
+    for (server, log) in [on_sqlite().await, on_postgresql().await] {
+        let client = server.client();
+        let ada = register(&client, "ada@example.org").await;
+        let bob = register(&client, "bob@example.org").await;
+        let cy = register(&client, "cy@example.org").await;
+        for damage in [
+            // One is lost, another is under somebody else, and one was never taken.
+            "delete from claims where value = 'bob@example.org'".to_owned(),
+            format!("update claims set stream = 'Member-{ada}' where value = 'cy@example.org'"),
+            format!(
+                "insert into claims (tenant, \"constraint\", value, stream) \
+                    values ('default', 'address', 'ada@example.com', 'Member-{ada}')"
+            ),
+        ] {
+            testing::execute(&log, &damage).await;
+        }
+        // They go on in the meantime.
+        client.ask(LEAVE, json!({ "i": bob })).await;
+        client.ask(LEAVE, json!({ "i": cy })).await;
+        client.ask(MOVE, json!({ "i": ada, "a": "ada@example.com" })).await;
+        let (done, told) = claims(&server, "rebuild", &log);
+        assert!(done && told.contains("cy@example.org") && told.contains("1 difference is repaired"), "{told}");
+        // Nobody who has gone holds anything, and who has moved has what it has moved to.
+        for address in ["ada@example.org", "bob@example.org", "cy@example.org"] {
+            register(&client, address).await;
+        }
+        assert_taken(&client.send(REGISTER, json!({ "a": "ada@example.com" })).await);
+        let checked = (true, "4 values are held, as the log says up to position 9\n".to_owned());
+        assert_eq!(claims(&server, "check", &log), checked);
+    }
+}
+
 #[test]
 fn claims_of_a_log_that_is_not_there_are_not_made_up() {
     let folder = tempfile::tempdir().unwrap();

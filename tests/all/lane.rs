@@ -1,6 +1,7 @@
 //! The write side at its edges: databases that fail, and processes that are faster. The store is a real one; what fails
 //! is the way to it.
 
+mod answers;
 mod bounds;
 mod figures;
 mod idempotency;
@@ -16,18 +17,13 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use yado_engine::{Dispatch, DispatchOptions, Engine, Error, Parts, Receipt, Settings};
-use yado_model::{
-    Code, Digest, IdempotencyKey, Name, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp,
-};
+use yado_model::{Code, Digest, IdempotencyKey, Name, Position, Revision, StreamId, TenantId};
 use yado_runtime::Runtime;
-use yado_store::{
-    Answer, Append, Appended, ClaimsReport, EventKind, EventStore, Options, PluginRecord, PluginVersion, Result,
-    Snapshot, StreamPage, open_events, open_reads,
-};
+use yado_store::{Append, Appended, EventKind, EventStore, Options, Result, open_events, open_reads};
 
-use crate::support::{component, variant};
+use crate::support::{Freight, Journey, Way, component, variant};
 
 /// What happens to an append on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,121 +40,96 @@ enum Fate {
     Behind,
 }
 
-/// The way to a store. Appends wait at a gate, and what becomes of them is up to the test.
-struct Way {
-    store: Arc<dyn EventStore>,
+/// A journey with a gate at which appends wait. What becomes of them is up to the test.
+struct Gated {
     gate: Semaphore,
+    /// Whoever holds it shuts the way back: what waits there is recorded, and nobody has heard of it.
+    way_back: Mutex<()>,
     fates: Mutex<Vec<Fate>>,
     /// The size of each append, as it arrives at the gate.
     arrivals: mpsc::UnboundedSender<usize>,
     count: AtomicUsize,
-    /// Events of single streams that have been read.
+    /// Questions about single streams, and events that came of them.
+    questions: AtomicUsize,
     read: AtomicUsize,
     /// Earlier answers that have been asked for.
     asked: AtomicUsize,
     /// Questions about single streams that are going to fail in passing.
     unread: AtomicUsize,
-    /// Snapshots that have been kept.
+    /// How often snapshots have been kept.
     kept: AtomicUsize,
     /// A kind of events that is in the log from the second question for them on.
     late: std::sync::Mutex<(usize, Option<EventKind>)>,
 }
 
-impl Way {
-    fn new(store: Arc<dyn EventStore>) -> (Arc<Self>, mpsc::UnboundedReceiver<usize>) {
+impl Gated {
+    fn way(store: Arc<dyn EventStore>) -> (Arc<Way<Self>>, mpsc::UnboundedReceiver<usize>) {
         let (arrivals, received) = mpsc::unbounded_channel();
-        let (gate, fates) = (Semaphore::new(0), Mutex::default());
-        let (count, read, asked, unread, kept, late) = Default::default();
-        (Arc::new(Self { store, gate, fates, arrivals, count, read, asked, unread, kept, late }), received)
+        let gate = Semaphore::new(0);
+        let (way_back, fates, count, questions, read, asked, unread, kept, late) = Default::default();
+        let journey = Self { gate, way_back, fates, arrivals, count, questions, read, asked, unread, kept, late };
+        (Arc::new(Way { store, journey }), received)
     }
 }
 
 #[async_trait]
-impl EventStore for Way {
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>> {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        let _ = self.arrivals.send(batch.len());
-        self.gate.acquire().await.unwrap().forget();
-        let fate = self.fates.lock().await.pop().unwrap_or(Fate::Through);
-        if fate == Fate::Lost {
-            return Err(yado_store::Error::Engine("the test says so".into()));
+impl Journey for Gated {
+    async fn there(&self, freight: Freight) -> Result<()> {
+        match freight {
+            Freight::Stream => {
+                self.questions.fetch_add(1, Ordering::SeqCst);
+                let fails = self.unread.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+                if fails.is_ok() {
+                    return Err(yado_store::Error::Unavailable("the test says so".into()));
+                }
+            }
+            Freight::Answer => {
+                self.asked.fetch_add(1, Ordering::SeqCst);
+            }
+            _ => {}
         }
-        if fate == Fate::Rewound {
-            return Err(yado_store::Error::Rewound { seen: Position::new(1) });
-        }
-        if fate == Fate::Behind {
-            return Ok(vec![Appended::Conflict { actual: Revision::new(1) }; batch.len()]);
-        }
-        let outcomes = self.store.append(batch).await?;
-        match fate {
-            Fate::Unheard => Err(yado_store::Error::Unavailable("the test says so".into())),
-            _ => Ok(outcomes),
-        }
+        Ok(())
     }
 
-    async fn read_stream(&self, t: &TenantId, s: &StreamId, after: Revision, limit: u32) -> Result<StreamPage> {
-        if self.unread.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
-            return Err(yado_store::Error::Unavailable("the test says so".into()));
+    async fn back(&self, freight: Freight) -> Result<()> {
+        if freight == Freight::Snapshot {
+            self.kept.fetch_add(1, Ordering::SeqCst);
         }
-        let page = self.store.read_stream(t, s, after, limit).await?;
-        self.read.fetch_add(page.events.len(), Ordering::Relaxed);
-        Ok(page)
+        Ok(())
     }
-    async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>> {
-        self.store.read_log(after, limit).await
+
+    async fn append(&self, store: &dyn EventStore, batch: &[Append]) -> Result<Vec<Appended>> {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        let _ = self.arrivals.send(batch.len());
+        self.gate.acquire().await.unwrap().forget();
+        match self.fates.lock().await.pop().unwrap_or(Fate::Through) {
+            Fate::Lost => return Err(yado_store::Error::Engine("the test says so".into())),
+            Fate::Rewound => return Err(yado_store::Error::Rewound { seen: Position::new(1) }),
+            Fate::Behind => return Ok(vec![Appended::Conflict { actual: Revision::new(1) }; batch.len()]),
+            Fate::Unheard => {
+                store.append(batch).await?;
+                return Err(yado_store::Error::Unavailable("the test says so".into()));
+            }
+            Fate::Through => {}
+        }
+        let outcomes = store.append(batch).await?;
+        drop(self.way_back.lock().await);
+        Ok(outcomes)
     }
-    async fn head(&self) -> Result<Position> {
-        self.store.head().await
+
+    fn events_read(&self, count: usize) {
+        self.read.fetch_add(count, Ordering::SeqCst);
     }
-    async fn announce(&self, head: Position) -> Result<()> {
-        self.store.announce(head).await
-    }
-    async fn listen(&self, heard: watch::Sender<Position>) -> Result<()> {
-        self.store.listen(heard).await
-    }
-    async fn event_kinds(&self) -> Result<Vec<EventKind>> {
-        let mut kinds = self.store.event_kinds().await?;
+
+    fn kinds(&self, mut known: Vec<EventKind>) -> Vec<EventKind> {
         let mut late = self.late.lock().unwrap();
         if late.1.is_some() {
             late.0 += 1;
         }
         if late.0 > 1 {
-            kinds.extend(late.1.clone());
+            known.extend(late.1.clone());
         }
-        Ok(kinds)
-    }
-    async fn rebuild_claims(&self, apply: bool) -> Result<ClaimsReport> {
-        self.store.rebuild_claims(apply).await
-    }
-    async fn answer(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<Answer>> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        self.store.answer(tenant, key).await
-    }
-    async fn forget_answers(&self, before: Timestamp) -> Result<u64> {
-        self.store.forget_answers(before).await
-    }
-    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<()> {
-        self.store.save_snapshots(snapshots).await?;
-        self.kept.fetch_add(snapshots.len(), Ordering::SeqCst);
-        Ok(())
-    }
-    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<u64> {
-        self.store.forget_snapshots(used, unused_since).await
-    }
-    async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>> {
-        self.store.snapshot(tenant, stream, encoding).await
-    }
-    async fn register_plugin(&self, plugin: &PluginRecord) -> Result<PluginVersion> {
-        self.store.register_plugin(plugin).await
-    }
-    async fn plugins(&self, limit: u32) -> Result<Vec<(PluginVersion, PluginRecord)>> {
-        self.store.plugins(limit).await
-    }
-    async fn ping(&self) -> Result<()> {
-        self.store.ping().await
-    }
-    async fn close(&self) {
-        self.store.close().await;
+        known
     }
 }
 
@@ -177,7 +148,7 @@ fn dispatch(command: &str, payload: Value, key: Option<&str>) -> Dispatch {
 /// An engine with the catalog, and the way to its log.
 struct Rig {
     engine: Engine,
-    way: Arc<Way>,
+    way: Arc<Way<Gated>>,
     arrivals: mpsc::UnboundedReceiver<usize>,
 }
 
@@ -188,7 +159,7 @@ impl Rig {
 
     async fn with(url: &str, settings: Settings) -> Self {
         let store = open_events(url, &Options::default()).await.unwrap();
-        let (way, received) = Way::new(store);
+        let (way, received) = Gated::way(store);
         let parts = Parts {
             events: way.clone(),
             reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
@@ -203,7 +174,7 @@ impl Rig {
 
     /// Lets so many appends pass.
     fn open(&self, appends: usize) {
-        self.way.gate.add_permits(appends);
+        self.way.journey.gate.add_permits(appends);
     }
 
     fn send(
@@ -261,7 +232,7 @@ async fn commands_to_one_stream_share_a_commit_and_stay_in_order() {
         join_all(rest).await.into_iter().map(|receipt| receipt.unwrap().unwrap().revision.get()).collect();
     revisions.sort_unstable();
     assert_eq!(revisions, (3..=52).collect::<Vec<_>>());
-    let commits = rig.way.count.load(Ordering::Relaxed);
+    let commits = rig.way.journey.count.load(Ordering::Relaxed);
     assert!(commits < 12, "{commits} commits for 51 commands to one stream");
 }
 
@@ -270,7 +241,7 @@ async fn a_refusal_that_was_built_on_a_lost_commit_is_decided_again() {
     let mut rig = Rig::new("sqlite::memory:").await;
     let id = rig.category().await;
     rig.arrivals.recv().await.unwrap();
-    rig.way.fates.lock().await.push(Fate::Lost);
+    rig.way.journey.fates.lock().await.push(Fate::Lost);
     let deleted = rig.send("DeleteCategory", json!({ "id": id }), None);
     assert_eq!(rig.arrivals.recv().await, Some(1));
     // As long as the deletion may succeed there is nothing to rename. It does not succeed.
@@ -283,7 +254,7 @@ async fn a_refusal_that_was_built_on_a_lost_commit_is_decided_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_news_got_lost_is_recognised() {
     let rig = Rig::new("sqlite::memory:").await;
-    rig.way.fates.lock().await.push(Fate::Unheard);
+    rig.way.journey.fates.lock().await.push(Fate::Unheard);
     rig.open(2);
     let receipt = rig.send("CreateCategory", json!({ "name": "Pens" }), None).await.unwrap().unwrap();
     assert_eq!((receipt.revision, receipt.position), (Revision::new(1), Position::new(1)));
@@ -293,8 +264,8 @@ async fn a_commit_whose_news_got_lost_is_recognised() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_news_got_lost_is_recognised_also_when_the_look_for_it_fails_in_passing() {
     let rig = Rig::new("sqlite::memory:").await;
-    rig.way.fates.lock().await.push(Fate::Unheard);
-    rig.way.unread.store(2, Ordering::SeqCst);
+    rig.way.journey.fates.lock().await.push(Fate::Unheard);
+    rig.way.journey.unread.store(2, Ordering::SeqCst);
     rig.open(2);
     let receipt = rig.send("CreateCategory", json!({ "name": "Pens" }), None).await.unwrap().unwrap();
     assert_eq!((receipt.revision, receipt.position), (Revision::new(1), Position::new(1)));
@@ -304,7 +275,7 @@ async fn a_commit_whose_news_got_lost_is_recognised_also_when_the_look_for_it_fa
 async fn a_kind_of_events_that_comes_up_during_a_deployment_is_found_before_the_code_goes_live() {
     let rig = Rig::new("sqlite::memory:").await;
     let merged = EventKind { aggregate: "Account".into(), name: "Merged".into(), version: 1, first: Position::new(1) };
-    *rig.way.late.lock().unwrap() = (0, Some(merged));
+    *rig.way.journey.late.lock().unwrap() = (0, Some(merged));
     let refused = rig.engine.deploy(variant(&component("bank"), 1)).await.unwrap_err().to_string();
     assert!(refused.contains("Merged version 1 of Account"), "{refused}");
     let live = rig.engine.catalogue();
@@ -344,7 +315,7 @@ async fn a_queue_that_is_full_refuses_at_once_and_loses_nothing() {
     let rig = Rig::new("sqlite::memory:").await;
     let store = rig.way.store.clone();
     let settings = Settings { shards: 1, shard_queue: 4, ..Settings::default() };
-    let (way, _received) = Way::new(store);
+    let (way, _received) = Gated::way(store);
     let parts = Parts {
         events: way.clone(),
         reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
@@ -389,7 +360,7 @@ async fn a_group_whose_news_got_lost_is_recognised_as_a_whole() {
     // They gather behind the first, some with a key and some without.
     let rest: Vec<_> =
         (0..8).map(|n| rename(&n.to_string(), (n % 2 == 0).then_some(["a", "b", "c", "d"][n / 2]))).collect();
-    rig.way.fates.lock().await.extend([Fate::Unheard, Fate::Unheard, Fate::Through]);
+    rig.way.journey.fates.lock().await.extend([Fate::Unheard, Fate::Unheard, Fate::Through]);
     rig.open(40);
     first.await.unwrap().unwrap();
     let mut revisions = Vec::new();
@@ -467,7 +438,7 @@ async fn a_long_stream_is_read_from_its_snapshot() {
     let again = Rig::with(&url, settings()).await;
     again.open(10);
     assert_eq!(rename(&again, 200).await.unwrap().unwrap().revision, Revision::new(122));
-    let read = again.way.read.load(Ordering::Relaxed);
+    let read = again.way.journey.read.load(Ordering::Relaxed);
     assert!(read < 100, "{read} events were read of a stream that has a snapshot at its hundredth");
 }
 

@@ -3,6 +3,8 @@
 
 mod failing;
 mod history;
+mod restored;
+mod stopping;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use yado_runtime::Runtime;
 use yado_store::testing::Postgres;
 use yado_store::{EventStore, Options, ReadStore, open_events, open_reads};
 
-use crate::support::component;
+use crate::support::{component, eventually};
 use failing::{Failing, Fate};
 use history::{History, Random};
 
@@ -313,13 +315,17 @@ async fn is_shown_at_once(postgres: bool) {
 
 /// Opens an account, and says where the log has it.
 async fn open(engine: &Engine, number: u32) -> Position {
+    try_to_open(engine, number).await.unwrap()
+}
+
+async fn try_to_open(engine: &Engine, number: u32) -> Result<Position, yado_engine::Error> {
     let dispatch = Dispatch {
         tenant: TenantId::default(),
         command: Name::parse("Open").unwrap(),
         payload: serde_json::json!({ "id": format!("account-{number}"), "owner": "somebody" }),
         options: DispatchOptions::default(),
     };
-    engine.dispatch(&engine.catalogue(), dispatch).await.unwrap().position
+    Ok(engine.dispatch(&engine.catalogue(), dispatch).await?.position)
 }
 
 /// Looks at the rows again and again, without waiting for a position, until there are so many.

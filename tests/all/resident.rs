@@ -7,34 +7,23 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use yado_engine::{Dispatch, DispatchOptions, Engine, Error, Parts, Receipt, Settings};
-use yado_model::{
-    CommandId, CommandMeta, Digest, IdempotencyKey, Name, NewEvent, Position, RecordedEvent, Revision, StreamId,
-    TenantId, Timestamp,
-};
+use yado_model::{CommandId, CommandMeta, Digest, Name, NewEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_runtime::Runtime;
-use yado_store::{
-    Answer, Append, Appended, ClaimsReport, Draft, EventKind, EventStore, Options, PluginRecord, PluginVersion, Result,
-    Snapshot, StreamPage, open_events, open_reads,
-};
+use yado_store::{Appended, Draft, EventStore, Options, PluginRecord, Result, Snapshot, open_events, open_reads};
 
-use crate::support::{component, eventually, variant};
+use crate::support::{Freight, Journey, Way, component, eventually, variant};
 
-/// A log that counts what is read of streams, and how often a snapshot is kept.
+/// A journey that counts what is read of streams, and how often snapshots are kept. The store is a database that outlives
+/// the engines of a test.
+#[derive(Default)]
 struct Counting {
-    store: Arc<dyn EventStore>,
     events_read: AtomicUsize,
     reads: AtomicUsize,
     kept: AtomicUsize,
 }
 
 impl Counting {
-    fn new(store: Arc<dyn EventStore>) -> Arc<Self> {
-        let (events_read, reads, kept) = Default::default();
-        Arc::new(Self { store, events_read, reads, kept })
-    }
-
     /// Questions put to the log, and events that it answered with, since the last time.
     fn taken(&self) -> (usize, usize) {
         (self.reads.swap(0, Ordering::SeqCst), self.events_read.swap(0, Ordering::SeqCst))
@@ -42,71 +31,34 @@ impl Counting {
 }
 
 #[async_trait]
-impl EventStore for Counting {
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>> {
-        self.store.append(batch).await
-    }
-    async fn read_stream(&self, t: &TenantId, s: &StreamId, after: Revision, limit: u32) -> Result<StreamPage> {
-        let page = self.store.read_stream(t, s, after, limit).await?;
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        self.events_read.fetch_add(page.events.len(), Ordering::SeqCst);
-        Ok(page)
-    }
-    async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>> {
-        self.store.read_log(after, limit).await
-    }
-    async fn head(&self) -> Result<Position> {
-        self.store.head().await
-    }
-    async fn announce(&self, head: Position) -> Result<()> {
-        self.store.announce(head).await
-    }
-    async fn listen(&self, heard: watch::Sender<Position>) -> Result<()> {
-        self.store.listen(heard).await
-    }
-    async fn event_kinds(&self) -> Result<Vec<EventKind>> {
-        self.store.event_kinds().await
-    }
-    async fn rebuild_claims(&self, apply: bool) -> Result<ClaimsReport> {
-        self.store.rebuild_claims(apply).await
-    }
-    async fn answer(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<Answer>> {
-        self.store.answer(tenant, key).await
-    }
-    async fn forget_answers(&self, before: Timestamp) -> Result<u64> {
-        self.store.forget_answers(before).await
-    }
-    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<()> {
-        self.store.save_snapshots(snapshots).await?;
-        self.kept.fetch_add(snapshots.len(), Ordering::SeqCst);
+impl Journey for Counting {
+    async fn back(&self, freight: Freight) -> Result<()> {
+        match freight {
+            Freight::Stream => self.reads.fetch_add(1, Ordering::SeqCst),
+            Freight::Snapshot => self.kept.fetch_add(1, Ordering::SeqCst),
+            _ => 0,
+        };
         Ok(())
     }
-    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<u64> {
-        self.store.forget_snapshots(used, unused_since).await
+
+    fn events_read(&self, count: usize) {
+        self.events_read.fetch_add(count, Ordering::SeqCst);
     }
-    async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        self.store.snapshot(tenant, stream, encoding).await
+
+    fn ends_with_its_user(&self) -> bool {
+        false
     }
-    async fn register_plugin(&self, plugin: &PluginRecord) -> Result<PluginVersion> {
-        self.store.register_plugin(plugin).await
-    }
-    async fn plugins(&self, limit: u32) -> Result<Vec<(PluginVersion, PluginRecord)>> {
-        self.store.plugins(limit).await
-    }
-    async fn ping(&self) -> Result<()> {
-        self.store.ping().await
-    }
-    /// The store outlives the engines of a test, as a database outlives processes.
-    async fn close(&self) {}
 }
 
-async fn store() -> Arc<Counting> {
-    Counting::new(open_events("sqlite::memory:", &Options::default()).await.unwrap())
+type Log = Way<Counting>;
+
+async fn store() -> Arc<Log> {
+    let store = open_events("sqlite::memory:", &Options::default()).await.unwrap();
+    Arc::new(Way { store, journey: Counting::default() })
 }
 
 /// A process with the bank, or with another build of it.
-async fn bank(store: &Arc<Counting>, settings: Settings) -> Engine {
+async fn bank(store: &Arc<Log>, settings: Settings) -> Engine {
     let parts = Parts {
         events: store.clone(),
         reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
@@ -139,7 +91,7 @@ fn stream(id: &str) -> StreamId {
 }
 
 /// Records an account with so many events, as another process would have over the years. Each deposit is of one cent.
-async fn recorded(store: &Counting, id: &str, events: usize) {
+async fn recorded(store: &Log, id: &str, events: usize) {
     let plugin = PluginRecord {
         name: "bank".into(),
         version: "0".into(),
@@ -180,11 +132,11 @@ async fn a_stream_of_a_hundred_thousand_events_is_restored_as_cheaply_as_one_of_
     recorded(&store, "short", 100).await;
     let first = bank(&store, Settings::default()).await;
     // What a deployment tries of the log doesn't count.
-    store.taken();
+    store.journey.taken();
     // Nobody has kept a snapshot yet, so all of it is folded, and one is kept for the next time.
     deposit(&first, "long").await.unwrap();
-    assert_eq!(store.taken().1, 100_000);
-    eventually("the snapshot is kept", async || store.kept.load(Ordering::SeqCst) > 0).await;
+    assert_eq!(store.journey.taken().1, 100_000);
+    eventually("the snapshot is kept", async || store.journey.kept.load(Ordering::SeqCst) > 0).await;
     // It stops being one at the very end of the stream.
     for _ in 0..98 {
         deposit(&first, "long").await.unwrap();
@@ -192,11 +144,11 @@ async fn a_stream_of_a_hundred_thousand_events_is_restored_as_cheaply_as_one_of_
     first.shutdown().await;
 
     let again = bank(&store, Settings::default()).await;
-    store.taken();
+    store.journey.taken();
     deposit(&again, "short").await.unwrap();
-    let short = store.taken();
+    let short = store.journey.taken();
     deposit(&again, "long").await.unwrap();
-    let long = store.taken();
+    let long = store.journey.taken();
     assert_eq!(short, (2, 100));
     // The snapshot's own event is read along with those behind it.
     assert_eq!(long, (2, 100));
@@ -204,25 +156,26 @@ async fn a_stream_of_a_hundred_thousand_events_is_restored_as_cheaply_as_one_of_
     empty(&again, "short", 99 + 1).await;
 }
 
+/// A snapshot of the bank at an event, or at one that the log does not have.
+async fn snapshot(store: &Log, id: &str, revision: u64, state: Option<&[u8]>) -> Snapshot {
+    let (tenant, stream) = (TenantId::default(), stream(id));
+    let page = store.read_stream(&tenant, &stream, Revision::new(revision - 1), 1).await.unwrap();
+    let command = page.events.first().map_or_else(CommandId::generate, |event| event.command.command_id);
+    let (encoding, state) = (Digest::of(&component("bank")).to_string(), state.map(<[u8]>::to_vec));
+    Snapshot { tenant, stream, revision: Revision::new(revision), command, encoding, state }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_that_the_code_cannot_use_is_left_aside() {
     let store = store().await;
-    let encoding = Digest::of(&component("bank")).to_string();
-    let snapshot = |id: &str, revision: u64, state: Option<&[u8]>| Snapshot {
-        tenant: TenantId::default(),
-        stream: stream(id),
-        revision: Revision::new(revision),
-        encoding: encoding.clone(),
-        state: state.map(<[u8]>::to_vec),
-    };
     // A state that nobody can read: at the end of a stream, and with events behind it.
     for (id, revision) in [("end", 150), ("middle", 120)] {
         recorded(&store, id, 150).await;
-        store.save_snapshots(&[snapshot(id, revision, Some(b""))]).await.unwrap();
+        store.save_snapshots(&[snapshot(&store, id, revision, Some(b"")).await]).await.unwrap();
     }
     // A snapshot of an event that the log does not have.
     recorded(&store, "ahead", 150).await;
-    store.save_snapshots(&[snapshot("ahead", 151, None)]).await.unwrap();
+    store.save_snapshots(&[snapshot(&store, "ahead", 151, None).await]).await.unwrap();
     let engine = bank(&store, Settings::default()).await;
     for id in ["end", "middle", "ahead"] {
         deposit(&engine, id).await.unwrap();
@@ -231,23 +184,46 @@ async fn a_snapshot_that_the_code_cannot_use_is_left_aside() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_a_history_that_is_no_more_is_left_aside() {
+    let store = store().await;
+    recorded(&store, "rich", 300).await;
+    let first = bank(&store, Settings::default()).await;
+    deposit(&first, "rich").await.unwrap();
+    first.shutdown().await;
+    let rich = snapshot(&store, "rich", 300, None).await;
+    let kept = store.snapshot(&rich.tenant, &rich.stream, &rich.encoding).await.unwrap().unwrap();
+    assert_eq!((kept.revision, kept.command), (rich.revision, rich.command));
+    // A state that the code can read, of other events than the log has now: at the end, and with events behind it.
+    for (id, revision) in [("end", 150), ("middle", 120)] {
+        recorded(&store, id, 150).await;
+        let found = snapshot(&store, id, revision, kept.state.as_deref()).await;
+        store.save_snapshots(&[Snapshot { command: CommandId::generate(), ..found }]).await.unwrap();
+    }
+    let again = bank(&store, Settings::default()).await;
+    for id in ["end", "middle"] {
+        deposit(&again, id).await.unwrap();
+        empty(&again, id, 150).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_state_in_memory_is_read_from_the_log_once() {
     let store = store().await;
     let engine = bank(&store, Settings::default()).await;
     send(&engine, "Open", json!({ "id": "a", "owner": "Ada" })).await.unwrap();
-    store.taken();
+    store.journey.taken();
     for _ in 0..10 {
         deposit(&engine, "a").await.unwrap();
     }
-    assert_eq!(store.taken(), (0, 0));
+    assert_eq!(store.journey.taken(), (0, 0));
     // Another build has an encoding of its own, and begins with the log.
     engine.deploy(variant(&component("bank"), 1)).await.unwrap();
     // What a deployment tries of the log doesn't count.
-    store.taken();
+    store.journey.taken();
     deposit(&engine, "a").await.unwrap();
-    assert_eq!(store.taken().1, 11);
+    assert_eq!(store.journey.taken().1, 11);
     deposit(&engine, "a").await.unwrap();
-    assert_eq!(store.taken(), (0, 0));
+    assert_eq!(store.journey.taken(), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

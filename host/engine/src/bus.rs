@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use yado_model::manifest::{IdKind, Target};
 use yado_model::schema::Problem;
 use yado_model::{Command, CommandId, CommandMeta, Context, Digest, EntityId, StreamId, TenantId, Timestamp};
@@ -20,7 +20,7 @@ use yado_store::{EventStore, Idempotency};
 
 use crate::catalogue::{Catalogue, CommandType};
 use crate::entropy;
-use crate::stream::{Job, StreamKey, Streams, is_crowded, stopping};
+use crate::stream::{Job, Place, Refused, Room, StreamKey, Streams, stopping};
 use crate::{Dispatch, Error, Receipt, Result, Settings};
 
 /// The command bus.
@@ -29,14 +29,13 @@ pub(crate) struct CommandBus {
     streams: Streams,
     store: Arc<dyn EventStore>,
     settings: Arc<Settings>,
-    /// Room for arguments, in bytes.
-    room: Arc<Semaphore>,
+    /// Room for arguments.
+    room: Arc<Room>,
 }
 
 impl CommandBus {
     pub(crate) fn new(streams: Streams, store: Arc<dyn EventStore>, settings: Arc<Settings>) -> Self {
-        let room =
-            Arc::new(Semaphore::new(settings.queued_bytes.clamp(settings.payload_bytes, Semaphore::MAX_PERMITS)));
+        let room = Room::new(settings.queued_bytes);
         Self { streams, store, settings, room }
     }
 
@@ -50,7 +49,7 @@ impl CommandBus {
     }
 
     async fn run(&self, catalogue: &Catalogue, dispatch: &Dispatch) -> Result<Receipt> {
-        let payload = dispatch.payload.to_string();
+        let payload = json(&dispatch.payload);
         let room = self.admit(dispatch, payload.len())?;
         let key = dispatch.options.idempotency_key.clone();
         let idempotency = key.map(|key| Idempotency { key, request: request_digest(dispatch) });
@@ -69,28 +68,27 @@ impl CommandBus {
     }
 
     /// Gives a command room, or refuses it at once.
-    fn admit(&self, dispatch: &Dispatch, bytes: usize) -> Result<OwnedSemaphorePermit> {
+    fn admit(&self, dispatch: &Dispatch, bytes: usize) -> Result<Place> {
         let most = self.settings.payload_bytes;
         if bytes > most {
             let message = format!("the arguments have {bytes} bytes, and {most} is the most");
             let problems = vec![Problem { path: Vec::new(), message }];
             return Err(Error::BadInput { what: dispatch.command.to_string(), problems });
         }
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.room.clone().try_acquire_many_owned(bytes).map_err(|_| Error::Unavailable {
+        self.room.take(bytes).ok_or_else(|| Error::Unavailable {
             reason: "the commands that are under way take all the room that there is".into(),
             retry_after_ms: 100,
         })
     }
 
-    /// Has a command decided. The outer failure is that of a server that is too busy to look at it.
+    /// Has a command decided. The outer failure is that of a server that is too busy for it.
     async fn decide(
         &self,
         catalogue: &Catalogue,
         dispatch: &Dispatch,
         payload: String,
         idempotency: Option<Idempotency>,
-        room: OwnedSemaphorePermit,
+        room: Place,
     ) -> Result<Result<Receipt>> {
         let Some(command) = catalogue.command(&dispatch.command) else {
             return Ok(Err(Error::Unknown { kind: "command", name: dispatch.command.to_string() }));
@@ -109,9 +107,11 @@ impl CommandBus {
             Ok(job) => self.streams.decide(job)?,
             Err(error) => return Ok(Err(error)),
         }
-        match answer.await.unwrap_or_else(|_| Err(stopping())) {
-            Err(busy) if is_crowded(&busy) => Err(busy),
-            answer => Ok(answer),
+        match answer.await {
+            Ok(Ok(receipt)) => Ok(Ok(receipt)),
+            Ok(Err(Refused::Failed(error))) => Ok(Err(error)),
+            Ok(Err(busy @ (Refused::Crowded | Refused::NoRoom))) => Err(busy.into()),
+            Err(_) => Ok(Err(stopping())),
         }
     }
 
@@ -148,7 +148,7 @@ impl CommandBus {
         let probes = references.into_iter().filter_map(|reference| {
             let aggregate = catalogue.aggregate(&reference.aggregate)?.clone();
             let stream = StreamId::new(&reference.aggregate, &reference.id);
-            let key = StreamKey { tenant: dispatch.tenant.clone(), stream: stream.clone() };
+            let key = StreamKey::new(dispatch.tenant.clone(), stream.clone());
             let probe = async move { (reference, self.streams.exists(key, aggregate).await) };
             asked.insert(stream).then_some(probe)
         });
@@ -169,8 +169,8 @@ fn job(
     dispatch: &Dispatch,
     payload: String,
     idempotency: Option<Idempotency>,
-    room: OwnedSemaphorePermit,
-    reply: oneshot::Sender<Result<Receipt>>,
+    room: Place,
+    reply: oneshot::Sender<Result<Receipt, Refused>>,
 ) -> Result<Job> {
     let aggregate = &command.aggregate;
     let id = match &command.manifest.target {
@@ -200,7 +200,7 @@ fn job(
         seed: entropy::seed(),
     };
     Ok(Job {
-        key: StreamKey { tenant: dispatch.tenant.clone(), stream: StreamId::new(&aggregate.manifest.name, &id) },
+        key: StreamKey::new(dispatch.tenant.clone(), StreamId::new(&aggregate.manifest.name, &id)),
         aggregate: aggregate.clone(),
         command: Command { name: command.manifest.name.to_string(), payload, context },
         meta,
@@ -232,12 +232,17 @@ fn ulid(bits: u128) -> String {
     (0..26).rev().map(|at| char::from(DIGITS[(bits >> (at * 5) & 31) as usize])).collect()
 }
 
+/// A value as text. Its `Display` says the same, at the cost of a formatter in between.
+fn json(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| value.to_string())
+}
+
 /// A digest of everything that makes a request what it is. The order of fields makes no difference.
 fn request_digest(dispatch: &Dispatch) -> Digest {
     let mut payload = dispatch.payload.clone();
     payload.sort_all_objects();
     let expected = dispatch.options.expected_revision.map_or_else(String::new, |revision| revision.to_string());
-    let payload = payload.to_string();
+    let payload = json(&payload);
     let always = [dispatch.command.as_str().as_bytes(), payload.as_bytes(), expected.as_bytes()];
     // The same words of somebody else are another request, and its answer is not for this one.
     let actor = dispatch.options.actor.as_ref().map(|actor| actor.as_str().as_bytes());

@@ -13,8 +13,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_store::{
-    Answer, Append, Appended, ClaimsReport, Committed, Each, Error, EventKind, EventStore, Filter, PluginRecord,
-    PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot, StreamPage, Table, TableWrites,
+    Answer, Append, Appended, Checkpoint, ClaimsReport, Committed, Each, Error, EventKind, EventStore, Filter,
+    Forgotten, PluginRecord, PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot, StreamPage, Table,
+    TableWrites,
 };
 
 /// A store that gives up waiting for the one beneath it.
@@ -65,7 +66,7 @@ impl EventStore for Deadline<dyn EventStore> {
     async fn answer(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<Answer>> {
         self.within(self.store.answer(tenant, key)).await
     }
-    async fn forget_answers(&self, before: Timestamp) -> Result<u64> {
+    async fn forget_answers(&self, before: Timestamp) -> Result<Forgotten> {
         self.within(self.store.forget_answers(before)).await
     }
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<()> {
@@ -74,7 +75,7 @@ impl EventStore for Deadline<dyn EventStore> {
     async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>> {
         self.within(self.store.snapshot(tenant, stream, encoding)).await
     }
-    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<u64> {
+    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<Forgotten> {
         self.within(self.store.forget_snapshots(used, unused_since)).await
     }
     async fn register_plugin(&self, plugin: &PluginRecord) -> Result<PluginVersion> {
@@ -102,7 +103,7 @@ impl ReadStore for Deadline<dyn ReadStore> {
     async fn tables(&self) -> Result<Vec<String>> {
         self.within(self.store.tables()).await
     }
-    async fn checkpoint(&self, projection: &str) -> Result<Position> {
+    async fn checkpoint(&self, projection: &str) -> Result<Checkpoint> {
         self.within(self.store.checkpoint(projection)).await
     }
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
@@ -110,6 +111,9 @@ impl ReadStore for Deadline<dyn ReadStore> {
     }
     async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
         self.within(self.store.discard(projection, tables)).await
+    }
+    async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed> {
+        self.within(self.store.begin_anew(projection, from, tables)).await
     }
     async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {
         self.within(self.store.commit(progress, writes)).await

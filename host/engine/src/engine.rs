@@ -17,7 +17,7 @@ use crate::feed::{self, Feed};
 use crate::figures::{Figures, Handles};
 use crate::lane::Lane;
 use crate::lifecycle::Lifecycle;
-use crate::projection::{Room, Surroundings};
+use crate::projection::{Room, Stage, Status, Surroundings};
 use crate::reads::QueryBus;
 use crate::stream::{Streams, stopping};
 use crate::sweep;
@@ -60,6 +60,13 @@ struct Shared {
     /// How many groups wait for the log.
     lane_depth: Box<dyn Fn() -> usize + Send + Sync>,
     stopped: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// The position that the log has gone back behind, if any loop has found that it has.
+    fn has_rewound(&self) -> Option<Position> {
+        self.writers.has_rewound().or_else(|| self.readers.has_rewound())
+    }
 }
 
 impl Engine {
@@ -121,11 +128,11 @@ impl Engine {
         let commands = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(commands) = commands else { return Err(stopping()) };
         let began = Instant::now();
-        let answer = match self.shared.writers.has_rewound() {
+        let answer = match self.shared.has_rewound() {
             Some(seen) => Err(rewound(seen)),
             None => self.answer(&commands, catalogue, &dispatch).await,
         };
-        let answer = match self.shared.writers.has_rewound() {
+        let answer = match self.shared.has_rewound() {
             // What has been recorded is in the log that there is. Everything else may rest on the one that there was.
             Some(seen) if !answer.as_ref().is_ok_and(|receipt| receipt.changed) => Err(rewound(seen)),
             _ => answer,
@@ -245,17 +252,8 @@ impl Engine {
             .map(|deployed| format!("{} {}", deployed.manifest().name, deployed.manifest().version))
             .collect();
         checks.push(Check { name: "plugins".into(), ok: true, detail: plugins.join(", ") });
-        for status in self.lifecycle.projections() {
-            checks.push(Check {
-                name: format!("projection {}", status.name),
-                ok: status.trouble.is_none(),
-                // What exactly the trouble is may be a guest's words or the database's, and is for the log alone.
-                detail: match status.trouble {
-                    Some(_) => format!("stands at position {}; the server's log says why", status.position),
-                    None => format!("at position {}", status.position),
-                },
-            });
-        }
+        checks.extend(self.lifecycle.projections().iter().map(projection));
+        checks.extend(self.lifecycle.filled_anew().iter().map(projection));
         Health { ready, checks }
     }
 
@@ -283,8 +281,30 @@ impl Engine {
         drop(self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.shared.writers.ended().await;
         self.lifecycle.stop().await;
+        self.shared.readers.ended().await;
         self.events.close().await;
         self.reads.close().await;
+    }
+}
+
+/// How a projection stands. What exactly its trouble is may be a guest's words or the database's, and is for the log alone.
+fn projection(status: &Status) -> Check {
+    let position = status.position;
+    let anew = match status.stage {
+        Stage::Anew { until } => format!(
+            "filled anew up to {until}, because what it showed was of a history that is no more, and not shown until \
+             then; "
+        ),
+        Stage::Unknown | Stage::Following => String::new(),
+    };
+    let at = match status.trouble {
+        Some(_) => format!("stands at position {position}; the server's log says why"),
+        None => format!("at position {position}"),
+    };
+    Check {
+        name: format!("projection {}", status.name),
+        ok: status.trouble.is_none() && anew.is_empty(),
+        detail: anew + &at,
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use yado_model::{Position, RecordedEvent};
-use yado_store::{Error, EventStore, Result as Stored};
+use yado_store::{Checkpoint, Error, EventStore, Result as Stored};
 
 use crate::Settings;
 use crate::figures::Figures;
@@ -58,25 +58,46 @@ impl Feed {
     /// more. None if the log is not known to have any.
     ///
     /// # Errors
-    /// When the events are not in memory, and the log can't be read; or when it does not have them any more.
-    pub(crate) async fn read(&self, after: Position, limit: u32, bytes: usize) -> Stored<Page> {
+    /// When the events are not in memory, and the log can't be read; or when it does not have them any more, or not the
+    /// one that the reader says is there.
+    pub(crate) async fn read(&self, after: impl Into<Checkpoint>, limit: u32, bytes: usize) -> Stored<Page> {
+        let after = after.into();
         let head = *self.shared.head.borrow();
-        if head <= after {
+        if head <= after.position {
             return Ok(Page::default());
         }
         let limit = limit.max(1);
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        if let Some(page) = self.ring().read(after, most, bytes) {
+        if let Some(page) = self.ring().read(after.position, most, bytes) {
             self.shared.figures.feed_memory.increment(page.len() as u64);
             return Ok(page);
         }
-        let events = self.shared.store.read_log(after, limit).await?;
+        let events = self.read_log(after, limit).await?;
         let page = Page::of(events, bytes);
         self.shared.figures.feed_log.increment(page.len() as u64);
         // A reader that was given nothing would ask again at once, because the head says that there is something.
         let last = page.last().ok_or(Error::Rewound { seen: head })?;
         self.heard(last);
         Ok(page)
+    }
+
+    /// Reads the log itself, beginning with the event that the reader has come to, if it says which one that is: what follows
+    /// on it in a log that went back and has grown again is not what follows on what the reader has seen.
+    async fn read_log(&self, after: Checkpoint, limit: u32) -> Stored<Vec<RecordedEvent>> {
+        let store = &self.shared.store;
+        let (Some(_), Some(before)) = (after.command, after.position.get().checked_sub(1)) else {
+            return store.read_log(after.position, limit).await;
+        };
+        let mut events = store.read_log(Position::new(before), limit.saturating_add(1)).await?;
+        if events.first().map(Checkpoint::from) != Some(after) {
+            return Err(Error::Rewound { seen: after.position });
+        }
+        events.remove(0);
+        if events.is_empty() {
+            // It may be so large that it is a page by itself.
+            return store.read_log(after.position, limit).await;
+        }
+        Ok(events)
     }
 
     /// Looks where the log ends, and tells all readers. For those who can't wait for the next look.

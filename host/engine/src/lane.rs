@@ -1,16 +1,23 @@
 //! The lane: the one way into the log.
 //!
 //! Groups of appends gather while the previous transaction is under way, and go down together in the next one. There is
-//! no timer: when the log is idle a group goes down alone and at once, and when it is busy the groups are as large as
+//! no timer: when the log is idle a group goes down alone and at once, and when it is busy transactions are as large as
 //! the load makes them.
+//!
+//! A second transaction may wait at the database while one is under way there, so that the disk need not wait for us
+//! ([`rhythm`]). They don't depend on each other: a stream has one group on its way at a time.
 //!
 //! Invariants: a group is never split over two transactions; nobody hears of an append before it is durable.
 
+mod batch;
+mod rhythm;
 mod size;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 use yado_model::{Position, RecordedEvent};
 use yado_store::{Append, Appended, Draft, Error, EventStore, Result as Stored};
@@ -20,10 +27,15 @@ use crate::feed::Feed;
 use crate::figures::Figures;
 use crate::vigil::Vigil;
 
+use batch::Batch;
+use rhythm::Rhythm;
 pub(crate) use size::Size;
 
 /// The pauses between attempts at a transaction that fails in passing grow from the first of these to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// How many transactions are at the database at once: one that is under way there, and one that waits for its turn.
+const AT_ONCE: usize = 2;
 
 /// Appends that depend on each other: all of them belong to one stream, and each expects what the one before it leaves.
 struct Group {
@@ -93,33 +105,37 @@ struct Writer {
 
 impl Writer {
     async fn run(self, mut groups: mpsc::Receiver<Group>) {
-        // A group that did not fit into the last transaction begins the next one.
-        let mut next = groups.recv().await;
-        while let Some(first) = next.take() {
-            let batch;
-            (batch, next) = self.gather(first, &mut groups);
-            self.flush(batch).await;
-            if next.is_none() {
-                next = groups.recv().await;
+        let (mut batch, mut rhythm) = (Batch::new(self.most), Rhythm::default());
+        let (mut under_way, mut open) = (FuturesUnordered::new(), true);
+        loop {
+            while open && !batch.is_full() {
+                match groups.try_recv() {
+                    Ok(group) => batch.add(group),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => open = false,
+                }
+            }
+            let worth_it = batch.is_full() || batch.len() >= rhythm.worth();
+            if !batch.is_empty() && (under_way.is_empty() || under_way.len() < AT_ONCE && worth_it) {
+                let (writer, groups) = (&self, batch.take());
+                let count = groups.len();
+                rhythm.begun(count);
+                under_way.push(async move {
+                    writer.flush(groups).await;
+                    count
+                });
+                continue;
+            }
+            tokio::select! {
+                biased;
+                Some(count) = under_way.next() => rhythm.ended(count, batch.len() + groups.len()),
+                group = groups.recv(), if open && !batch.is_full() && under_way.len() < AT_ONCE => match group {
+                    Some(group) => batch.add(group),
+                    None => open = false,
+                },
+                else => break,
             }
         }
-    }
-
-    /// What has come by now, up to what one transaction holds; and the group that did not fit. Callers who have just
-    /// been answered are not waited for. They fall into two halves: while one is on its way to the disk, the other is
-    /// decided. Waiting for all of them makes larger transactions, and leaves the disk idle meanwhile.
-    fn gather(&self, first: Group, groups: &mut mpsc::Receiver<Group>) -> (Vec<Group>, Option<Group>) {
-        let mut size: Size = first.appends.iter().map(Size::of).sum();
-        let mut batch = vec![first];
-        while let Ok(group) = groups.try_recv() {
-            let larger = size + group.appends.iter().map(Size::of).sum::<Size>();
-            if larger.is_over(self.most) {
-                return (batch, Some(group));
-            }
-            size = larger;
-            batch.push(group);
-        }
-        (batch, None)
     }
 
     /// Takes a batch down. One that the store refuses goes down group by group, so that what is wrong with one group

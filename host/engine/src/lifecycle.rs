@@ -14,13 +14,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use yado_model::Digest;
 use yado_runtime::Runtime;
 use yado_store::EventKind;
 
 use crate::catalogue::ProjectionType;
-use crate::projection::{Running, Status, Surroundings};
+use crate::projection::{Running, Stage, Status, Surroundings};
 use crate::reads::QueryBus;
 use crate::{Catalogue, Surface};
 
@@ -79,10 +79,15 @@ pub(crate) struct Lifecycle {
     orders: mpsc::Sender<Order>,
     live: Arc<ArcSwap<Catalogue>>,
     running: Projections,
+    starting: Starting,
+    stopped: watch::Receiver<bool>,
 }
 
 /// The projections that run, by the name under which their progress is kept.
 type Projections = Arc<Mutex<HashMap<Arc<str>, Running>>>;
+
+/// How those stand that have been started for what is not live yet, by the same name.
+type Starting = Arc<Mutex<HashMap<Arc<str>, watch::Receiver<Status>>>>;
 
 /// What the loop owns.
 struct Owner {
@@ -93,6 +98,7 @@ struct Owner {
     queries: QueryBus,
     live: Arc<ArcSwap<Catalogue>>,
     running: Projections,
+    starting: Starting,
     surfaces: Vec<Arc<dyn Surface>>,
     /// How code has stood the log, in this deployment.
     verdicts: Vec<Verdict>,
@@ -124,7 +130,8 @@ impl Lifecycle {
     pub(crate) fn start(runtime: Runtime, surroundings: Surroundings, queries: QueryBus) -> Self {
         let (orders, received) = mpsc::channel(QUEUE);
         let live = Arc::new(ArcSwap::from_pointee(Catalogue::default()));
-        let running = Projections::default();
+        let (running, starting) = (Projections::default(), Starting::default());
+        let (vigil, stopped) = (surroundings.vigil.clone(), surroundings.stopped.clone());
         let owner = Owner {
             orders: orders.downgrade(),
             runtime,
@@ -132,13 +139,14 @@ impl Lifecycle {
             queries,
             live: live.clone(),
             running: running.clone(),
+            starting: starting.clone(),
             surfaces: Vec::new(),
             verdicts: Vec::new(),
             retiring: HashMap::new(),
             retirements: 0,
         };
-        tokio::spawn(owner.run(received));
-        Self { orders, live, running }
+        tokio::spawn(vigil.watch("the loop that deploys plugins", owner.run(received)));
+        Self { orders, live, running, starting, stopped }
     }
 
     /// What is live.
@@ -157,17 +165,23 @@ impl Lifecycle {
         let (reply, answer) = oneshot::channel();
         let sent = self.orders.send(Order::Deploy(components, reply)).await;
         let answers = if sent.is_ok() { answer.await.ok() } else { None };
-        answers.unwrap_or_else(|| {
-            (0..count).map(|_| Err(Refusal::Unavailable("the server is shutting down".into()))).collect()
-        })
+        answers.unwrap_or_else(|| (0..count).map(|_| Err(Refusal::Unavailable(self.gone()))).collect())
     }
 
     /// Makes a surface part of every deployment, and of what is live now.
     pub(crate) async fn add_surface(&self, surface: Arc<dyn Surface>) -> Result<(), String> {
         let (reply, answer) = oneshot::channel();
-        let stopping = || "the server is shutting down".to_owned();
-        self.orders.send(Order::Surface(surface, reply)).await.map_err(|_| stopping())?;
-        answer.await.map_err(|_| stopping())?
+        self.orders.send(Order::Surface(surface, reply)).await.map_err(|_| self.gone())?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Why the loop does not answer.
+    fn gone(&self) -> String {
+        let reason = match *self.stopped.borrow() {
+            true => "the server is shutting down",
+            false => "the loop that deploys plugins broke: start the server again, and look into its log",
+        };
+        reason.to_owned()
     }
 
     /// How the projections stand.
@@ -176,12 +190,21 @@ impl Lifecycle {
         running.values().map(|running| running.status().borrow().clone()).collect()
     }
 
+    /// How those projections stand that are filled anew for what is not live yet.
+    pub(crate) fn filled_anew(&self) -> Vec<Status> {
+        let starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        let starting = starting.values().map(|status| status.borrow().clone());
+        starting.filter(|status| matches!(status.stage, Stage::Anew { .. })).collect()
+    }
+
     /// Ends the loop and the projections.
     pub(crate) async fn stop(&self) {
         let (reply, answer) = oneshot::channel();
         if self.orders.send(Order::Stop(reply)).await.is_ok() {
             let _ = answer.await;
         }
+        // A loop that broke has left them behind.
+        stop_all(&self.running).await;
     }
 }
 
@@ -211,10 +234,16 @@ impl Owner {
     }
 
     async fn stop_projections(&mut self) {
-        let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
-        let retiring = self.retiring.drain().map(|(_, retiring)| retiring.running);
-        for running in running.into_values().chain(retiring) {
-            running.stop().await;
+        stop_all(&self.running).await;
+        for (_, retiring) in self.retiring.drain() {
+            retiring.running.stop().await;
         }
+    }
+}
+
+async fn stop_all(running: &Projections) {
+    let running = std::mem::take(&mut *running.lock().unwrap_or_else(PoisonError::into_inner));
+    for running in running.into_values() {
+        running.stop().await;
     }
 }

@@ -27,7 +27,7 @@ use crate::feed::Feed;
 use crate::vigil::Vigil;
 
 pub(crate) use room::Room;
-pub(crate) use status::{Status, Trouble};
+pub(crate) use status::{Stage, Status, Trouble};
 pub(crate) use wanted::Wanted;
 
 /// What a projection's loop works with.

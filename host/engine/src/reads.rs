@@ -14,11 +14,14 @@ use yado_store::{Each, Filter, Op, Order, ReadStore, Row, Select, Table};
 
 use crate::catalogue::Model;
 use crate::error::question;
-use crate::projection::{Status, Wanted};
+use crate::projection::{Stage, Status, Wanted};
 use crate::{Error, Result, Settings};
 
 /// At most so many rows for one question. The surfaces have smaller limits of their own.
 const MOST_ROWS: u32 = 10_000;
+
+/// When it is worth asking again for what is filled anew.
+const ANEW_MS: u64 = 1_000;
 
 /// How a projection stands, and where to say that somebody waits for it.
 type Followed = (watch::Receiver<Status>, Wanted);
@@ -54,22 +57,41 @@ impl QueryBus {
         let lagging =
             |reached| Error::Lagging { model: model.manifest.name.to_string(), wanted: position, reached, limit_ms };
         let Some((mut status, wanted)) = followed else { return Err(lagging(Position::ZERO)) };
-        if status.borrow().position >= position {
+        if status.borrow().shows(position) {
             return Ok(());
         }
         let _waiting = wanted.wait_for(position);
-        let reached = status.wait_for(|status| status.position >= position);
+        let reached = status.wait_for(|status| status.shows(position));
         let waited =
             tokio::time::timeout(Duration::from_millis(limit_ms), reached).await.is_ok_and(|known| known.is_ok());
-        let reached = status.borrow().position;
-        if waited || reached >= position { Ok(()) } else { Err(lagging(reached)) }
+        let (shown, reached) = (status.borrow().shows(position), status.borrow().position);
+        if waited || shown { Ok(()) } else { Err(lagging(reached)) }
+    }
+
+    /// Refuses to show what may be of a history that is no more, or has been filled anew in part.
+    fn may_be_shown(&self, model: &Model) -> Result<()> {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((status, _)) = progress.get(&model.projection) else { return Ok(()) };
+        let status = status.borrow();
+        let (name, position) = (&model.manifest.name, status.position);
+        let reason = match status.stage {
+            Stage::Following => return Ok(()),
+            Stage::Unknown => format!("what {name} shows has not been held against the log yet"),
+            Stage::Anew { until } => format!(
+                "{name} is filled anew, because what it showed was of a history that is no more; it has come to position \
+                 {position} of {until}"
+            ),
+        };
+        Err(Error::Unavailable { reason, retry_after_ms: ANEW_MS })
     }
 
     pub(crate) async fn rows(&self, model: &Model, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
+        self.may_be_shown(model)?;
         self.store.rows(&model.table, tenant, keys).await.map_err(question)
     }
 
     pub(crate) async fn select(&self, model: &Model, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
+        self.may_be_shown(model)?;
         self.store.select(&model.table, tenant, select).await.map_err(question)
     }
 
@@ -80,10 +102,12 @@ impl QueryBus {
         each: &Each,
         select: &Select,
     ) -> Result<Vec<Row>> {
+        self.may_be_shown(model)?;
         self.store.select_each(&model.table, tenant, each, select).await.map_err(question)
     }
 
     pub(crate) async fn count(&self, model: &Model, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
+        self.may_be_shown(model)?;
         self.store.count(&model.table, tenant, filter).await.map_err(question)
     }
 }

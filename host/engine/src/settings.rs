@@ -13,6 +13,10 @@ pub struct Settings {
     pub shard_queue: usize,
     /// Bytes of arguments that commands under way may have, over all shards. One that would be too many is refused at once.
     pub queued_bytes: usize,
+    /// Bytes of events, and of the states that they lead to, that may be decided and not recorded yet, over all shards.
+    /// A stream that has some on their way decides no more until those are recorded; a command of any other is refused
+    /// at once. A decision that is larger than all of this is made when there is no other.
+    pub decided_bytes: usize,
     /// Commands of one stream that may be decided ahead of a commit.
     pub ahead: usize,
     /// Bytes of state that stay in memory, over all shards.
@@ -90,7 +94,10 @@ impl Settings {
         between("decision_events", self.decision_events, 1, LARGEST_BATCH)?;
         between("lane_queue", self.lane_queue, 1, Semaphore::MAX_PERMITS)?;
         between("shard_queue", self.shard_queue, 1, Semaphore::MAX_PERMITS)?;
-        // Room is counted in bytes, and taken for a command at once.
+        // Where there is no room at all, nothing takes any.
+        between("queued_bytes", self.queued_bytes, 1, usize::MAX)?;
+        between("decided_bytes", self.decided_bytes, 1, usize::MAX)?;
+        // Guests address their memory with 32 bits.
         between("payload_bytes", self.payload_bytes, 1, u32::MAX as usize)?;
         between("database_ms", usize::try_from(self.database_ms).unwrap_or(usize::MAX), 1, usize::MAX)
     }
@@ -102,6 +109,7 @@ impl Default for Settings {
             shards: std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 16)),
             shard_queue: 4_096,
             queued_bytes: 64 * 1024 * 1024,
+            decided_bytes: 128 * 1024 * 1024,
             ahead: 256,
             resident_bytes: 128 * 1024 * 1024,
             lane_queue: 1_024,
@@ -146,6 +154,8 @@ mod tests {
             ("decision_events", Settings { decision_events: 10_001, ..Settings::default() }),
             ("lane_queue", Settings { lane_queue: 0, ..Settings::default() }),
             ("shard_queue", Settings { shard_queue: usize::MAX, ..Settings::default() }),
+            ("queued_bytes", Settings { queued_bytes: 0, ..Settings::default() }),
+            ("decided_bytes", Settings { decided_bytes: 0, ..Settings::default() }),
             ("payload_bytes", Settings { payload_bytes: usize::MAX, ..Settings::default() }),
             ("database_ms", Settings { database_ms: 0, ..Settings::default() }),
         ] {

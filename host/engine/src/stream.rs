@@ -12,20 +12,23 @@ mod active;
 mod contention;
 mod decide;
 mod figures;
+mod held;
+mod key;
 mod load;
 pub(crate) mod pieces;
 mod resident;
+mod room;
 mod shard;
 mod snapshot;
+mod told;
 mod upcast;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use yado_model::{Command, CommandMeta, Revision, StreamId, TenantId};
+use tokio::sync::{mpsc, oneshot};
+use yado_model::{Command, CommandMeta, Revision};
 use yado_store::{EventStore, Idempotency};
 
 use crate::catalogue::AggregateType;
@@ -33,20 +36,14 @@ use crate::lane::Lane;
 use crate::vigil::Vigil;
 use crate::{Error, Receipt, Result, Settings};
 
+pub(crate) use key::StreamKey;
+pub(crate) use room::{Place, Room};
 use snapshot::Snapshots;
+pub(crate) use told::Refused;
 pub(crate) use upcast::upcast;
 
 /// The host's own part of the stack of a shard's thread, beneath that of the guest.
 const HOST_STACK_BYTES: usize = 2 * 1024 * 1024;
-
-const CROWDED: &str = "more commands are waiting for this one stream than the server holds for a stream";
-
-/// A stream of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct StreamKey {
-    pub(crate) tenant: TenantId,
-    pub(crate) stream: StreamId,
-}
 
 /// A command on its way to a decision.
 #[derive(Debug)]
@@ -65,8 +62,8 @@ pub(crate) struct Job {
     pub(crate) expected: Option<Revision>,
     pub(crate) idempotency: Option<Idempotency>,
     /// The room that its arguments take; given back when the command is done with.
-    pub(crate) _room: OwnedSemaphorePermit,
-    pub(crate) reply: oneshot::Sender<Result<Receipt>>,
+    pub(crate) _room: Place,
+    pub(crate) reply: oneshot::Sender<Result<Receipt, Refused>>,
     /// How often another process was faster.
     pub(crate) conflicts: u32,
 }
@@ -100,11 +97,19 @@ impl Streams {
     ) -> std::io::Result<Self> {
         let snapshots = Snapshots::start(store.clone(), settings.snapshot_events, vigil);
         let figures = figures::Figures::register();
+        let room = Room::new(settings.decided_bytes);
         let mut shards = Vec::new();
         for number in 0..settings.shards.max(1) {
             let (messages, received) = mpsc::channel(settings.shard_queue);
-            let shard =
-                shard::Shard::new(store.clone(), lane.clone(), snapshots.clone(), figures.clone(), settings.clone());
+            let surroundings = shard::Surroundings {
+                store: store.clone(),
+                lane: lane.clone(),
+                snapshots: snapshots.clone(),
+                figures: figures.clone(),
+                room: room.clone(),
+                settings: settings.clone(),
+            };
+            let shard = shard::Shard::new(surroundings);
             let watched = vigil.watch("a shard", shard.run(received));
             let runtime = Handle::current();
             std::thread::Builder::new()
@@ -118,21 +123,18 @@ impl Streams {
 
     /// Hands a command to its shard. A shard whose queue is full refuses it at once.
     pub(crate) fn decide(&self, job: Job) -> Result<()> {
-        self.send(&job.key.clone(), Message::Decide(Box::new(job)))
+        self.send(job.key.spread(), Message::Decide(Box::new(job)))
     }
 
     /// Whether there is such a thing, as far as is durable.
     pub(crate) async fn exists(&self, key: StreamKey, aggregate: Arc<AggregateType>) -> Result<bool> {
         let (reply, answer) = oneshot::channel();
-        self.send(&key.clone(), Message::Exists { key, aggregate, reply })?;
+        self.send(key.spread(), Message::Exists { key, aggregate, reply })?;
         answer.await.unwrap_or_else(|_| Err(stopping()))
     }
 
-    fn send(&self, key: &StreamKey, message: Message) -> Result<()> {
-        let mut hash = DefaultHasher::new();
-        key.hash(&mut hash);
-        let at = usize::try_from(hash.finish() % self.shards.len() as u64).unwrap_or(0);
-        self.shards[at].try_send(message).map_err(|error| match error {
+    fn send(&self, spread: usize, message: Message) -> Result<()> {
+        self.shards[spread % self.shards.len()].try_send(message).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::Unavailable {
                 reason: "more commands are waiting than the server can hold".into(),
                 retry_after_ms: 100,
@@ -140,16 +142,6 @@ impl Streams {
             mpsc::error::TrySendError::Closed(_) => stopping(),
         })
     }
-}
-
-/// What is answered for a stream at which too many wait already.
-fn crowded() -> Error {
-    Error::Unavailable { reason: CROWDED.to_owned(), retry_after_ms: 100 }
-}
-
-/// Whether a command was refused at the door: nobody has looked at it.
-pub(crate) fn is_crowded(error: &Error) -> bool {
-    matches!(error, Error::Unavailable { reason, .. } if reason == CROWDED)
 }
 
 /// What is answered while the server goes down.

@@ -12,6 +12,7 @@ mod models;
 mod shapes;
 
 pub(crate) use build::{Source, build};
+pub(crate) use host::RECEIPT;
 
 use std::collections::BTreeMap;
 

@@ -9,6 +9,7 @@
 //! async-graphql has an executor for dynamic schemas. In version 7.2 it runs a mutation twice that is selected twice,
 //! leaves fields that fail out of the answer, and answers in the order in which fields are done.
 
+mod command;
 mod given;
 mod path;
 mod resolve;
@@ -17,7 +18,7 @@ mod tree;
 pub(crate) use given::{Root, roots};
 
 use std::borrow::Cow;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::dynamic::TypeRef;
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, SelectionSet};
@@ -25,15 +26,17 @@ use async_graphql::{Name, Positioned, ServerError, Value};
 use futures::future::{BoxFuture, FutureExt, join_all};
 use serde_json::{Map, Value as Json};
 use tokio::time::{Instant, timeout_at};
+use yado_engine::{Catalogue, Receipt};
 
 use crate::api::{Api, MUTATION, Object, QUERY, Resolve, Type};
 use crate::backend::Backend;
 use crate::error::Error;
-use crate::input::{self, Variables};
+use crate::input::{self, Arguments, Variables};
 use crate::request::{Caller, Data, Response};
 use crate::{Limits, document, values};
 
 use path::Path;
+use resolve::Resolved;
 use tree::Selected;
 
 /// Everything that running one operation takes.
@@ -41,6 +44,8 @@ pub(crate) struct Execution<'a> {
     pub(crate) api: &'a Api,
     pub(crate) limits: &'a Limits,
     pub(crate) backend: &'a dyn Backend,
+    /// The deployment that the request began with.
+    pub(crate) deployed: &'a Arc<Catalogue>,
     pub(crate) server: &'a Json,
     pub(crate) caller: &'a Caller,
     pub(crate) document: &'a ExecutableDocument,
@@ -51,7 +56,7 @@ pub(crate) struct Execution<'a> {
     pub(crate) deadline: Instant,
     pub(crate) errors: Mutex<Vec<ServerError>>,
     /// Where commands were recorded, by the names under which they were asked for.
-    pub(crate) receipts: Mutex<Vec<(Name, Data)>>,
+    pub(crate) receipts: Mutex<Vec<(Name, Receipt)>>,
 }
 
 /// A value that could not be had; why has been recorded.
@@ -156,7 +161,7 @@ impl<'a> Execution<'a> {
         &self,
         parents: &[Parent<'_>],
         one: &Selected<'_>,
-        arguments: Option<Map<String, Json>>,
+        arguments: Option<Arguments<'_>>,
         several: bool,
     ) -> Vec<Completed> {
         let limit_ms = self.limits.timeout_ms;
@@ -178,7 +183,7 @@ impl<'a> Execution<'a> {
         ty: &str,
         parents: &[Parent<'_>],
         one: &Selected<'_>,
-        arguments: Option<Map<String, Json>>,
+        arguments: Option<Arguments<'_>>,
         several: bool,
     ) -> Vec<Completed> {
         let name = one.first.node.name.node.as_str();
@@ -196,8 +201,9 @@ impl<'a> Execution<'a> {
             Err(error) => Err(error),
         };
         match resolved {
-            Ok(resolved) => {
-                let items = resolved.into_iter().zip(parents).map(|(value, parent)| Item { value, path: path(parent) });
+            Ok(Resolved::Receipt(receipt)) => vec![Ok(self.receipt(&receipt, one)); parents.len()],
+            Ok(Resolved::Values(values)) => {
+                let items = values.into_iter().zip(parents).map(|(value, parent)| Item { value, path: path(parent) });
                 self.complete(ty, one, &field.ty, items.collect()).await
             }
             Err(error) => {
@@ -319,8 +325,7 @@ impl<'a> Execution<'a> {
         if parents.is_empty() {
             return places.into_iter().map(|place| place.unwrap_or(Err(Failed))).collect();
         }
-        let sets = one.all.iter().map(|field| &field.node.selection_set.node).collect();
-        let mut completed = self.objects(ty, parents, sets).await.into_iter();
+        let mut completed = self.objects(ty, parents, one.sets()).await.into_iter();
         places.into_iter().map(|place| place.or_else(|| completed.next()).unwrap_or(Err(Failed))).collect()
     }
 

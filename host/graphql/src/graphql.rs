@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use yado_engine::{Catalogue, Engine, Surface};
 
 use crate::api::{self, Api, Source};
-use crate::backend::{Backend, Deployment};
+use crate::backend::Backend;
 use crate::documents::{Documents, Prepared};
 use crate::error::{self, Error};
 use crate::execute::Execution;
@@ -27,11 +27,9 @@ pub struct GraphQl(Arc<Inner>);
 struct Inner {
     limits: Limits,
     served: Arc<ArcSwap<Served>>,
-    /// What requests run against, for the catalogue of the deployment that they began with.
-    backend: Box<Backends>,
+    /// What requests run against.
+    backend: Arc<dyn Backend>,
 }
-
-type Backends = dyn Fn(&Arc<Catalogue>) -> Arc<dyn Backend> + Send + Sync;
 
 /// One deployment, ready to serve.
 pub(crate) struct Served {
@@ -109,17 +107,14 @@ impl GraphQl {
         limits.check()?;
         let served = Arc::new(ArcSwap::from_pointee(Served::of(&engine.catalogue(), &limits)?));
         engine.add_surface(Arc::new(Follower { limits: limits.clone(), served: served.clone() })).await?;
-        let backend = move |catalogue: &Arc<Catalogue>| {
-            Arc::new(Deployment { engine: engine.clone(), catalogue: catalogue.clone() }) as Arc<dyn Backend>
-        };
-        Ok(Self(Arc::new(Inner { limits, served, backend: Box::new(backend) })))
+        Ok(Self(Arc::new(Inner { limits, served, backend: Arc::new(engine) })))
     }
 
     /// Serves plugins from a backend of a test.
     #[cfg(test)]
     pub(crate) fn over(plugins: &[Source<'_>], backend: Arc<dyn Backend>, limits: Limits) -> Result<Self, String> {
         let served = Arc::new(ArcSwap::from_pointee(Served::new(plugins, Arc::default(), &limits)?));
-        Ok(Self(Arc::new(Inner { limits, served, backend: Box::new(move |_| backend.clone()) })))
+        Ok(Self(Arc::new(Inner { limits, served, backend })))
     }
 
     /// Serves other plugins from now on.
@@ -191,11 +186,11 @@ impl GraphQl {
             served.documents.keep(&prepared);
         }
 
-        let backend = (self.0.backend)(&served.catalogue);
         let execution = Execution {
             api: &served.api,
             limits,
-            backend: backend.as_ref(),
+            backend: self.0.backend.as_ref(),
+            deployed: &served.catalogue,
             server: &served.server,
             caller: &request.caller,
             document,

@@ -36,10 +36,13 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 
+/// Where [`router`] answers GraphQL.
+pub const PATH: &str = "/graphql";
+
 /// `/graphql`, and a page to try it on at `/graphiql`.
 pub fn router(graphql: GraphQl) -> Router {
     Router::new()
-        .route("/graphql", get(by_get).post(by_post).fallback(by_other))
+        .route(PATH, get(by_get).post(by_post).fallback(by_other))
         .with_state(graphql)
         .merge(graphiql::router())
 }
@@ -56,16 +59,22 @@ async fn by_get(State(graphql): State<GraphQl>, request: HttpRequest<Body>) -> H
 }
 
 async fn by_post(State(graphql): State<GraphQl>, request: HttpRequest<Body>) -> HttpResponse<Body> {
+    post(&graphql, request).await
+}
+
+/// Answers a request that came by POST to [`PATH`], as [`router`] does: for servers that know where it leads without asking
+/// a router.
+pub async fn post(graphql: &GraphQl, request: HttpRequest<Body>) -> HttpResponse<Body> {
     let (Parts { headers, .. }, sent) = request.into_parts();
     let media = match accept::media(&headers) {
         Ok(media) => media,
         Err(fault) => return fault.into_response(),
     };
-    let request = match body(&graphql, &headers, sent).await {
+    let request = match body(graphql, &headers, sent).await {
         Ok(body) => parameters::of_body(&body).and_then(|request| Ok(Request { caller: caller(&headers)?, ..request })),
         Err(fault) => Err(fault),
     };
-    run(&graphql, request, media).await
+    run(graphql, request, media).await
 }
 
 async fn by_other() -> HttpResponse<Body> {
@@ -101,7 +110,7 @@ fn status(response: &Response, media: Media) -> StatusCode {
     }
 }
 
-fn respond(status: StatusCode, media: Media, body: String) -> HttpResponse<Body> {
+fn respond(status: StatusCode, media: Media, body: Vec<u8>) -> HttpResponse<Body> {
     let mut answer = HttpResponse::new(Body::from(body));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();

@@ -137,18 +137,35 @@ fn whole_numbers(api: &Api, ty: &str, value: Const) -> Const {
     }
 }
 
-/// The arguments of a field that have a value, be it null.
+/// The arguments of a field that have a value, be it null. There are few of them, as of variables.
+#[derive(Debug)]
+pub(crate) struct Arguments<'a>(Vec<(&'a str, Json)>);
+
+impl Arguments<'_> {
+    /// The value of an argument.
+    pub(crate) fn get(&self, name: &str) -> Option<&Json> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The value of an argument, for good.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Json> {
+        let place = self.0.iter().position(|(known, _)| *known == name)?;
+        Some(self.0.swap_remove(place).1)
+    }
+}
+
+/// Reads the arguments of a field.
 ///
 /// # Errors
 /// Says of each argument, and of each field in it, what it should be and is not.
-pub(crate) fn arguments(
-    api: &Api,
-    field: &Field,
+pub(crate) fn arguments<'a>(
+    api: &'a Api,
+    field: &'a Field,
     selected: &Selected,
     variables: &Variables<'_>,
-) -> Result<Map<String, Json>, Error> {
+) -> Result<Arguments<'a>, Error> {
     let mut reader = Reader { api, variables, path: Vec::new(), problems: Vec::new() };
-    let mut arguments = Map::new();
+    let mut arguments = Vec::with_capacity(field.arguments.len());
     for argument in &field.arguments {
         let value = selected.get_argument(&argument.name).map(|value| Node::Literal(&value.node));
         // Problems are told with the path within what a command is given, as the command's own checks tell them. What is
@@ -157,10 +174,14 @@ pub(crate) fn arguments(
         reader.path.extend((!within).then_some(Step::Field(&argument.name)));
         let value = reader.argument(argument, value);
         reader.path.clear();
-        arguments.extend(value.map(|value| (argument.name.clone(), value)));
+        arguments.extend(value.map(|value| (argument.name.as_str(), value)));
     }
     let problems = reader.problems;
-    if problems.is_empty() { Ok(arguments) } else { Err(Error::Arguments { field: field.name.clone(), problems }) }
+    if problems.is_empty() {
+        Ok(Arguments(arguments))
+    } else {
+        Err(Error::Arguments { field: field.name.clone(), problems })
+    }
 }
 
 /// A value that is given, where it stands: what a document says is read by other rules than JSON.
@@ -328,7 +349,7 @@ impl<'a> Reader<'a> {
         for unknown in value.unknown(input) {
             self.tell(Some(unknown), format!("{UNKNOWN_FIELD} {unknown}").into());
         }
-        let mut fields = Map::new();
+        let mut fields = Map::with_capacity(input.fields.len());
         for field in &input.fields {
             let given = value.field(&field.name);
             let read = self.below(Step::Field(&field.name), |own| own.argument(field, given));

@@ -5,9 +5,13 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::Map;
 use uuid::Uuid;
+use yado_engine::Receipt;
 use yado_model::{Actor, IdempotencyKey, TenantId};
 
 use crate::error::Error;
+
+/// Room for the answer to a command, and for small ones to queries.
+const JSON_BYTES: usize = 512;
 
 /// Who asks, and under what circumstances.
 #[derive(Debug, Default, Clone)]
@@ -42,6 +46,8 @@ pub struct Request {
 #[derive(Debug, Clone)]
 pub(crate) enum Data {
     Value(Value),
+    /// A number of the host's own. Other numbers carry the text that they were written in.
+    Count(u64),
     List(Vec<Self>),
     Object(Vec<(Name, Self)>),
 }
@@ -58,6 +64,7 @@ impl Serialize for Data {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Value(value) => value.serialize(serializer),
+            Self::Count(count) => serializer.serialize_u64(*count),
             Self::List(items) => serializer.collect_seq(items),
             Self::Object(fields) => {
                 let mut map = serializer.serialize_map(Some(fields.len()))?;
@@ -70,6 +77,31 @@ impl Serialize for Data {
     }
 }
 
+/// What there is to know beside the data.
+#[derive(Debug, Serialize)]
+struct Extensions {
+    #[serde(serialize_with = "by_name")]
+    receipts: Vec<(Name, Receipt)>,
+}
+
+/// Where a command was recorded, as it is told.
+#[derive(Serialize)]
+struct Recorded<'r> {
+    id: &'r str,
+    revision: u64,
+    position: u64,
+}
+
+impl<'r> From<&'r Receipt> for Recorded<'r> {
+    fn from(receipt: &'r Receipt) -> Self {
+        Self { id: receipt.stream.id(), revision: receipt.revision.get(), position: receipt.position.get() }
+    }
+}
+
+fn by_name<S: Serializer>(receipts: &[(Name, Receipt)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(receipts.iter().map(|(name, receipt)| (name.as_str(), Recorded::from(receipt))))
+}
+
 /// The answer to a request.
 #[derive(Debug, Serialize)]
 pub struct Response {
@@ -80,7 +112,7 @@ pub struct Response {
     errors: Vec<ServerError>,
     /// What there is to know beside the data.
     #[serde(skip_serializing_if = "Option::is_none")]
-    extensions: Option<Data>,
+    extensions: Option<Extensions>,
     /// Whether the request was refused for what it would change.
     #[serde(skip)]
     changes: bool,
@@ -92,10 +124,8 @@ impl Response {
     }
 
     /// Says where commands were recorded, by the name under which each was asked for.
-    pub(crate) fn with_receipts(mut self, receipts: Vec<(Name, Data)>) -> Self {
-        if !receipts.is_empty() {
-            self.extensions = Some(Data::Object(vec![(Name::new("receipts"), Data::Object(receipts))]));
-        }
+    pub(crate) fn with_receipts(mut self, receipts: Vec<(Name, Receipt)>) -> Self {
+        self.extensions = (!receipts.is_empty()).then_some(Extensions { receipts });
         self
     }
 
@@ -129,10 +159,14 @@ impl Response {
         }
     }
 
-    /// The answer as a JSON document.
+    /// The answer as a JSON document in UTF-8.
     #[must_use]
-    pub fn to_json(&self) -> String {
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = Vec::with_capacity(JSON_BYTES);
         // Its parts have string keys only, and nothing else could make it fail.
-        serde_json::to_string(self).unwrap_or_else(|_| r#"{"errors":[{"message":"no answer"}]}"#.to_owned())
+        match serde_json::to_writer(&mut json, self) {
+            Ok(()) => json,
+            Err(_) => br#"{"errors":[{"message":"no answer"}]}"#.to_vec(),
+        }
     }
 }

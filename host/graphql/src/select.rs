@@ -6,6 +6,7 @@ use yado_engine::{Filter, Op, Order, Select};
 use crate::Limits;
 use crate::api::{Api, Scalar, Type};
 use crate::error::Error;
+use crate::input::Arguments;
 use crate::values;
 
 /// How many conditions one `where` may have, with those that only combine others. Each becomes a part or two of a
@@ -27,7 +28,7 @@ pub(crate) fn page(
     limits: &Limits,
     model: &str,
     equal: &[String],
-    arguments: &Map<String, Json>,
+    arguments: &Arguments<'_>,
 ) -> Result<Select, Error> {
     let mut reader = Reader { api, model, conditions: 0, values: 0 };
     let mut all = Vec::new();
@@ -61,7 +62,7 @@ pub(crate) fn conjunction(mut all: Vec<Filter>) -> Option<Filter> {
     }
 }
 
-fn number(name: &str, arguments: &Map<String, Json>, default: u32, most: u32) -> Result<u32, Error> {
+fn number(name: &str, arguments: &Arguments<'_>, default: u32, most: u32) -> Result<u32, Error> {
     let Some(value) = arguments.get(name).filter(|value| !value.is_null()) else { return Ok(default) };
     match value.as_u64().and_then(|value| u32::try_from(value).ok()) {
         Some(value) if value <= most => Ok(value),

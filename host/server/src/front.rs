@@ -7,12 +7,13 @@ use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, Request, StatusCode};
+use axum::http::{HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use axum::{Json, Router};
 use serde_json::json;
 use tower::ServiceExt as _;
+use yado_graphql::GraphQl;
 use yado_model::Code;
 
 use crate::health;
@@ -26,30 +27,58 @@ const RETRY_AFTER_S: u16 = 1;
 #[derive(Clone)]
 pub(crate) struct Front {
     starting: Router,
-    routes: Arc<OnceLock<Router>>,
+    open: Arc<OnceLock<Open>>,
+}
+
+/// What stands behind a front that is open.
+struct Open {
+    routes: Router,
+    /// What answers GraphQL's requests by POST, which nearly all are, without asking the routes where they lead: a router
+    /// clones and boxes its services for each request. None if the routes do more for them than that.
+    graphql: Option<GraphQl>,
+}
+
+/// Which way a request goes.
+enum Way {
+    GraphQl(GraphQl),
+    Routes(Router),
 }
 
 impl Front {
     /// A front with nothing behind it yet.
     pub(crate) fn closed(metrics: Metrics) -> Self {
         let starting = health::starting().merge(metrics.starting()).route("/graphql", any(graphql)).fallback(other);
-        Self { starting, routes: Arc::default() }
+        Self { starting, open: Arc::default() }
     }
 
-    /// Lets these routes answer from now on. Only the first call counts: what has been shown stays.
-    pub(crate) fn open(&self, routes: Router) {
-        let _ = self.routes.set(routes);
+    /// Lets these routes answer from now on, and what is given beside them GraphQL's requests by POST. Only the first call
+    /// counts: what has been shown stays.
+    pub(crate) fn open(&self, routes: Router, graphql: Option<GraphQl>) {
+        let _ = self.open.set(Open { routes, graphql });
     }
 
     /// Answers a request.
     pub(crate) fn answer(&self, request: Request<Body>) -> impl Future<Output = Response> + use<> {
-        let routes = self.routes.get().unwrap_or(&self.starting).clone();
+        let way = self.way(&request);
         async move {
+            let routes = match way {
+                Way::GraphQl(graphql) => return yado_graphql::post(&graphql, request).await,
+                Way::Routes(routes) => routes,
+            };
             // Routes answer every request; their error has no values.
             match routes.oneshot(request).await {
                 Ok(answer) => answer,
                 Err(never) => match never {},
             }
+        }
+    }
+
+    fn way(&self, request: &Request<Body>) -> Way {
+        let is_graphql = || request.method() == Method::POST && request.uri().path() == yado_graphql::PATH;
+        match self.open.get() {
+            Some(Open { graphql: Some(graphql), .. }) if is_graphql() => Way::GraphQl(graphql.clone()),
+            Some(open) => Way::Routes(open.routes.clone()),
+            None => Way::Routes(self.starting.clone()),
         }
     }
 }
@@ -107,7 +136,7 @@ mod tests {
     async fn what_is_opened_answers_for_all_clones() {
         let front = Front::closed(Metrics::apart());
         let clone = front.clone();
-        front.open(Router::new().route("/", axum::routing::get(async || Json("here"))));
+        front.open(Router::new().route("/", axum::routing::get(async || Json("here"))), None);
         assert_eq!(get(&clone, "/").await, (StatusCode::OK, None, "here".into()));
     }
 }

@@ -45,7 +45,9 @@ pub(crate) async fn run(config: Config, began: Instant) -> Result<()> {
     };
     let Started { engine, graphql, plugins } = started;
     let admin = Admin::new(engine.clone(), plugins, token, config.guests.limits.component_bytes);
-    front.open(http::router(&config, &engine, graphql, admin, metrics, &stop));
+    // What other sites may do stands in headers that the routes add.
+    let direct = config.cors_origins.is_empty().then(|| graphql.clone());
+    front.open(http::router(&config, &engine, graphql, admin, metrics, &stop), direct);
     let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(%address, ms, plugins = engine.catalogue().plugins().count(), "ready");
     banner::show(address, &config, &engine.catalogue());

@@ -1,21 +1,23 @@
 //! Who holds which value, as the log tells it.
 //!
-//! An event carries what its append has changed about claims: not what the guest asked for, but what came of it. So who
-//! holds what is a plain fold over the log, without a question to what was there before, and the table of claims can be
-//! checked against it and made again.
+//! An event carries what its stream takes and lets go of, as it was asked for. The table of claims decides whether it may,
+//! and nothing else. So the mistakes of a table that was damaged for a while do not get into the log: who lets go of a value
+//! says so even if the table has forgotten who had it, and who takes one says so even if the table has it under that name
+//! already. (Where the table let somebody take what another stream had, two streams say so. The later one has it then, and
+//! the earlier one can't let go of it any more.) Who holds what is thereby a plain fold over the log, and the table, which
+//! is an index of it, can be held against it ([`rebuild`](rebuild())) and made again.
 
-use std::collections::HashMap;
+mod fold;
+mod rebuild;
 
 use serde::{Deserialize, Serialize};
-use yado_model::{ClaimValue, Position, StreamId, TenantId};
+use yado_model::{Claim, ClaimValue, Position, StreamId, TenantId};
+
+pub(crate) use self::fold::{Holding, MOST_TOLD, Page};
+pub(crate) use self::rebuild::{Difference, Folding, rebuild};
 
 use crate::recorded;
 use crate::{Error, Result};
-
-/// So many positions of the log are folded at a time.
-pub(crate) const PAGE: u64 = 10_000;
-/// At most so many differences are told one by one.
-pub(crate) const MOST_DIFFERENCES: i64 = 100;
 
 /// How the table of claims compares with the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +49,13 @@ pub struct ClaimDifference {
     pub by_table: Option<StreamId>,
 }
 
-/// A change to who holds a value, as an event tells it.
+/// What a stream does to a value, as its event tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Change {
     /// The stream holds it from here on.
     Take(Value),
-    /// Nobody holds it from here on.
+    /// The stream does not hold it from here on.
     Release(Value),
 }
 
@@ -65,9 +67,13 @@ pub(crate) struct Value {
     value: String,
 }
 
-impl Value {
-    pub(crate) fn of(claimed: &ClaimValue) -> Self {
-        Self { constraint: claimed.constraint.clone(), value: claimed.value.clone() }
+impl Change {
+    pub(crate) fn of(claim: &Claim) -> Self {
+        let value = |of: &ClaimValue| Value { constraint: of.constraint.clone(), value: of.value.clone() };
+        match claim {
+            Claim::Take(claimed) => Self::Take(value(claimed)),
+            Claim::Release(claimed) => Self::Release(value(claimed)),
+        }
     }
 }
 
@@ -78,40 +84,6 @@ pub(crate) fn told(changes: &[Change]) -> Result<Option<String>> {
     }
     let text = serde_json::to_string(changes);
     text.map(Some).map_err(|error| Error::Invalid(format!("claims can't be written down: {error}")))
-}
-
-/// What a page of the log comes to: for each value that it changes, who holds it in the end.
-#[derive(Debug, Default)]
-pub(crate) struct Fold {
-    holders: HashMap<(String, String, String), Option<String>>,
-}
-
-impl Fold {
-    /// Goes on by what one event tells.
-    pub(crate) fn event(&mut self, position: i64, tenant: &str, stream: &str, claims: &str) -> Result<()> {
-        let changes: Vec<Change> = serde_json::from_str(claims)
-            .map_err(|error| Error::corrupt(format!("the claims of the event at position {position}"), error))?;
-        for change in changes {
-            let (Value { constraint, value }, holder) = match change {
-                Change::Take(value) => (value, Some(stream.to_owned())),
-                Change::Release(value) => (value, None),
-            };
-            self.holders.insert((tenant.to_owned(), constraint, value), holder);
-        }
-        Ok(())
-    }
-
-    /// Values with their holders, and values that nobody holds any more.
-    pub(crate) fn into_parts(self) -> (Vec<[String; 4]>, Vec<[String; 3]>) {
-        let (mut held, mut free) = (Vec::new(), Vec::new());
-        for ((tenant, constraint, value), holder) in self.holders {
-            match holder {
-                Some(stream) => held.push([tenant, constraint, value, stream]),
-                None => free.push([tenant, constraint, value]),
-            }
-        }
-        (held, free)
-    }
 }
 
 impl ClaimDifference {
@@ -128,33 +100,5 @@ impl ClaimDifference {
             by_log: holder(by_log)?,
             by_table: holder(by_table)?,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_word_counts() {
-        let value = |value: &str| Value { constraint: "unique_label".into(), value: value.into() };
-        let told = |changes: &[Change]| told(changes).unwrap().unwrap();
-        let first = told(&[Change::Take(value("x")), Change::Take(value("y"))]);
-        assert_eq!(
-            first,
-            r#"[{"take":{"constraint":"unique_label","value":"x"}},{"take":{"constraint":"unique_label","value":"y"}}]"#
-        );
-        let mut fold = Fold::default();
-        fold.event(1, "default", "Counter-a", &first).unwrap();
-        fold.event(2, "default", "Counter-a", &told(&[Change::Release(value("x"))])).unwrap();
-        let (held, free) = fold.into_parts();
-        assert_eq!(held, [["default", "unique_label", "y", "Counter-a"]]);
-        assert_eq!(free, [["default", "unique_label", "x"]]);
-    }
-
-    #[test]
-    fn claims_that_can_not_be_read_are_damage() {
-        let damaged = Fold::default().event(7, "default", "Counter-a", r#"[{"steal":{}}]"#).unwrap_err();
-        assert!(damaged.to_string().contains("position 7"), "{damaged}");
     }
 }

@@ -90,13 +90,15 @@ macro_rules! conformance_events {
             a_claim_over_the_limit_is_refused
             the_kinds_of_events_are_noted_with_their_first_positions
             claims_are_the_fold_of_the_log
+            claims_of_a_long_log_are_folded_page_by_page
             a_large_event_ends_its_page
             an_expectation_ahead_of_the_log_loses_whoever_wrote_before
-            many_old_answers_are_forgotten
+            many_old_answers_are_forgotten_piece_by_piece
             a_snapshot_is_kept_for_each_encoding
             an_older_snapshot_does_not_replace_a_newer_one
             a_snapshot_says_that_the_thing_is_gone
             snapshots_that_nobody_reads_any_more_are_forgotten
+            many_snapshots_are_forgotten_piece_by_piece
             a_build_keeps_its_number
             builds_are_listed_latest_first
             the_database_answers
@@ -147,6 +149,8 @@ macro_rules! conformance_reads {
             a_step_goes_to_many_tables_or_to_none
             a_forgotten_checkpoint_is_at_zero
             what_a_projection_has_left_goes_together_or_not_at_all
+            a_checkpoint_knows_its_event
+            a_projection_begins_anew_once
             a_step_that_is_given_up_leaves_the_next_one_alone
             two_who_take_the_same_step_are_told_apart
             the_read_database_answers

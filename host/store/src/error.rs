@@ -29,8 +29,8 @@ pub enum Error {
     /// the log may rest on events that are gone, so that only a process that begins anew can go on.
     #[error(
         "the log went back: it no longer has the event at position {seen} that this process has seen. \
-         A backup was restored, or a standby took over that had lagged. Start this server again, compare the checkpoints \
-         of read models with the head of the log, and rebuild those that are ahead of it"
+         A backup was restored, or a standby took over that had lagged. Start this server again: it fills read models \
+         anew that show what is gone"
     )]
     Rewound {
         /// The last event that this process has seen, which the log does not have any more.

@@ -9,8 +9,6 @@ use crate::{Error, Result};
 pub const LONGEST_PAGE: u32 = 10_000;
 /// A page of the log or of a stream ends early once its payloads have so many bytes.
 pub const LARGEST_PAGE: usize = 8 << 20;
-/// At most so many old answers are forgotten in one transaction.
-pub const MOST_FORGOTTEN: i64 = 5_000;
 /// At most so many rows are read at once for several values, if each has as many as it may.
 pub const LARGEST_ANSWER: usize = 100_000;
 /// At most so many events are recorded in one transaction.

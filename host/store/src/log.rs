@@ -58,8 +58,8 @@ pub trait EventStore: Send + Sync {
     /// What was answered to the request with this idempotency key, if there was one.
     async fn answer(&self, tenant: &TenantId, key: &IdempotencyKey) -> Result<Option<Answer>>;
 
-    /// Forgets answers that are older than a time, in transactions that hold nobody up for long. Returns how many.
-    async fn forget_answers(&self, before: Timestamp) -> Result<u64>;
+    /// Forgets answers that are older than a time: a piece of them, in a transaction that holds nobody up for long.
+    async fn forget_answers(&self, before: Timestamp) -> Result<Forgotten>;
 
     /// Keeps snapshots of streams, each in place of an older one of the same encoding, all in one transaction. It does not
     /// wait for the disk where it need not: what a power cut takes back can be made again. One that no engine can hold is
@@ -70,8 +70,8 @@ pub trait EventStore: Send + Sync {
     async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>>;
 
     /// Notes that these encodings are in use now, and forgets snapshots in encodings that no process has noted since a
-    /// time, in transactions that hold nobody up for long. Returns how many.
-    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<u64>;
+    /// time: a piece of them, in a transaction that holds nobody up for long.
+    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<Forgotten>;
 
     /// Notes a build of a plugin, and gives the short number by which events refer to it. A build that is known already
     /// keeps its number.
@@ -93,6 +93,15 @@ pub struct StreamPage {
     /// The events.
     pub events: Vec<RecordedEvent>,
     /// Whether there may be more behind them.
+    pub more: bool,
+}
+
+/// What forgetting a piece came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// How much is gone.
+    pub count: u64,
+    /// Whether there may be more to forget.
     pub more: bool,
 }
 

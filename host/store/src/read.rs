@@ -5,10 +5,11 @@ pub(crate) mod select;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use yado_model::{Position, TenantId};
+use uuid::Uuid;
+use yado_model::{CommandId, Position, RecordedEvent, TenantId};
 
 use crate::limits::{self, LONGEST_NAME};
-use crate::number::stored;
+use crate::number::{loaded, stored};
 use crate::{Error, Result, Table};
 
 /// A row of a read model, as JSON: what is not in it is null.
@@ -32,7 +33,7 @@ pub trait ReadStore: Send + Sync {
     async fn tables(&self) -> Result<Vec<String>>;
 
     /// How far a projection has come; zero if it has not begun.
-    async fn checkpoint(&self, projection: &str) -> Result<Position>;
+    async fn checkpoint(&self, projection: &str) -> Result<Checkpoint>;
 
     /// Forgets how far a projection has come.
     async fn forget_checkpoint(&self, projection: &str) -> Result<()>;
@@ -41,7 +42,12 @@ pub trait ReadStore: Send + Sync {
     /// checkpoint of zero, nor a checkpoint over tables that are empty. Refuses names that are not those of read models.
     async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()>;
 
-    /// Writes rows and moves a projection's checkpoint in one transaction. If the checkpoint is not at
+    /// Empties a projection's tables, which must be there, and forgets how far it has come, in one transaction. If the
+    /// checkpoint is not `from` any more, somebody else has done the work, and has perhaps gone on since: nothing is
+    /// changed then. Refuses names that are not those of read models.
+    async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed>;
+
+    /// Writes rows and moves a projection's checkpoint in one transaction. If the checkpoint is not
     /// `progress.from` any more, somebody else has done the work: nothing is written then.
     async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed>;
 
@@ -65,15 +71,25 @@ pub trait ReadStore: Send + Sync {
     async fn close(&self);
 }
 
+/// How far a projection has come, and in which log: a position alone says nothing once the log has been restored from a
+/// backup and has grown again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Everything up to here is in its rows.
+    pub position: Position,
+    /// The command whose event is there. Not known where there is none, or where nobody has said.
+    pub command: Option<CommandId>,
+}
+
 /// A step of a projection.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
     /// Which projection.
     pub projection: &'a str,
     /// Where it was.
-    pub from: Position,
+    pub from: Checkpoint,
     /// Where it is after this.
-    pub to: Position,
+    pub to: Checkpoint,
 }
 
 /// Whether a step was taken.
@@ -81,8 +97,8 @@ pub struct Progress<'a> {
 pub enum Committed {
     /// Rows and checkpoint are durable.
     Yes,
-    /// The checkpoint stands here instead; nothing was written.
-    Elsewhere(Position),
+    /// The checkpoint is this one instead; nothing was written.
+    Elsewhere(Checkpoint),
 }
 
 /// The changes to one table.
@@ -190,14 +206,36 @@ pub struct Order {
     pub descending: bool,
 }
 
+impl Checkpoint {
+    /// Where a projection begins.
+    pub const START: Self = Self { position: Position::ZERO, command: None };
+
+    /// From what is stored.
+    pub(crate) fn loaded(position: i64, command: Option<Uuid>) -> Result<Self> {
+        Ok(Self { position: Position::new(loaded(position, "the checkpoints")?), command: command.map(CommandId) })
+    }
+}
+
+impl From<&RecordedEvent> for Checkpoint {
+    fn from(event: &RecordedEvent) -> Self {
+        Self { position: event.position, command: Some(event.command.command_id) }
+    }
+}
+
+impl From<Position> for Checkpoint {
+    fn from(position: Position) -> Self {
+        Self { position, command: None }
+    }
+}
+
 impl Progress<'_> {
     /// Whether the step can be taken at all.
     pub(crate) fn check(&self) -> Result<()> {
         limits::text("the name of a projection", self.projection, LONGEST_NAME)?;
-        if self.to < self.from {
-            let Self { projection, from, to } = self;
+        let Self { projection, from: Checkpoint { position: from, .. }, to: Checkpoint { position: to, .. } } = self;
+        if to < from {
             return Err(Error::Invalid(format!("the projection {projection} can't go back from {from} to {to}")));
         }
-        stored(self.to.get()).map(|_| ())
+        stored(to.get()).map(|_| ())
     }
 }

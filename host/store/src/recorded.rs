@@ -7,7 +7,7 @@ use yado_model::{
 };
 
 use crate::number::loaded;
-use crate::{Error, Result};
+use crate::{Answer, Error, Result};
 
 /// An event's row as the engines give it.
 pub(crate) struct Stored {
@@ -49,6 +49,19 @@ impl Stored {
                 causation_id: self.causation_id,
                 actor: self.actor.map(|actor| Actor::parse(&actor)).transpose().map_err(|error| broken(&error))?,
             },
+        })
+    }
+}
+
+impl Answer {
+    /// The answer that a row holds.
+    pub(crate) fn stored(request: &[u8], stream: &str, revision: i64, position: i64) -> Result<Self> {
+        const PLACE: &str = "the answers";
+        Ok(Self {
+            request: digest(request, PLACE)?,
+            stream: self::stream(stream, PLACE)?,
+            revision: Revision::new(loaded(revision, PLACE)?),
+            position: Position::new(loaded(position, PLACE)?),
         })
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use yado_model::{Digest, Revision, StreamId, TenantId};
+use uuid::Uuid;
+use yado_model::{CommandId, Digest, Revision, StreamId, TenantId};
 
 use crate::Result;
 use crate::limits::{self, LONGEST_LIST, LONGEST_NAME};
@@ -17,6 +18,9 @@ pub struct Snapshot {
     pub stream: StreamId,
     /// At which revision.
     pub revision: Revision,
+    /// The command that the event there came of. A log that has gone back may have another event at this revision, and
+    /// the state is not what that comes to.
+    pub command: CommandId,
     /// Who can read the state: the plugin's digest, or the name that its manifest gives to the encoding.
     pub encoding: String,
     /// The state; none if the thing was gone at that revision.
@@ -24,8 +28,30 @@ pub struct Snapshot {
 }
 
 /// The columns of a snapshot that is asked for by the others.
+pub(crate) const FIND: &str = "\
+    select revision, command_id, state, checksum from snapshots where tenant = $1 and stream = $2 and encoding = $3";
+
+/// Those encodings of snapshots that nobody has noted, by one descent into the index for each: their time begins now.
+pub(crate) const NOTE_FOUND: &str = "\
+    with recursive found (encoding) as ( \
+        select min(encoding) from snapshots \
+        union all \
+        select (select min(s.encoding) from snapshots s where s.encoding > found.encoding) \
+        from found where found.encoding is not null) \
+    insert into snapshot_encodings (encoding, used_at) select encoding, $1 from found where encoding is not null \
+    on conflict do nothing";
+
+/// Encodings that nobody has noted for long. One more than are in use are enough to find one that is not.
+pub(crate) const UNUSED: &str = "select encoding from snapshot_encodings where used_at < $1 order by encoding limit $2";
+
+/// Unless somebody has come in the meantime who uses it.
+pub(crate) const FORGET_ENCODING: &str = "delete from snapshot_encodings where encoding = $1 and used_at < $2";
+
+/// What [`FIND`] finds.
+#[derive(sqlx::FromRow)]
 pub(crate) struct Kept {
     pub(crate) revision: i64,
+    pub(crate) command_id: Uuid,
     pub(crate) state: Option<Vec<u8>>,
     pub(crate) checksum: Vec<u8>,
 }
@@ -35,10 +61,11 @@ impl Snapshot {
     /// for right.
     pub(crate) fn checksum(&self) -> Digest {
         let revision = self.revision.get().to_le_bytes();
+        let command = self.command.0.as_bytes().as_slice();
         let there = [u8::from(self.state.is_some())];
         let state = self.state.as_deref().unwrap_or_default();
         let (tenant, stream) = (self.tenant.as_str().as_bytes(), self.stream.as_str().as_bytes());
-        Digest::of_parts([tenant, stream, self.encoding.as_bytes(), &revision, &there, state])
+        Digest::of_parts([tenant, stream, self.encoding.as_bytes(), &revision, command, &there, state])
     }
 
     /// Whether every engine can hold it.
@@ -60,6 +87,7 @@ impl Snapshot {
             tenant: tenant.clone(),
             stream: stream.clone(),
             revision: Revision::new(revision),
+            command: CommandId(kept.command_id),
             encoding: encoding.to_owned(),
             state: kept.state,
         };
@@ -96,7 +124,8 @@ pub(crate) fn encodings(named: &[String]) -> Result<Vec<&str>> {
     Ok(named.iter().filter(|name| named_well(name).is_ok()).map(String::as_str).collect())
 }
 
-fn named_well(encoding: &str) -> Result<()> {
+/// Refuses the name of an encoding that no snapshot can have been saved in.
+pub(crate) fn named_well(encoding: &str) -> Result<()> {
     limits::text("the name of an encoding", encoding, LONGEST_NAME)
 }
 
@@ -109,6 +138,7 @@ mod tests {
             tenant: TenantId::default(),
             stream: StreamId::parse("Counter-a").unwrap(),
             revision: Revision::new(5),
+            command: CommandId(Uuid::from_u128(1)),
             encoding: "one".into(),
             state: Some(b"state".to_vec()),
         }
@@ -123,12 +153,19 @@ mod tests {
     #[test]
     fn only_what_was_saved_is_given_back() {
         let saved = snapshot();
-        let found = |revision: i64, state: Option<&[u8]>| {
-            let kept = Kept { revision, state: state.map(<[u8]>::to_vec), checksum: saved.checksum().bytes().to_vec() };
+        let found = |revision: i64, command: u128, state: Option<&[u8]>| {
+            let (command_id, state) = (Uuid::from_u128(command), state.map(<[u8]>::to_vec));
+            let kept = Kept { revision, command_id, state, checksum: saved.checksum().bytes().to_vec() };
             Snapshot::verified(&saved.tenant, &saved.stream, "one", kept)
         };
-        assert_eq!(found(5, Some(b"state")), Some(saved.clone()));
-        for damaged in [found(6, Some(b"state")), found(-1, Some(b"state")), found(5, Some(b"stale")), found(5, None)] {
+        assert_eq!(found(5, 1, Some(b"state")), Some(saved.clone()));
+        for damaged in [
+            found(6, 1, Some(b"state")),
+            found(-1, 1, Some(b"state")),
+            found(5, 2, Some(b"state")),
+            found(5, 1, Some(b"stale")),
+            found(5, 1, None),
+        ] {
             assert_eq!(damaged, None);
         }
     }

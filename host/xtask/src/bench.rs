@@ -14,13 +14,13 @@ use crate::{node, plugins, postgres};
 
 /// Where the other systems are.
 const PEERS: &str = "tests/bench/peers";
-/// The plugin that is measured.
-const BANK: &str = "bank";
+/// The plugin that is measured: with its read model, and without.
+const BANKS: [&str; 2] = ["bank", "bank-accounts"];
 
 /// Builds everything, and measures. What follows `bench` on the command line goes to the bench itself.
 pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
     let postgres = postgres::programs()?;
-    step("building the bank", || plugins::test_guest(workspace, BANK))?;
+    step("building the bank", || plugins::test_guests_of(workspace, &BANKS))?;
     // One after the other: built together they would share the features of their dependencies, and the server that is
     // measured would not be the one that ships.
     for package in ["yado-server", "yado-bench"] {

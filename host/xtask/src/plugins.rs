@@ -44,9 +44,9 @@ pub(crate) fn test_guests(workspace: &Workspace) -> Result<(), Failure> {
     build(workspace, &TEST_GUESTS, &[])
 }
 
-/// Builds one of the guests that only tests want.
-pub(crate) fn test_guest(workspace: &Workspace, name: &str) -> Result<(), Failure> {
-    build(workspace, &TEST_GUESTS, &[name.to_owned()])
+/// Builds those of these names of the guests that only tests want.
+pub(crate) fn test_guests_of(workspace: &Workspace, names: &[&str]) -> Result<(), Failure> {
+    build(workspace, &TEST_GUESTS, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
 }
 
 fn build(workspace: &Workspace, family: &Family, names: &[String]) -> Result<(), Failure> {

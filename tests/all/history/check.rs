@@ -16,14 +16,20 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use yado_engine::Settings;
+
 use super::bank::{Account, Verdict};
 use super::record::{Entry, NEVER, Operation, Outcome};
 
 /// At most so many violations are told: one seldom comes alone, and the first ones say most.
 const TOLD: usize = 10;
-/// How often others have to be faster before a request that expects nothing is told of a conflict: the engine's default
-/// of repetitions. The first defeat may be for what a node remembered from before the request.
-const DEFEATS: u64 = 5;
+
+/// How often others have to be faster before a request that expects nothing is told of a conflict: as often as the engine
+/// repeats it by default, which all engines here do. It is told at one defeat more, and the first may be for what a node
+/// remembered from before the request.
+pub(super) fn defeats() -> u64 {
+    Settings::default().conflict_retries.into()
+}
 
 /// What is wrong with a history.
 #[derive(Debug, Default)]
@@ -258,10 +264,11 @@ impl<'a> History<'a> {
         let course = self.course(&request.account);
         let first = course.partition_point(|(from, _)| *from <= floor) - 1;
         let (_, begun) = course[first];
+        let defeats = defeats();
         let reachable = course[first..].iter().take_while(|(from, _)| *from <= ceiling);
         let mut fitting = reachable.filter(|(_, account)| {
             // Whoever expects nothing is told of a conflict only after others were faster again and again.
-            let crowded = request.expected.is_some() || account.revision >= begun.revision + DEFEATS;
+            let crowded = request.expected.is_some() || account.revision >= begun.revision + defeats;
             account.answers(request, &operation.outcome)
                 && (crowded || !matches!(operation.outcome, Outcome::Conflict { .. }))
         });

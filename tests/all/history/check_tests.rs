@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::check::check;
+use super::check::{check, defeats};
 use super::record::{Command, Entry, Moment, NEVER, Operation, Outcome, Request};
 
 /// A history that is being written: operations as clients saw them, and a log.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Story {
     operations: Vec<Operation>,
     log: Vec<Entry>,
@@ -281,11 +281,17 @@ fn a_conflict_without_others_being_faster_is_found() {
     let mut story = a_hundred();
     story.tell(5, 6, ask("a", Command::Deposit(1)), Outcome::Conflict { expected: 1, actual: 2 });
     story.is_refused_for(3, "can't have got this answer");
+    // Others were faster, once less than it takes and then once more.
     let mut story = a_hundred();
-    for _ in 0..6 {
-        story.records(5 + story.log.len() as u64, 20 + story.log.len() as u64, ask("a", Command::Deposit(1)));
+    for moment in 0..defeats() - 1 {
+        story.records(10 + moment, 1_000 + moment, ask("a", Command::Deposit(1)));
     }
-    story.tell(5, 40, ask("a", Command::Deposit(1)), Outcome::Conflict { expected: 7, actual: 8 });
+    let beaten = |revision| Outcome::Conflict { expected: revision - 1, actual: revision };
+    let mut too_early = story.clone();
+    let told = too_early.tell(5, 3_000, ask("a", Command::Deposit(1)), beaten(defeats() + 1)).attempt;
+    too_early.is_refused_for(told, "can't have got this answer");
+    story.records(9 + defeats(), 999 + defeats(), ask("a", Command::Deposit(1)));
+    story.tell(5, 3_000, ask("a", Command::Deposit(1)), beaten(defeats() + 2));
     story.is_sound();
 }
 

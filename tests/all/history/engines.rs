@@ -81,6 +81,7 @@ fn settings(random: &mut Random) -> Settings {
         lane_attempts: random.weighted(&[(2, 1), (2, 2), (1, 6)]),
         snapshot_events: random.weighted(&[(1, 3), (1, 20), (1, 1_000)]),
         batch: random.weighted(&[(1, 2), (1, 7), (1, 1_000)]),
+        decided_bytes: random.weighted(&[(1, 3_000), (2, 1_000_000)]),
         ..Settings::default()
     }
 }

@@ -75,5 +75,58 @@ async fn a_group_that_won_in_part_has_its_stream_kept_like_any_other() {
     first.await.unwrap();
     let receipts: Vec<Receipt> = join_all(rest).await.into_iter().map(|receipt| receipt.unwrap()).collect();
     assert!(receipts.last().is_some_and(|last| last.repeated && last.revision == Revision::new(33)), "{receipts:?}");
-    eventually("a snapshot is kept", async || rig.way.kept.load(Ordering::SeqCst) > 0).await;
+    eventually("a snapshot is kept", async || rig.way.journey.kept.load(Ordering::SeqCst) > 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_decided_and_not_recorded_takes_no_more_room_than_there_is() {
+    let settings = Settings { shards: 1, decided_bytes: 4_000, ..Settings::default() };
+    let rig = Rig::with("sqlite::memory:", settings).await;
+    let open = |n: usize| ("Open", json!({ "id": n.to_string(), "owner": "Ada" }), None);
+    // A repetition under a key makes no difference: what was refused for want of room is not looked for.
+    let opened = rig.line_up((0..40).map(open).chain([("Open", open(40).1, Some("key"))])).await;
+    let unknown = rig.line_up([deposit("nobody")]).await.remove(0);
+    // A refusal takes no room.
+    assert_eq!(unknown.await.unwrap_err().code(), Code::NotFound);
+    let mut taken_in = Vec::new();
+    let mut refused = 0;
+    for mut answer in opened {
+        match futures::poll!(&mut answer) {
+            Poll::Pending => taken_in.push(answer),
+            Poll::Ready(Ok(receipt)) => panic!("{receipt:?} while the gate is shut"),
+            Poll::Ready(Err(error)) => {
+                assert_eq!(error.code(), Code::Unavailable);
+                assert!(error.to_string().contains("takes all the room"), "{error}");
+                assert!(error.details().iter().any(|(name, _)| *name == "retryAfterMs"));
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0 && !taken_in.is_empty(), "{refused} refused, {} taken in", taken_in.len());
+    assert_eq!(rig.way.journey.asked.load(Ordering::SeqCst), 0);
+    rig.open(100);
+    let recorded = taken_in.len() as u64;
+    for answer in taken_in {
+        answer.await.unwrap();
+    }
+    assert_eq!(rig.way.head().await.unwrap(), Position::new(recorded));
+    // The room is there again.
+    let (command, payload, key) = open(100);
+    rig.send(command, payload, key).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_finds_no_room_goes_on_when_its_own_has_gone_down() {
+    // There is never room for more than one decision.
+    let settings = Settings { shards: 1, decided_bytes: 1, ..Settings::default() };
+    let mut rig = Rig::with("sqlite::memory:", settings).await;
+    let first = held(&mut rig, "a").await;
+    let rest = rig.line_up((0..20).map(|_| deposit("a"))).await;
+    // Another stream has nothing to wait for.
+    let other = rig.line_up([("Open", json!({ "id": "b", "owner": "Ada" }), None)]).await.remove(0);
+    assert_eq!(other.await.unwrap_err().code(), Code::Unavailable);
+    rig.open(100);
+    first.await.unwrap();
+    let revisions: Vec<u64> = join_all(rest).await.into_iter().map(|receipt| receipt.unwrap().revision.get()).collect();
+    assert_eq!(revisions, (3..=22).collect::<Vec<_>>());
 }

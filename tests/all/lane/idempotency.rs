@@ -40,7 +40,7 @@ async fn a_key_costs_no_look_while_commands_record_something() {
         assert!(!first.repeated && again.repeated);
         assert_eq!(known(&first), known(&again));
     }
-    assert_eq!(rig.way.asked.load(Ordering::Relaxed), 0);
+    assert_eq!(rig.way.journey.asked.load(Ordering::Relaxed), 0);
     assert_eq!(rig.way.head().await.unwrap(), Position::new(6));
 }
 

@@ -37,7 +37,7 @@ async fn a_flood_over_a_log_that_hangs_is_refused_at_once_and_what_was_taken_in_
                 refused += 1;
                 // All but those that it may hold are refused while nothing moves. Only then does the log go on.
                 if refused == FLOOD - most {
-                    assert_eq!((recorded, rig.way.asked.load(Ordering::Relaxed)), (0, 0));
+                    assert_eq!((recorded, rig.way.journey.asked.load(Ordering::Relaxed)), (0, 0));
                     rig.open(FLOOD);
                 }
             }

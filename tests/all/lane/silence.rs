@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::support::{Freight, Journey, Way as Passage, eventually};
+use crate::support::eventually;
 
 use super::*;
 
@@ -18,15 +18,11 @@ impl Journey for Silence {
         }
         Ok(())
     }
-
-    async fn back(&self, _: Freight) -> Result<()> {
-        Ok(())
-    }
 }
 
-async fn bank(settings: Settings) -> (Engine, Arc<Passage<Silence>>) {
+async fn bank(settings: Settings) -> (Engine, Arc<Way<Silence>>) {
     let store = open_events("sqlite::memory:", &Options::default()).await.unwrap();
-    let way = Arc::new(Passage { store, journey: Silence::default() });
+    let way = Arc::new(Way { store, journey: Silence::default() });
     let parts = Parts {
         events: way.clone(),
         reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),

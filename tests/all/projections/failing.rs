@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use yado_model::{Position, TenantId};
-use yado_store::{Committed, Each, Error, Filter, Progress, ReadStore, Result, Row, Select, Table, TableWrites};
+use yado_model::TenantId;
+use yado_store::{
+    Checkpoint, Committed, Each, Error, Filter, Progress, ReadStore, Result, Row, Select, Table, TableWrites,
+};
 
 use super::history::Random;
 
@@ -34,6 +36,8 @@ pub(crate) struct Failing {
     /// Commits that are under way, and whether there have been several at a time.
     under_way: AtomicUsize,
     overlapped: AtomicBool,
+    /// How often rows were discarded, to be filled anew.
+    begun_anew: AtomicUsize,
     /// Whether commits wait until they are let go.
     held: watch::Sender<bool>,
     dead: watch::Sender<bool>,
@@ -51,6 +55,7 @@ impl Failing {
             commits: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
             overlapped: AtomicBool::new(false),
+            begun_anew: AtomicUsize::new(0),
             held: watch::Sender::new(false),
             dead: watch::Sender::new(false),
         }
@@ -84,6 +89,11 @@ impl Failing {
     /// Whether there ever were several commits at a time.
     pub(crate) fn overlapped(&self) -> bool {
         self.overlapped.load(SeqCst)
+    }
+
+    /// How often rows were discarded, to be filled anew.
+    pub(crate) fn begun_anew(&self) -> usize {
+        self.begun_anew.load(SeqCst)
     }
 
     /// Waits for the end.
@@ -146,7 +156,7 @@ impl ReadStore for Failing {
         self.store.tables().await
     }
 
-    async fn checkpoint(&self, projection: &str) -> Result<Position> {
+    async fn checkpoint(&self, projection: &str) -> Result<Checkpoint> {
         self.alive()?;
         self.store.checkpoint(projection).await
     }
@@ -159,6 +169,12 @@ impl ReadStore for Failing {
     async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
         self.alive()?;
         self.store.discard(projection, tables).await
+    }
+
+    async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed> {
+        self.alive()?;
+        self.begun_anew.fetch_add(1, SeqCst);
+        self.store.begin_anew(projection, from, tables).await
     }
 
     async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {

@@ -46,6 +46,11 @@ impl History {
         Self { tenants: vec![TenantId::default()], ..Self::new(seed) }
     }
 
+    /// The same so far, which goes on in another way.
+    pub(crate) fn otherwise(&self, seed: u64) -> Self {
+        Self { random: Random(seed), tenants: self.tenants.clone(), revisions: self.revisions.clone(), now: self.now }
+    }
+
     /// Records so many more events.
     pub(crate) async fn go_on(&mut self, log: &dyn EventStore, events: u64) {
         let batch: Vec<_> = (0..events).map(|_| self.happens()).collect();

@@ -5,6 +5,35 @@ use yado_model::{EntityId, Name, NewEvent, StreamId, TenantId};
 
 use crate::Result;
 
+/// The two forms in which the bank is built. They have the same name, and decide the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plugin {
+    /// The accounts alone. A command does what any event store does for it, and nothing more.
+    Accounts,
+    /// With the read model of balances, in which every deposit changes a row.
+    WithBalances,
+}
+
+impl Plugin {
+    /// The name of the guest, and of its file.
+    #[must_use]
+    pub fn guest(self) -> &'static str {
+        match self {
+            Self::Accounts => "bank-accounts",
+            Self::WithBalances => "bank",
+        }
+    }
+
+    /// Whether it has a read model, which follows what is recorded.
+    #[must_use]
+    pub fn keeps_rows(self) -> bool {
+        self == Self::WithBalances
+    }
+}
+
+/// More than any account holds here, and no more than one can hold.
+const TOO_MUCH: i64 = 1_000_000_000_000;
+
 /// How much every deposit is, in cents. Balances stay far below what an account can hold.
 pub const AMOUNT: i64 = 5;
 
@@ -39,6 +68,12 @@ pub fn deposit(account: &str, reference: &str) -> Value {
     json!({ "id": account, "amount": AMOUNT, "reference": reference })
 }
 
+/// The arguments of a `Withdraw` that is refused, whatever the account holds.
+#[must_use]
+pub fn overdraw(account: &str, reference: &str) -> Value {
+    json!({ "id": account, "amount": TOO_MUCH, "reference": reference })
+}
+
 /// The body of a GraphQL request that deposits, as the contract has it. The account must need no escape, and neither the
 /// reference.
 pub fn deposit_document(body: &mut Vec<u8>, account: u32, reference: &str) {
@@ -59,6 +94,8 @@ pub struct Names {
     pub open: Name,
     /// The command `Deposit`.
     pub deposit: Name,
+    /// The command `Withdraw`.
+    pub withdraw: Name,
     /// The aggregate.
     pub aggregate: Name,
     /// The read model.
@@ -76,6 +113,7 @@ impl Names {
             tenant: TenantId::default(),
             open: name("Open")?,
             deposit: name("Deposit")?,
+            withdraw: name("Withdraw")?,
             aggregate: name("Account")?,
             model: name("Balance")?,
         })

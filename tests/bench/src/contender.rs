@@ -1,7 +1,8 @@
-//! Those who take part: Yado in two forms, the floor below it, the ceiling above it, and its peers.
+//! Those who take part: Yado in several forms, the floor below it, the ceiling above it, and its peers.
 
 mod bus;
 mod graphql;
+mod mixed;
 mod peer;
 mod pgbench;
 
@@ -9,6 +10,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::Result;
+use crate::bank::Plugin;
 use crate::cluster::Cluster;
 use crate::place::Place;
 use crate::work::{Outcome, Spec};
@@ -39,10 +41,18 @@ pub trait Contender: Send {
 pub enum System {
     /// The command bus in process, on PostgreSQL.
     BusPostgres,
+    /// The same, with the read model of balances kept beside the log.
+    BusPostgresBalances,
+    /// The same as the first, with commands of several kinds.
+    BusPostgresMixed,
     /// The command bus in process, on SQLite.
     BusSqlite,
+    /// The same, with the read model of balances.
+    BusSqliteBalances,
     /// The server, over GraphQL, on PostgreSQL.
     GraphqlPostgres,
+    /// The same, with the read model of balances.
+    GraphqlPostgresBalances,
     /// The server, over GraphQL, on SQLite.
     GraphqlSqlite,
     /// A prepared insert of one row into the same table.
@@ -61,10 +71,14 @@ pub enum System {
 
 impl System {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::BusPostgres,
+        Self::BusPostgresBalances,
+        Self::BusPostgresMixed,
         Self::BusSqlite,
+        Self::BusSqliteBalances,
         Self::GraphqlPostgres,
+        Self::GraphqlPostgresBalances,
         Self::GraphqlSqlite,
         Self::Pgbench,
         Self::NoopGraphql,
@@ -79,8 +93,12 @@ impl System {
     pub fn name(self) -> &'static str {
         match self {
             Self::BusPostgres => "bus-postgres",
+            Self::BusPostgresBalances => "bus-postgres-balances",
+            Self::BusPostgresMixed => "bus-postgres-mixed",
             Self::BusSqlite => "bus-sqlite",
+            Self::BusSqliteBalances => "bus-sqlite-balances",
             Self::GraphqlPostgres => "graphql-postgres",
+            Self::GraphqlPostgresBalances => "graphql-postgres-balances",
             Self::GraphqlSqlite => "graphql-sqlite",
             Self::Pgbench => "pgbench",
             Self::NoopGraphql => "noop-graphql",
@@ -96,8 +114,12 @@ impl System {
     pub fn title(self) -> &'static str {
         match self {
             Self::BusPostgres => "Yado bus, PostgreSQL",
+            Self::BusPostgresBalances => "Yado bus, PostgreSQL, balances kept",
+            Self::BusPostgresMixed => "Yado bus, PostgreSQL, mixed commands",
             Self::BusSqlite => "Yado bus, SQLite",
+            Self::BusSqliteBalances => "Yado bus, SQLite, balances kept",
             Self::GraphqlPostgres => "Yado GraphQL, PostgreSQL",
+            Self::GraphqlPostgresBalances => "Yado GraphQL, PostgreSQL, balances kept",
             Self::GraphqlSqlite => "Yado GraphQL, SQLite",
             Self::Pgbench => "pgbench, one insert a commit",
             Self::NoopGraphql => "no-op GraphQL, nothing stored",
@@ -111,7 +133,23 @@ impl System {
     /// Whether it is Yado.
     #[must_use]
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::BusPostgres | Self::BusSqlite | Self::GraphqlPostgres | Self::GraphqlSqlite)
+        match self {
+            Self::BusPostgres | Self::BusPostgresBalances | Self::BusPostgresMixed => true,
+            Self::BusSqlite | Self::BusSqliteBalances => true,
+            Self::GraphqlPostgres | Self::GraphqlPostgresBalances | Self::GraphqlSqlite => true,
+            Self::Pgbench | Self::NoopGraphql | Self::SqliteEach | Self::Umadb | Self::PostgresEs | Self::Emmett => {
+                false
+            }
+        }
+    }
+
+    /// The bank that it runs, if it is Yado. The others only append, so Yado does no more than that where it is compared
+    /// with them.
+    fn plugin(self) -> Plugin {
+        match self {
+            Self::BusPostgresBalances | Self::BusSqliteBalances | Self::GraphqlPostgresBalances => Plugin::WithBalances,
+            _ => Plugin::Accounts,
+        }
     }
 
     /// Sets it up with accounts in databases of its own.
@@ -120,26 +158,41 @@ impl System {
     /// Says why it can't take part.
     pub async fn prepare(self, place: &Place, cluster: &Cluster, spec: &Spec) -> Result<Box<dyn Contender>> {
         Ok(match self {
-            Self::BusPostgres => {
+            Self::BusPostgres | Self::BusPostgresBalances => {
                 let url = cluster.database().await;
-                Box::new(bus::Bus::prepare(place, (&url, &url), spec).await?)
+                Box::new(bus::Bus::prepare(place, self.plugin(), (&url, &url), spec).await?)
             }
-            Self::BusSqlite => {
+            Self::BusPostgresMixed => {
+                let url = cluster.database().await;
+                Box::new(mixed::Mixed::prepare(place, (&url, &url), spec).await?)
+            }
+            Self::BusSqlite | Self::BusSqliteBalances => {
                 let folder = place.folder(self.name())?;
                 let url = |file: &str| format!("sqlite:{}", folder.join(file).display());
-                Box::new(bus::Bus::prepare(place, (&url("events.db"), &url("reads.db")), spec).await?)
+                let databases = (url("events.db"), url("reads.db"));
+                Box::new(bus::Bus::prepare(place, self.plugin(), (&databases.0, &databases.1), spec).await?)
             }
-            Self::GraphqlPostgres => {
+            Self::GraphqlPostgres | Self::GraphqlPostgresBalances => {
                 let url = cluster.database().await;
-                Box::new(graphql::Yado::prepare(place, self.name(), Some(&url), spec).await?)
+                Box::new(graphql::Yado::prepare(place, self.name(), self.plugin(), Some(&url), spec).await?)
             }
-            Self::GraphqlSqlite => Box::new(graphql::Yado::prepare(place, self.name(), None, spec).await?),
+            Self::GraphqlSqlite => {
+                Box::new(graphql::Yado::prepare(place, self.name(), self.plugin(), None, spec).await?)
+            }
             Self::NoopGraphql => Box::new(graphql::Noop::prepare(place, cluster, spec).await?),
             Self::Pgbench => Box::new(pgbench::Pgbench::prepare(place, cluster, spec).await?),
             Self::SqliteEach | Self::Umadb | Self::PostgresEs | Self::Emmett => {
                 Box::new(peer::Peer::prepare(self, place, cluster, spec).await?)
             }
         })
+    }
+}
+
+/// What Yado keeps beside its log, for people.
+fn keeps(plugin: Plugin) -> &'static str {
+    match plugin {
+        Plugin::Accounts => "the bank is deployed without its read model, as the others keep none",
+        Plugin::WithBalances => "the bank's read model of balances is kept live as well, which the others don't do",
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use serde_json::Value;
 use yado_engine::{Catalogue, Dispatch, DispatchOptions, Engine, Error, Model, Parts, Receipt, Row, Settings};
-use yado_model::{Name, Position, Timestamp};
+use yado_model::{IdempotencyKey, Name, Position, Timestamp};
 use yado_runtime::Runtime;
 use yado_store::{Append, Draft, EventStore, Options, open_events, open_reads};
 
-use crate::bank::{self, Names};
+use crate::bank::{self, Names, Plugin};
+use crate::place::Place;
 use crate::{Failure, Result};
 
 /// Commands under way while accounts are opened.
@@ -25,18 +26,21 @@ const CAUGHT_UP: Duration = Duration::from_secs(600);
 pub struct InProcess {
     engine: Engine,
     catalogue: Arc<Catalogue>,
-    model: Arc<Model>,
+    /// None where the bank is the accounts alone.
+    model: Option<Arc<Model>>,
     events: Arc<dyn EventStore>,
     names: Names,
     deployed_in: Duration,
 }
 
 impl InProcess {
-    /// Starts an engine with default settings, and deploys the bank. That brings its read model up to date.
+    /// Starts an engine with default settings on two databases (the log's and the read models'), and deploys a form of the
+    /// bank. That brings its read model up to date, if it has one.
     ///
     /// # Errors
     /// When a database can't be used, or the bank is refused.
-    pub async fn start(events: &str, reads: &str, component: Vec<u8>) -> Result<Self> {
+    pub async fn start(place: &Place, plugin: Plugin, (events, reads): (&str, &str)) -> Result<Self> {
+        let component = place.bank(plugin)?;
         let failed = |error: yado_store::Error| error.to_string();
         let options = Options::default();
         let events = open_events(events, &options).await.map_err(failed)?;
@@ -49,7 +53,11 @@ impl InProcess {
         let deployed_in = begun.elapsed();
         let names = Names::new()?;
         let catalogue = engine.catalogue();
-        let model = catalogue.model(&names.model).ok_or("the bank has no read model of balances")?.clone();
+        let model = catalogue.model(&names.model).cloned();
+        if model.is_some() != plugin.keeps_rows() {
+            let found = if model.is_some() { "a" } else { "no" };
+            return Err(format!("the guest {} has {found} read model of balances: build it anew", plugin.guest()));
+        }
         Ok(Self { engine, catalogue, model, events, names, deployed_in })
     }
 
@@ -65,7 +73,7 @@ impl InProcess {
     /// When one can't be opened.
     pub async fn open_accounts(&self, accounts: u32) -> Result<()> {
         let opened = (0..accounts).map(|number| async move {
-            self.dispatch(&self.names.open, bank::open(&bank::account(number))).await.map(drop)
+            self.dispatch(&self.names.open, bank::open(&bank::account(number)), None).await.map(drop)
         });
         let mut opened = futures::stream::iter(opened).buffer_unordered(AT_ONCE);
         while let Some(done) = opened.next().await {
@@ -79,16 +87,51 @@ impl InProcess {
     /// # Errors
     /// When nothing was recorded.
     pub async fn deposit(&self, account: &str, reference: &str) -> Result<Receipt> {
-        let done = self.dispatch(&self.names.deposit, bank::deposit(account, reference)).await;
+        let done = self.dispatch(&self.names.deposit, bank::deposit(account, reference), None).await;
         done.map_err(|error| told(&error))
     }
 
-    async fn dispatch(&self, command: &Name, payload: Value) -> std::result::Result<Receipt, Error> {
+    /// Opens an account, under a key for repetitions of the request.
+    ///
+    /// # Errors
+    /// When nothing was recorded.
+    pub async fn open_once(&self, account: &str, key: IdempotencyKey) -> Result<Receipt> {
+        let done = self.dispatch(&self.names.open, bank::open(account), Some(key)).await;
+        done.map_err(|error| told(&error))
+    }
+
+    /// Deposits into an account, under a key for repetitions of the request.
+    ///
+    /// # Errors
+    /// When nothing was recorded.
+    pub async fn deposit_once(&self, account: &str, reference: &str, key: IdempotencyKey) -> Result<Receipt> {
+        let done = self.dispatch(&self.names.deposit, bank::deposit(account, reference), Some(key)).await;
+        done.map_err(|error| told(&error))
+    }
+
+    /// Asks an account for more than it holds, and is refused.
+    ///
+    /// # Errors
+    /// When the answer is another one.
+    pub async fn overdraw(&self, account: &str, reference: &str) -> Result<()> {
+        match self.dispatch(&self.names.withdraw, bank::overdraw(account, reference), None).await {
+            Err(Error::Rejected(rejection)) if rejection.code == "overdrawn" => Ok(()),
+            Err(error) => Err(told(&error)),
+            Ok(_) => Err(format!("{account} was to hold less than was asked for, and gave it")),
+        }
+    }
+
+    async fn dispatch(
+        &self,
+        command: &Name,
+        payload: Value,
+        idempotency_key: Option<IdempotencyKey>,
+    ) -> std::result::Result<Receipt, Error> {
         let dispatch = Dispatch {
             tenant: self.names.tenant.clone(),
             command: command.clone(),
             payload,
-            options: DispatchOptions::default(),
+            options: DispatchOptions { idempotency_key, ..DispatchOptions::default() },
         };
         self.engine.dispatch(&self.catalogue, dispatch).await
     }
@@ -96,21 +139,23 @@ impl InProcess {
     /// The row of an account as it is visible now, whatever is on its way.
     ///
     /// # Errors
-    /// When the database can't be read.
+    /// When the database can't be read, or there is no read model.
     pub async fn row(&self, account: &str) -> Result<Option<Row>> {
-        let rows = self.engine.rows(&self.model, &self.names.tenant, &[account.to_owned()]).await;
+        let model = self.model.as_ref().ok_or("the bank that is deployed shows no rows")?;
+        let rows = self.engine.rows(model, &self.names.tenant, &[account.to_owned()]).await;
         Ok(rows.map_err(|error| told(&error))?.pop())
     }
 
-    /// Waits until the read model shows everything that was recorded.
+    /// Waits until the read model shows everything that was recorded. Without one there is nothing to wait for.
     ///
     /// # Errors
     /// When it does not get there.
     pub async fn settle(&self) -> Result<()> {
+        let Some(model) = &self.model else { return Ok(()) };
         let head = self.events.head().await.map_err(|error| error.to_string())?;
         let begun = Instant::now();
         loop {
-            match self.engine.caught_up(&self.model, head).await {
+            match self.engine.caught_up(model, head).await {
                 Ok(()) => return Ok(()),
                 // It is given up after seconds, for callers who wait.
                 Err(Error::Lagging { .. }) if begun.elapsed() < CAUGHT_UP => {}

@@ -14,8 +14,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// A client.
 pub trait Client: Send + 'static {
-    /// Deposits into an account; returns when that is durable.
-    fn deposit(&mut self, account: u32) -> impl Future<Output = Result<(), String>> + Send;
+    /// Carries out one operation on an account, a deposit as a rule; returns when that is durable.
+    fn operate(&mut self, account: u32) -> impl Future<Output = Result<(), String>> + Send;
 }
 
 /// What one client has seen.
@@ -78,7 +78,7 @@ async fn work<C: Client>(mut client: C, accounts: Accounts, mut chance: Chance, 
     let mut seen = Seen::default();
     let mut begun = Instant::now();
     while begun < counts.end {
-        let outcome = client.deposit(accounts.pick(&mut chance)).await;
+        let outcome = client.operate(accounts.pick(&mut chance)).await;
         let (ended, failed) = (Instant::now(), outcome.is_err());
         seen.note(outcome, begun, ended, &counts);
         if failed {

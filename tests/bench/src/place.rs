@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::Result;
+use crate::bank::Plugin;
 
 /// What a run works with.
 #[derive(Debug)]
@@ -34,12 +35,12 @@ impl Place {
         Ok(Self { root, target, python, scratch })
     }
 
-    /// The bank's component.
+    /// The bank's component, in one of its forms.
     ///
     /// # Errors
     /// When it has not been built.
-    pub fn bank(&self) -> Result<Vec<u8>> {
-        let path = self.target.join("test-guests/bank.wasm");
+    pub fn bank(&self, plugin: Plugin) -> Result<Vec<u8>> {
+        let path = self.target.join("test-guests").join(plugin.guest()).with_extension("wasm");
         std::fs::read(&path)
             .map_err(|error| format!("{} can't be read: {error}; `cargo xtask bench` builds it", path.display()))
     }

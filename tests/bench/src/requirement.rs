@@ -1,11 +1,13 @@
-//! What has to come out: each requirement is a ratio or a bound with its figure, and is reached or not.
+//! What has to come out: each requirement is a ratio or a bound with its figure, and is reached or not. And what is only
+//! told: what it costs Yado to do more than it is compared for.
 
 use serde::Serialize;
 
 use crate::contender::System::{
-    BusPostgres, BusSqlite, Emmett, GraphqlPostgres, GraphqlSqlite, NoopGraphql, Pgbench, PostgresEs, SqliteEach, Umadb,
+    BusPostgres, BusPostgresBalances, BusPostgresMixed, BusSqlite, BusSqliteBalances, Emmett, GraphqlPostgres,
+    GraphqlPostgresBalances, GraphqlSqlite, NoopGraphql, Pgbench, PostgresEs, SqliteEach, Umadb,
 };
-use crate::figures::Ratio;
+use crate::figures::{Ratio, grouped};
 use crate::rounds::{Leg, Series};
 use crate::work::Distribution::{Hot, Zipf};
 
@@ -90,6 +92,37 @@ pub fn comparisons() -> Vec<Comparison> {
     ]
 }
 
+/// What it costs to do more than a deposit that only appends. It is told, and not judged: nobody else here does as much.
+#[derive(Debug, Clone)]
+pub struct Price {
+    /// What is done.
+    pub what: &'static str,
+    /// The leg that does it.
+    pub of: Leg,
+    /// The one that only appends.
+    pub without: Leg,
+}
+
+/// All prices.
+#[must_use]
+pub fn prices() -> Vec<Price> {
+    let price = |what, of, without| Price { what, of: Leg::uniform(of, 32), without: Leg::uniform(without, 32) };
+    vec![
+        price("bus, PostgreSQL, 32 clients, the read model of balances kept live", BusPostgresBalances, BusPostgres),
+        price("bus, SQLite, 32 clients, the read model of balances kept live", BusSqliteBalances, BusSqlite),
+        price(
+            "GraphQL mutation, PostgreSQL, 32 clients, the read model of balances kept live",
+            GraphqlPostgresBalances,
+            GraphqlPostgres,
+        ),
+        price(
+            "bus, PostgreSQL, 32 clients, mixed: 5 % open accounts, 10 % are refused, idempotency keys",
+            BusPostgresMixed,
+            BusPostgres,
+        ),
+    ]
+}
+
 /// Legs that are measured for themselves: how Yado does with more and fewer clients, and on other distributions.
 #[must_use]
 pub fn sweep() -> Vec<Leg> {
@@ -146,30 +179,55 @@ impl Comparison {
     pub fn verdict(&self, all: &[Series], fsync_us: f64) -> Verdict {
         let fast = self.at_least_with_fast_fsync.filter(|_| fsync_us < FAST_FSYNC_US);
         let at_least = fast.unwrap_or(self.at_least);
-        let mut verdict = Verdict::of_ratio(self.what, self.ratio(all), at_least);
+        let mut verdict = Verdict::of_ratio(self.what, ratio(self.of, &self.with, all), at_least);
         if let Some(fast) = self.at_least_with_fast_fsync {
             verdict.required = format!("at least {}; {fast} where an fsync costs under 0.5 ms", self.at_least);
         }
         verdict
     }
+}
 
-    fn ratio(&self, all: &[Series]) -> Result<Ratio, String> {
-        let series = |leg: &Leg| all.iter().find(|series| series.leg == *leg);
-        let told = |leg: &Leg| {
-            let trouble = series(leg).and_then(|series| series.trouble.as_deref());
-            format!("{leg} was not measured: {}", trouble.unwrap_or("it did not take part"))
-        };
-        let of = series(&self.of).filter(|series| series.rate().is_some()).ok_or_else(|| told(&self.of))?;
-        let with: Vec<_> = self.with.iter().filter_map(series).filter(|series| series.rate().is_some()).collect();
-        if with.is_empty() {
-            return Err(self.with.first().map_or_else(String::new, told));
-        }
-        // In each round the best of it, whichever leg that was.
-        let rates: Vec<_> = with.iter().map(|series| series.rates()).collect();
-        let rounds = rates.iter().map(Vec::len).max().unwrap_or_default();
-        let best = (0..rounds).map(|round| rates.iter().filter_map(|rates| *rates.get(round)?).max_by(f64::total_cmp));
-        Ratio::of(&of.rates(), &best.collect::<Vec<_>>())
+impl Price {
+    /// Both of its legs.
+    pub fn legs(&self) -> impl Iterator<Item = Leg> {
+        [self.of, self.without].into_iter()
     }
+
+    /// What came of it, in words.
+    #[must_use]
+    pub fn found(&self, all: &[Series]) -> String {
+        let rate = all.iter().find(|series| series.leg == self.of).and_then(Series::rate);
+        let rate = rate.map_or_else(|| "nothing".into(), |rate| format!("{} a second", grouped(rate)));
+        match ratio(self.of, &[self.without], all) {
+            Ok(ratio) => format!("{rate}; {ratio} of what it is without"),
+            Err(reason) => format!("{rate}; {reason}"),
+        }
+    }
+}
+
+/// The ratio of a leg to the one of some others that is best, in each round. All of them must have been measured: the best
+/// of those that happen to be there is not what was asked for.
+fn ratio(of: Leg, with: &[Leg], all: &[Series]) -> Result<Ratio, String> {
+    let series = |leg: Leg| {
+        let series = all.iter().find(|series| series.leg == leg);
+        series.filter(|series| series.rate().is_some()).ok_or_else(|| {
+            let trouble = series.and_then(|series| series.trouble.as_deref());
+            format!("{leg} was not measured: {}", trouble.unwrap_or("it did not take part"))
+        })
+    };
+    let of = series(of)?;
+    let with = with.iter().map(|leg| series(*leg)).collect::<Result<Vec<_>, _>>()?;
+    let rates: Vec<_> = with.iter().map(|series| series.rates()).collect();
+    let best: Vec<_> = (0..of.turns.len())
+        .map(|round| {
+            let of_round: Option<Vec<f64>> = rates.iter().map(|rates| *rates.get(round)?).collect();
+            of_round?.into_iter().max_by(f64::total_cmp)
+        })
+        .collect();
+    Ratio::of(&of.rates(), &best).map_err(|reason| {
+        let troubled = std::iter::once(of).chain(with).find_map(|series| Some((series.leg, series.trouble.as_ref()?)));
+        troubled.map_or_else(|| reason.clone(), |(leg, trouble)| format!("{reason}; {leg}: {trouble}"))
+    })
 }
 
 #[cfg(test)]
@@ -187,16 +245,51 @@ mod tests {
     }
 
     #[test]
-    fn the_best_of_several_is_what_is_compared_with() {
-        let all = comparisons();
-        let second = &all[1];
+    fn the_best_of_several_is_what_is_compared_with_in_each_round() {
+        let second = &comparisons()[1];
+        let mut swinging = series(Leg::uniform(Pgbench, 64), 200, 5);
+        swinging.turns[..2].clone_from_slice(&series(swinging.leg, 50, 2).turns);
         let found = [
             series(Leg::uniform(BusPostgres, 256), 300, 5),
             series(Leg::uniform(Pgbench, 32), 100, 5),
-            series(Leg::uniform(Pgbench, 64), 200, 5),
+            swinging,
+            series(Leg::uniform(Pgbench, 128), 80, 5),
         ];
         let verdict = second.verdict(&found, 1_000.0);
-        assert_eq!((verdict.found.as_str(), verdict.reached), ("1.50 (1.50 to 1.50)", Some(false)));
+        assert_eq!((verdict.found.as_str(), verdict.reached), ("1.50 (1.50 to 3.00)", Some(false)));
+    }
+
+    #[test]
+    fn the_best_of_several_is_not_known_while_one_of_them_is_missing() {
+        let second = &comparisons()[1];
+        let mut found = vec![series(Leg::uniform(BusPostgres, 256), 300, 5)];
+        found.extend([32, 64].map(|clients| series(Leg::uniform(Pgbench, clients), 100, 5)));
+        let verdict = second.verdict(&found, 1_000.0);
+        assert_eq!(verdict.reached, None);
+        assert_eq!(verdict.found, "pgbench, 128 clients was not measured: it did not take part");
+        // It was there and failed: always, and then in one round only.
+        let mut failed = series(Leg::uniform(Pgbench, 128), 50, 5);
+        failed.trouble = Some("it ran out of connections".into());
+        let turns = std::mem::replace(&mut failed.turns, vec![None; 5]);
+        found.push(failed);
+        let verdict = second.verdict(&found, 1_000.0);
+        assert_eq!(verdict.reached, None);
+        assert_eq!(verdict.found, "pgbench, 128 clients was not measured: it ran out of connections");
+        found[3].turns = turns;
+        found[3].turns[4] = None;
+        let verdict = second.verdict(&found, 1_000.0);
+        assert_eq!(verdict.reached, None);
+        let told = "no ratio: 4 of the 5 rounds that it takes; pgbench, 128 clients: it ran out of connections";
+        assert_eq!(verdict.found, told);
+    }
+
+    #[test]
+    fn a_price_is_told_beside_the_rate() {
+        let price = &prices()[0];
+        let found = [series(price.of, 1_200, 5), series(price.without, 1_600, 5)];
+        assert_eq!(price.found(&found), "1,200 a second; 0.75 (0.75 to 0.75) of what it is without");
+        let alone = price.found(&found[..1]);
+        assert_eq!(alone, "1,200 a second; bus-postgres, 32 clients was not measured: it did not take part");
     }
 
     #[test]

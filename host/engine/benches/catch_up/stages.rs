@@ -8,7 +8,9 @@ use std::time::Instant;
 use async_trait::async_trait;
 use yado_model::{Position, RecordedEvent, TenantId};
 use yado_runtime::{Condition, Plugin, Rows, RowsError, Selection};
-use yado_store::{Committed, Each, EventStore, Filter, Progress, ReadStore, Result, Row, Select, Table, TableWrites};
+use yado_store::{
+    Checkpoint, Committed, Each, EventStore, Filter, Progress, ReadStore, Result, Row, Select, Table, TableWrites,
+};
 
 /// A read store that counts what it is asked.
 pub(crate) struct Watched {
@@ -62,7 +64,7 @@ impl ReadStore for Watched {
         self.store.tables().await
     }
 
-    async fn checkpoint(&self, projection: &str) -> Result<Position> {
+    async fn checkpoint(&self, projection: &str) -> Result<Checkpoint> {
         self.store.checkpoint(projection).await
     }
 
@@ -71,6 +73,10 @@ impl ReadStore for Watched {
     }
     async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
         self.store.discard(projection, tables).await
+    }
+
+    async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed> {
+        self.store.begin_anew(projection, from, tables).await
     }
 
     async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {

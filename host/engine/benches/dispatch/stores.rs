@@ -4,11 +4,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
-use yado_store::{
-    Answer, Append, Appended, ClaimsReport, Committed, Each, EventKind, EventStore, Filter, PluginRecord,
-    PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot, StreamPage, Table, TableWrites,
+use yado_model::{
+    CommandId, CommandMeta, IdempotencyKey, NewEvent, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp,
 };
+use yado_store::{
+    Answer, Append, Appended, Checkpoint, ClaimsReport, Committed, Each, EventKind, EventStore, Filter, Forgotten,
+    PluginRecord, PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot, StreamPage, Table, TableWrites,
+};
+
+/// The position of the last event that there will ever be.
+const LAST: Position = Position::new(i64::MAX as u64);
+
+/// The event there, which is all that projections ask the log for.
+fn last() -> RecordedEvent {
+    let command_id = CommandId(uuid::Uuid::nil());
+    RecordedEvent {
+        tenant: TenantId::default(),
+        stream: StreamId::parse("Last-one").unwrap(),
+        revision: Revision::new(1),
+        position: LAST,
+        recorded_at: Timestamp::from_micros(0),
+        event: NewEvent { name: "Ended".into(), version: 1, payload: "{}".into(), tags: Vec::new() },
+        command: CommandMeta { command_id, correlation_id: command_id.0, causation_id: None, actor: None },
+    }
+}
 
 /// A log that counts and forgets. It believes every append, which holds as long as one process writes and states stay in
 /// memory.
@@ -39,8 +58,8 @@ impl EventStore for Nothing {
     async fn read_stream(&self, _: &TenantId, _: &StreamId, _: Revision, _: u32) -> Result<StreamPage> {
         Ok(StreamPage::default())
     }
-    async fn read_log(&self, _: Position, _: u32) -> Result<Vec<RecordedEvent>> {
-        Ok(Vec::new())
+    async fn read_log(&self, after: Position, _: u32) -> Result<Vec<RecordedEvent>> {
+        Ok(if after.plus(1) == LAST { vec![last()] } else { Vec::new() })
     }
     async fn head(&self) -> Result<Position> {
         Ok(Position::new(self.head.load(Ordering::Relaxed)))
@@ -60,14 +79,14 @@ impl EventStore for Nothing {
     async fn answer(&self, _: &TenantId, _: &IdempotencyKey) -> Result<Option<Answer>> {
         Ok(None)
     }
-    async fn forget_answers(&self, _: Timestamp) -> Result<u64> {
-        Ok(0)
+    async fn forget_answers(&self, _: Timestamp) -> Result<Forgotten> {
+        Ok(Forgotten::default())
     }
     async fn save_snapshots(&self, _: &[Snapshot]) -> Result<()> {
         Ok(())
     }
-    async fn forget_snapshots(&self, _: &[String], _: Timestamp) -> Result<u64> {
-        Ok(0)
+    async fn forget_snapshots(&self, _: &[String], _: Timestamp) -> Result<Forgotten> {
+        Ok(Forgotten::default())
     }
     async fn snapshot(&self, _: &TenantId, _: &StreamId, _: &str) -> Result<Option<Snapshot>> {
         Ok(None)
@@ -98,8 +117,8 @@ impl ReadStore for Shown {
     async fn tables(&self) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
-    async fn checkpoint(&self, _: &str) -> Result<Position> {
-        Ok(Position::new(i64::MAX as u64))
+    async fn checkpoint(&self, _: &str) -> Result<Checkpoint> {
+        Ok(LAST.into())
     }
     async fn forget_checkpoint(&self, _: &str) -> Result<()> {
         Ok(())
@@ -107,6 +126,9 @@ impl ReadStore for Shown {
 
     async fn discard(&self, _: &str, _: &[&str]) -> Result<()> {
         Ok(())
+    }
+    async fn begin_anew(&self, _: &str, from: Checkpoint, _: &[&str]) -> Result<Committed> {
+        Ok(Committed::Elsewhere(from))
     }
     async fn commit(&self, progress: &Progress<'_>, _: &[TableWrites<'_>]) -> Result<Committed> {
         Ok(Committed::Elsewhere(progress.from))

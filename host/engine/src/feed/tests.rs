@@ -3,6 +3,7 @@
 use futures::future::join_all;
 use uuid::Uuid;
 use yado_model::{CommandId, CommandMeta, Digest, NewEvent, Revision, StreamId, TenantId, Timestamp};
+use yado_store::limits::LARGEST_PAGE;
 use yado_store::testing::{Postgres, execute};
 use yado_store::{Append, Appended, Draft, Options, PluginRecord, PluginVersion, open_events};
 
@@ -204,6 +205,31 @@ async fn a_log_that_has_gone_back_is_noticed_and_nobody_asks_it_again_and_again(
     let rewound = Error::Rewound { seen };
     assert_eq!(node.feed.read(Position::new(1), 10, 1_000).await.unwrap_err(), rewound);
     assert_eq!(node.feed.look().await.unwrap_err(), rewound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_has_gone_back_and_has_grown_again_is_told_from_the_one_that_was_read() {
+    let url = Postgres::shared().database().await;
+    let settings = || Settings { poll_ms: 3_600_000, feed_events: 0, ..Settings::default() };
+    let mut seen = Checkpoint::START;
+    let mut nodes = Vec::new();
+    for url in ["sqlite::memory:", &url] {
+        let node = Node::new(url, settings()).await;
+        // The second event fills a page by itself.
+        for (revision, bytes) in [(0, 10), (1, LARGEST_PAGE), (2, 10), (3, 10)] {
+            node.lane.append(vec![node.append("Counter-a", revision, 1, bytes)]).await.unwrap();
+        }
+        seen = Checkpoint::from(&node.store.read_log(Position::new(1), 1).await.unwrap()[0]);
+        let page = node.feed.read(seen, 10, 1_000).await.unwrap();
+        assert_eq!(page.iter().next().map(|event| event.position), Some(Position::new(3)));
+        nodes.push(node);
+    }
+    let node = nodes.pop().unwrap();
+    execute(&url, "update events set command_id = gen_random_uuid() where position > 1").await;
+    let rewound = Error::Rewound { seen: Position::new(2) };
+    assert_eq!(node.feed.read(seen, 10, 1_000).await.unwrap_err(), rewound);
+    // Who does not say what was there is given what is.
+    assert!(!node.feed.read(Position::new(2), 10, 1_000).await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,8 @@ pub(crate) struct Size {
 }
 
 impl Size {
+    pub(super) const NOTHING: Self = Self { events: 0, claims: 0, bytes: 0 };
+
     /// What one transaction holds, unless one append alone is larger.
     pub(crate) const fn most(settings: &Settings) -> Self {
         // A claim is a row as an event is.

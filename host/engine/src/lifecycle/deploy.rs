@@ -1,9 +1,10 @@
 //! One deployment, step by step.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use yado_model::{Digest, Position, Timestamp};
 use yado_runtime::Plugin;
 use yado_store::{EventKind, PluginRecord};
@@ -11,7 +12,7 @@ use yado_store::{EventKind, PluginRecord};
 use super::compatible::can_follow;
 use super::{Deployment, Order, Owner, Refusal, Retiring, Verdict, readable};
 use crate::catalogue::{Catalogue, Deployed, ProjectionType};
-use crate::projection::{Definition, Running, Surroundings, Trouble};
+use crate::projection::{Definition, Running, Status, Surroundings, Trouble};
 
 /// Projections that have been started for a catalogue that is not live yet.
 type Started = HashMap<Arc<str>, Fresh>;
@@ -231,6 +232,7 @@ impl Owner {
             }
         };
         let (mut status, wanted) = (running.status(), running.wanted());
+        self.starting().insert(projection.key.clone(), status.clone());
         started.insert(projection.key.clone(), Fresh { projection: projection.clone(), running, returned });
         // The log may grow for as long as the projection reads, and what comes after this moment is like any other news.
         let head: Position = self.surroundings.feed.look().await.map_err(unavailable)?;
@@ -244,7 +246,7 @@ impl Owner {
                 Some(Trouble::Database(_)) => first,
                 None => false,
             };
-            status.position >= head || troubled
+            status.shows(head) || troubled
         });
         let mut stopped = self.surroundings.stopped.clone();
         let trouble = tokio::select! {
@@ -268,6 +270,7 @@ impl Owner {
     /// history must not be built upon by code that does not.
     async fn undo(&mut self, started: Started, discard: bool) {
         for (key, Fresh { projection, running, returned }) in started {
+            self.starting().remove(&key);
             if returned {
                 self.retire(key, projection, running);
                 continue;
@@ -285,6 +288,7 @@ impl Owner {
         {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             for (key, fresh) in started {
+                self.starting().remove(&key);
                 self.queries.follow(&key, fresh.running.status(), fresh.running.wanted());
                 running.insert(key, fresh.running);
             }
@@ -304,6 +308,10 @@ impl Owner {
         for (projection, running) in replaced {
             self.retire(projection.key.clone(), projection, running);
         }
+    }
+
+    fn starting(&self) -> MutexGuard<'_, HashMap<Arc<str>, watch::Receiver<Status>>> {
+        self.starting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a projection that has been replaced go on for as long as requests may still read what it shows. It may come

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
-use yado_model::{Position, TenantId};
-use yado_store::{Committed, Progress, ReadStore, TableWrites, Write};
+use yado_model::TenantId;
+use yado_store::{Checkpoint, Committed, Progress, ReadStore, TableWrites, Write};
 
 use super::memory::Layer;
 use super::row;
@@ -16,7 +16,7 @@ const FEW: usize = 200;
 /// A commit on its way.
 pub(super) struct Commit {
     /// How far the projection has come with it.
-    to: Position,
+    to: Checkpoint,
     task: JoinHandle<Outcome>,
     outcome: Option<Outcome>,
 }
@@ -28,7 +28,7 @@ impl Commit {
     pub(super) fn begin(
         reads: &Arc<dyn ReadStore>,
         projection: &Arc<ProjectionType>,
-        (from, to): (Position, Position),
+        (from, to): (Checkpoint, Checkpoint),
         rows: Arc<Layer>,
     ) -> Self {
         let (reads, projection) = (reads.clone(), projection.clone());
@@ -50,7 +50,7 @@ impl Commit {
     }
 
     /// How far the projection has come with it, and whether it has.
-    pub(super) async fn ended(mut self) -> (Position, Outcome) {
+    pub(super) async fn ended(mut self) -> (Checkpoint, Outcome) {
         self.wait().await;
         let lost = || Err(yado_store::Error::Unavailable("a commit was given up".into()));
         (self.to, self.outcome.unwrap_or_else(lost))
@@ -60,7 +60,7 @@ impl Commit {
 async fn commit(
     reads: &dyn ReadStore,
     projection: Arc<ProjectionType>,
-    (from, to): (Position, Position),
+    (from, to): (Checkpoint, Checkpoint),
     rows: Arc<Layer>,
 ) -> Outcome {
     let all = (0..projection.models.len()).map(|at| rows.len(at)).sum::<usize>();

@@ -2,7 +2,7 @@
 
 use tokio::task::JoinHandle;
 use yado_model::{Position, RecordedEvent};
-use yado_store::Result as Stored;
+use yado_store::{Checkpoint, Result as Stored};
 
 use crate::feed::{Feed, Page};
 
@@ -20,7 +20,7 @@ pub(super) struct Reader {
     /// How many events of the page have been handed out.
     used: usize,
     /// Everything up to here has been handed out.
-    after: Position,
+    after: Checkpoint,
     /// How many events to ask for. Where they are large, fewer of them make a page.
     limit: u32,
     ahead: Option<JoinHandle<Stored<Page>>>,
@@ -36,7 +36,7 @@ pub(super) struct Chunk {
 
 impl Reader {
     /// A reader that begins after a position.
-    pub(super) fn new(feed: Feed, after: Position) -> Self {
+    pub(super) fn new(feed: Feed, after: Checkpoint) -> Self {
         Self { feed, page: Page::default(), used: 0, after, limit: LONGEST_PAGE, ahead: None }
     }
 
@@ -48,7 +48,7 @@ impl Reader {
         let count = most.max(1).min(self.page.len() - self.used);
         let chunk = Chunk { page: self.page.clone(), from: self.used, count };
         self.used += count;
-        self.after = chunk.last().unwrap_or(self.after);
+        self.after = chunk.end().unwrap_or(self.after);
         Ok(Some(chunk))
     }
 
@@ -64,11 +64,11 @@ impl Reader {
 
     /// The same, if the log ended at a position.
     pub(super) fn would_be_far_behind(&self, head: Position) -> bool {
-        head.get().saturating_sub(self.after.get()) >= u64::from(LONGEST_PAGE)
+        head.get().saturating_sub(self.after.position.get()) >= u64::from(LONGEST_PAGE)
     }
 
     /// Goes on after another position.
-    pub(super) fn go_to(&mut self, after: Position) {
+    pub(super) fn go_to(&mut self, after: Checkpoint) {
         if let Some(ahead) = self.ahead.take() {
             ahead.abort();
         }
@@ -84,8 +84,8 @@ impl Reader {
             None => self.feed.read(self.after, self.limit, LARGEST_PAGE).await,
         };
         let page = read?;
-        let Some(last) = page.last() else { return Ok(false) };
-        if *self.feed.head().borrow() > last {
+        let Some(last) = page.iter().last().map(Checkpoint::from) else { return Ok(false) };
+        if *self.feed.head().borrow() > last.position {
             let len = u32::try_from(page.len()).unwrap_or(u32::MAX);
             let cut = len < self.limit;
             self.limit = if cut { len.max(SHORTEST_PAGE) } else { self.limit.saturating_mul(2).min(LONGEST_PAGE) };
@@ -116,8 +116,8 @@ impl Chunk {
         self.count
     }
 
-    /// The position of the last one.
-    pub(super) fn last(&self) -> Option<Position> {
-        self.iter().last().map(|event| event.position)
+    /// Where whoever has been shown all of them stands.
+    pub(super) fn end(&self) -> Option<Checkpoint> {
+        self.iter().last().map(Checkpoint::from)
     }
 }

@@ -10,18 +10,20 @@
 //!
 //! Whatever fails, everything that was built on what is not committed is forgotten, and made again from the log.
 
+mod origin;
+
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use yado_model::{Digest, Position};
-use yado_store::Committed;
+use yado_store::{Checkpoint, Committed};
 
 use super::commit::Commit;
 use super::memory::Memory;
 use super::reader::{Chunk, Reader};
 use super::show::show;
-use super::status::{Status, Trouble};
+use super::status::{Stage, Status, Trouble};
 use super::wanted::Wanted;
 use super::{Definition, Failure, Surroundings};
 
@@ -69,12 +71,12 @@ struct Course {
 /// What is under way.
 struct Work {
     /// The checkpoint as it is on disk.
-    committed: Position,
+    committed: Checkpoint,
     /// Nothing of what was shown up to here is still to be committed. It is ahead of the checkpoint where events did not
     /// concern the projection.
-    settled: Position,
+    settled: Checkpoint,
     /// Everything up to here has been shown.
-    shown: Position,
+    shown: Checkpoint,
     commit: Option<Commit>,
     /// When rows began their way down for the last time, or were passed over without any.
     paced: Option<Instant>,
@@ -97,20 +99,20 @@ impl Runner {
     }
 
     pub(super) async fn run(mut self) {
-        let Some(position) = self.resume().await else { return };
+        let Some(checkpoint) = self.resume().await else { return };
         let _kept = self.surroundings.room.enter();
         let first = self.definition.borrow().clone();
         let mut course = Course::new(first.projection.deployed.digest(), self.surroundings.settings.batch);
         let mut work = Work {
-            committed: position,
-            settled: position,
-            shown: position,
+            committed: checkpoint,
+            settled: checkpoint,
+            shown: checkpoint,
             commit: None,
             paced: None,
             events: 0,
             since: Instant::now(),
             memory: Memory::new(first.projection.models.len(), 0),
-            reader: Reader::new(self.surroundings.feed.clone(), position),
+            reader: Reader::new(self.surroundings.feed.clone(), checkpoint),
         };
         drop(first);
         // Whoever starts a projection holds the definition's sender, and drops it to end the loop.
@@ -134,7 +136,7 @@ impl Runner {
                         Failure::Guest { .. } if course.size > 1 => course.halve(),
                         Failure::OneByOne => course.go_one_by_one(),
                         failure => {
-                            self.trouble(&definition, work.settled, failure);
+                            self.trouble(&definition, work.settled.position, failure);
                             self.wait_for_news(course.pause_ms).await;
                             course.pause_ms = (course.pause_ms * 2).min(self.surroundings.settings.projection_retry_ms);
                         }
@@ -143,26 +145,6 @@ impl Runner {
             }
         }
         self.finish(work).await;
-    }
-
-    /// Finds out where to begin.
-    async fn resume(&mut self) -> Option<Position> {
-        let mut pause_ms = FIRST_PAUSE_MS;
-        while self.definition.has_changed().is_ok() {
-            let definition = self.definition.borrow().clone();
-            match self.surroundings.reads.checkpoint(&definition.projection.key).await {
-                Ok(position) => {
-                    self.reached(position);
-                    return Some(position);
-                }
-                Err(error) => {
-                    self.trouble(&definition, Position::ZERO, Failure::Database(error));
-                    self.wait_for_news(pause_ms).await;
-                    pause_ms = (pause_ms * 2).min(self.surroundings.settings.projection_retry_ms);
-                }
-            }
-        }
-        None
     }
 
     /// Takes one step.
@@ -190,7 +172,7 @@ impl Runner {
             }
         } else if self.is_due(work) {
             self.settle(work).await?;
-            if work.shown > work.committed {
+            if work.shown.position > work.committed.position {
                 self.begin_commit(definition, work);
             }
         }
@@ -200,7 +182,7 @@ impl Runner {
 
     /// Shows events to the guest.
     async fn show(&self, definition: &Definition, chunk: Chunk, work: &mut Work) -> Result<(), Failure> {
-        let Some(last) = chunk.last() else { return Ok(()) };
+        let Some(end) = chunk.end() else { return Ok(()) };
         if work.events == 0 {
             work.since = Instant::now();
         }
@@ -220,7 +202,7 @@ impl Runner {
             work.memory = memory;
             outcome?;
         }
-        work.shown = last;
+        work.shown = end;
         work.events += count;
         Ok(())
     }
@@ -230,13 +212,13 @@ impl Runner {
     fn is_due(&self, work: &Work) -> bool {
         let settings = &self.surroundings.settings;
         if !work.memory.has_gathered() {
-            return work.commit.is_none() && work.shown.get() - work.committed.get() >= UNCOMMITTED;
+            return work.commit.is_none() && work.shown.position.get() - work.committed.position.get() >= UNCOMMITTED;
         }
         let much = work.events >= settings.gathered_events
             || work.memory.gathered_bytes() >= settings.gathered_bytes
             || work.since.elapsed() >= LONGEST_GATHERING;
         much || (work.commit.is_none() && !work.reader.is_far_behind() && !work.reader.has_rest())
-            || (work.commit.is_none() && self.wanted.within(work.settled, work.shown))
+            || (work.commit.is_none() && self.wanted.within(work.settled.position, work.shown.position))
     }
 
     /// Sends down what has gathered. Nothing else may be on its way.
@@ -257,15 +239,14 @@ impl Runner {
             Committed::Yes => {
                 work.memory.landed();
                 (work.committed, work.settled) = (to, to);
-                self.reached(to);
+                self.reached(to.position);
                 Ok(())
             }
-            Committed::Elsewhere(position) => {
-                let projection = &self.definition.borrow().projection.key;
-                tracing::debug!(%projection, %position, "another process has done this step");
-                work.begin_at(position);
-                work.committed = position;
-                self.reached(position);
+            Committed::Elsewhere(found) => {
+                let checkpoint = self.catch_up_with(work.committed, found).await?;
+                work.begin_at(checkpoint);
+                work.committed = checkpoint;
+                self.reached(checkpoint.position);
                 Ok(())
             }
         }
@@ -273,10 +254,10 @@ impl Runner {
 
     /// Takes note of events that did not concern the projection.
     fn note_passed(&self, work: &mut Work) {
-        if work.commit.is_none() && !work.memory.has_gathered() && work.settled < work.shown {
+        if work.commit.is_none() && !work.memory.has_gathered() && work.settled.position < work.shown.position {
             work.settled = work.shown;
             work.paced = Some(Instant::now());
-            self.reached(work.settled);
+            self.reached(work.settled.position);
         }
     }
 
@@ -294,7 +275,7 @@ impl Runner {
     async fn finish(&self, mut work: Work) {
         let definition = self.definition.borrow().clone();
         let settled = self.settle(&mut work).await;
-        if settled.is_ok() && work.shown > work.committed {
+        if settled.is_ok() && work.shown.position > work.committed.position {
             self.begin_commit(&definition, &mut work);
             if let Err(Failure::Database(error)) = self.settle(&mut work).await {
                 let projection = &definition.projection.key;
@@ -305,16 +286,22 @@ impl Runner {
 
     fn reached(&self, position: Position) {
         self.report.send_if_modified(|status| {
-            let changed = status.position != position || status.trouble.is_some();
+            let before = (status.position, status.stage, status.trouble.is_some());
             if status.trouble.take().is_some() {
                 tracing::info!(projection = status.name, %position, "a projection gets on again");
             }
-            status.position = position;
-            changed
+            status.reach(position);
+            if matches!(before.1, Stage::Anew { .. }) && status.stage == Stage::Following {
+                tracing::info!(projection = status.name, %position, "a projection has been filled anew");
+            }
+            before != (status.position, status.stage, false)
         });
     }
 
     fn trouble(&self, definition: &Definition, seen: Position, failure: Failure) {
+        if let Failure::Database(yado_store::Error::Rewound { seen }) = failure {
+            self.surroundings.vigil.rewound(seen);
+        }
         let trouble = match failure {
             Failure::Guest { at, reason } => Trouble::Poisoned { at: at.unwrap_or_else(|| seen.plus(1)), reason },
             // The loop answers this by itself.
@@ -340,7 +327,7 @@ impl Runner {
         (work.commit.is_some() || work.paced.is_some_and(|paced| paced.elapsed() < gather))
             && !work.reader.has_rest()
             && !work.reader.is_far_behind()
-            && !self.wanted.within(work.settled, *self.surroundings.feed.head().borrow())
+            && !self.wanted.within(work.settled.position, *self.surroundings.feed.head().borrow())
     }
 
     /// Lets events gather, until it is time to show them or there is other news.
@@ -348,7 +335,7 @@ impl Runner {
         let gather = Duration::from_millis(self.surroundings.settings.gather_ms);
         let rest = work.paced.map_or(Duration::ZERO, |paced| gather.saturating_sub(paced.elapsed()));
         let (idle, mut head) = (work.commit.is_none(), self.surroundings.feed.head());
-        let (settled, reader, wanted) = (work.settled, &work.reader, &self.wanted);
+        let (settled, reader, wanted) = (work.settled.position, &work.reader, &self.wanted);
         tokio::select! {
             () = has_ended(&mut work.commit) => {}
             () = tokio::time::sleep(rest), if idle => {}
@@ -361,7 +348,7 @@ impl Runner {
     /// Waits until the log has grown, as far as this process knows, or until a commit has ended.
     async fn wait_for_events(&mut self, work: &mut Work) {
         let mut head = self.surroundings.feed.head();
-        let shown = work.shown;
+        let shown = work.shown.position;
         tokio::select! {
             () = has_ended(&mut work.commit) => {}
             Ok(_) = head.wait_for(|head| *head > shown) => {}
@@ -408,11 +395,11 @@ impl Course {
 }
 
 impl Work {
-    /// Goes on after a position, with nothing in memory.
-    fn begin_at(&mut self, position: Position) {
-        (self.settled, self.shown) = (position, position);
+    /// Goes on after a checkpoint, with nothing in memory.
+    fn begin_at(&mut self, checkpoint: Checkpoint) {
+        (self.settled, self.shown) = (checkpoint, checkpoint);
         (self.events, self.paced) = (0, None);
         self.memory.clear();
-        self.reader.go_to(position);
+        self.reader.go_to(checkpoint);
     }
 }

@@ -9,8 +9,25 @@ pub(crate) struct Status {
     pub(crate) name: String,
     /// Everything up to here is shown.
     pub(crate) position: Position,
+    /// Whether what is shown is of the log that there is.
+    pub(crate) stage: Stage,
     /// Why it does not get on, if it does not.
     pub(crate) trouble: Option<Trouble>,
+}
+
+/// How what a projection shows came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It may be of another log: it has not been held against the one that there is.
+    Unknown,
+    /// It was of a history that is no more, and is filled anew. Before it has come to where the log ended when that
+    /// began, nobody is to take it for what has happened.
+    Anew {
+        /// Where the log ended.
+        until: Position,
+    },
+    /// It is of the log that there is.
+    Following,
 }
 
 /// Why a projection does not get on.
@@ -31,7 +48,25 @@ pub(crate) enum Trouble {
 
 impl Status {
     pub(crate) const fn begin(name: String) -> Self {
-        Self { name, position: Position::ZERO, trouble: None }
+        Self { name, position: Position::ZERO, stage: Stage::Unknown, trouble: None }
+    }
+
+    /// Whether everything up to a position can be seen.
+    pub(crate) fn shows(&self, position: Position) -> bool {
+        self.stage == Stage::Following && self.position >= position
+    }
+
+    /// Takes note of a position.
+    pub(super) fn reach(&mut self, position: Position) {
+        self.position = position;
+        let done = match self.stage {
+            Stage::Unknown => true,
+            Stage::Anew { until } => position >= until,
+            Stage::Following => false,
+        };
+        if done {
+            self.stage = Stage::Following;
+        }
     }
 }
 
@@ -42,5 +77,33 @@ impl std::fmt::Display for Trouble {
             Self::Database(reason) => write!(f, "the database fails: {reason}"),
             Self::Host(reason) => write!(f, "the host can't go on: {reason}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_shown_before_it_is_known_to_be_of_this_log() {
+        let at = Position::new;
+        let mut status = Status::begin("counts".into());
+        assert!(!status.shows(at(0)));
+        status.reach(at(3));
+        assert!(status.shows(at(3)) && !status.shows(at(4)));
+        status.stage = Stage::Anew { until: at(5) };
+        for position in [0, 4] {
+            status.reach(at(position));
+            assert!(!status.shows(at(0)));
+        }
+        status.reach(at(6));
+        assert!(status.shows(at(6)));
+    }
+
+    #[test]
+    fn what_is_filled_anew_from_a_log_without_events_is_done_at_once() {
+        let mut status = Status { stage: Stage::Anew { until: Position::ZERO }, ..Status::begin("counts".into()) };
+        status.reach(Position::ZERO);
+        assert!(status.shows(Position::ZERO));
     }
 }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use yado_model::{Rejection, Revision};
+use yado_model::{Position, Revision};
 use yado_store::{Append, Appended};
 
 use super::Job;
 use super::contention::Contention;
-use super::decide::{Decided, decide};
+use super::decide::{Decided, decide, weight};
+use super::held::{Expects, Flight, Held};
 use super::load::Tip;
+use super::room::Room;
+use super::told::{Refused, answer, failed, recorded, refuse, repeated, taken};
 use crate::catalogue::AggregateType;
-use crate::error::{misbehaved, rewound};
-use crate::lane::Size;
-use crate::{Error, Receipt, Result, Settings};
+use crate::{Error, Result, Settings};
 
 /// How long a stream may decide before the other streams of its shard get their turn.
 const TURN: Duration = Duration::from_millis(1);
@@ -29,11 +30,11 @@ pub(super) struct Active {
     /// What will be durable when all that is decided has gone down.
     tip: Tip,
     /// What is on its way to the log.
-    flying: Vec<Flight>,
+    flying: Vec<Flight<Box<Job>>>,
     /// What is decided and goes next.
-    held: Vec<Decision>,
-    /// How much of a transaction that will take.
-    held_size: Size,
+    held: Held<Box<Job>>,
+    /// Whether there was no room for one more decision. There is none before something of this stream has gone down.
+    short_of_room: bool,
     /// What is not decided yet.
     waiting: VecDeque<Box<Job>>,
     /// Who wants to know whether there is such a thing, and since when.
@@ -47,32 +48,9 @@ struct Base {
     tip: Tip,
     /// When the log was asked that has said so; none for a state that has lain in memory. Another process may have gone
     /// on since. An append that is built on this finds that out by itself. An answer that records nothing is given only
-    /// to those who had asked before the log was asked: it knows of everything that anybody had been told by then.
+    /// to those who had asked before the log was asked: it knows of everything that anybody had been told by then. An
+    /// append that is sent after the question and wins has asked the log as well.
     as_of: Option<Instant>,
-}
-
-/// A decided command.
-struct Decision {
-    job: Box<Job>,
-    came_to: CameTo,
-}
-
-enum CameTo {
-    Append(Box<Append>, Tip),
-    Answer(Result<()>),
-}
-
-/// A decided command on its way to the log, or waiting for one that is.
-struct Flight {
-    job: Box<Job>,
-    expects: Expects,
-}
-
-enum Expects {
-    /// To be recorded on top of this revision, and what the stream comes to by that.
-    Record(Revision, Tip),
-    /// That what it was built on is recorded.
-    Answer(Result<()>),
 }
 
 /// What a stream needs next.
@@ -100,14 +78,14 @@ pub(super) enum Flown {
 }
 
 impl Active {
-    pub(super) fn new(aggregate: Arc<AggregateType>) -> Self {
+    pub(super) fn new(aggregate: Arc<AggregateType>, settings: &Settings) -> Self {
         Self {
             aggregate,
             base: None,
             tip: Tip::default(),
             flying: Vec::new(),
-            held: Vec::new(),
-            held_size: Size::default(),
+            held: Held::new(settings),
+            short_of_room: false,
             waiting: VecDeque::new(),
             probes: Vec::new(),
             contention: Contention::new(Instant::now()),
@@ -134,13 +112,17 @@ impl Active {
         self.waiting.push_back(job);
     }
 
-    /// Drops what waits for nobody: whoever asked has given up. Nothing is decided of it yet, so nothing need be. Returns
-    /// how many commands were among it.
+    /// Drops what waits for nobody: whoever asked has given up. Nothing will be recorded of it, so nothing need be done.
+    /// Returns how many commands were among it.
     pub(super) fn forget_abandoned(&mut self) -> usize {
-        let before = self.waiting.len();
+        let before = self.waiting.len() + self.held.len();
         self.waiting.retain(|job| !job.reply.is_closed());
+        // What is held while the state is being loaded are answers, and nothing is built on those.
+        if self.base.is_none() {
+            self.held.retain_answers(|job| !job.reply.is_closed());
+        }
         self.probes.retain(|(_, reply)| !reply.is_closed());
-        before - self.waiting.len()
+        before - self.waiting.len() - self.held.len()
     }
 
     /// Answers a probe as soon as it is certain what is durable.
@@ -156,6 +138,11 @@ impl Active {
 
     /// The state has come from the log, which was asked at that time.
     pub(super) fn loaded(&mut self, tip: Tip, as_of: Instant) {
+        // Answers for which the log was asked stand if it has nothing new.
+        let as_known = (tip.revision, tip.command) == (self.tip.revision, self.tip.command);
+        if !self.held.is_empty() && !as_known {
+            self.decide_again(std::iter::empty());
+        }
         self.tip = tip.clone();
         self.settle(tip, as_of);
     }
@@ -173,44 +160,40 @@ impl Active {
         for (_, reply) in self.probes.drain(..) {
             let _ = reply.send(Err(error.clone()));
         }
-        let count = self.waiting.len();
-        for job in self.waiting.drain(..) {
-            let _ = job.reply.send(Err(error.clone()));
+        let mut count = 0;
+        for job in self.held.undecided().chain(self.waiting.drain(..)) {
+            refuse(*job, Refused::Failed(error.clone()));
+            count += 1;
         }
         count
     }
 
     /// Decides what can be decided, and says what is needed then. `answered` counts the commands that are done with.
-    pub(super) fn advance(&mut self, settings: &Settings, answered: &mut usize) -> Next {
+    pub(super) fn advance(&mut self, settings: &Settings, room: &Arc<Room>, answered: &mut usize) -> Next {
         if self.base.is_none() {
             return Next::Wait;
         }
-        if let Some(from) = self.decide_ahead(settings, answered) {
+        if let Some(from) = self.decide_ahead(settings, room, answered) {
             return Next::Load(from);
         }
         if !self.flying.is_empty() || self.contention.pausing() {
             return Next::Wait;
         }
-        // What stands first and records nothing was built on what is durable, if the log was asked after the question.
-        if let Some(Base { tip, as_of: Some(as_of) }) = &self.base {
-            let known = |decision: &&Decision| decision.came_to.is_answer() && decision.job.asked <= *as_of;
-            let answers = self.held.iter().take_while(known).count();
-            for Decision { job, came_to } in self.held.drain(..answers) {
-                if let CameTo::Answer(result) = came_to {
-                    answer(*job, result, tip);
-                    *answered += 1;
-                }
-            }
-        }
-        if self.held.first().is_some_and(|decision| decision.came_to.is_answer()) {
-            self.decide_again(None, std::iter::empty());
-            return Next::Load(self.reload());
-        }
-        if !self.held.is_empty() {
+        self.answer_what_is_known(answered);
+        if self.held.records() {
+            // Answers that come first go along. The append behind them shows whether they were built on what is durable.
             return match self.contention.pause(Instant::now()) {
                 Some(pause) => Next::Pause(pause),
-                None => Next::Fly(self.take_off(Size::most(settings))),
+                None => {
+                    let appends;
+                    (appends, self.flying) = self.held.take_off();
+                    Next::Fly(appends)
+                }
             };
+        }
+        if !self.held.is_empty() {
+            // Nothing will show that, so the log is asked.
+            return Next::Load(self.reload());
         }
         if !self.waiting.is_empty() {
             return Next::Turn;
@@ -218,46 +201,21 @@ impl Active {
         if self.probes.is_empty() { Next::Rest } else { Next::Load(self.reload()) }
     }
 
-    /// Sends what is decided on its way, as much of it as one transaction holds. The rest has been decided on top of it, and
-    /// goes next.
-    fn take_off(&mut self, most: Size) -> Vec<Append> {
-        let fitting = if self.held_size.is_over(most) { self.fitting(most) } else { self.held.len() };
-        let rest = self.held.split_off(fitting);
-        self.held_size = rest.iter().map(Decision::size).sum();
-        let held = std::mem::replace(&mut self.held, rest);
-        let mut appends = Vec::with_capacity(held.len());
-        for Decision { job, came_to } in held {
-            let expects = match came_to {
-                CameTo::Append(append, after) => {
-                    let expected = append.expected;
-                    appends.push(*append);
-                    Expects::Record(expected, after)
-                }
-                CameTo::Answer(result) => Expects::Answer(result),
-            };
-            self.flying.push(Flight { job, expects });
+    /// Gives the answers that come first, to those who had asked before the log was asked.
+    fn answer_what_is_known(&mut self, answered: &mut usize) {
+        let Some(Base { tip, as_of: Some(as_of) }) = &self.base else { return };
+        for (job, result) in self.held.first_answers(|job| job.asked <= *as_of) {
+            answer(*job, result, tip.revision, tip.position);
+            *answered += 1;
         }
-        appends
-    }
-
-    /// How many of the first decisions one transaction holds: at least one append.
-    fn fitting(&self, most: Size) -> usize {
-        let mut size = Size::default();
-        let over = self.held.iter().position(|decision| {
-            let larger = size + decision.size();
-            let over = size != Size::default() && larger.is_over(most);
-            size = larger;
-            over
-        });
-        over.unwrap_or(self.held.len())
     }
 
     /// Decides on the state that everything decided so far will leave, for one turn. Returns where to load from if the
     /// next command is for another version of the code, which has a state of its own.
-    fn decide_ahead(&mut self, settings: &Settings, answered: &mut usize) -> Option<Tip> {
+    fn decide_ahead(&mut self, settings: &Settings, room: &Arc<Room>, answered: &mut usize) -> Option<Tip> {
         let begun = Instant::now();
-        let most = Size::most(settings);
         while let Some(job) = self.waiting.front() {
+            let at_rest = self.flying.is_empty() && self.held.is_empty();
             if job.reply.is_closed() {
                 // Whoever asked has given up. Nothing is decided yet, so nothing need be.
                 self.waiting.pop_front();
@@ -268,7 +226,7 @@ impl Active {
                 if job.aggregate.state_encoding() == self.aggregate.state_encoding() {
                     // The other version reads the states of this one.
                     self.aggregate = job.aggregate.clone();
-                } else if self.flying.is_empty() && self.held.is_empty() {
+                } else if at_rest {
                     self.aggregate = job.aggregate.clone();
                     self.base = None;
                     return Some(Tip::default());
@@ -277,20 +235,36 @@ impl Active {
                     return None;
                 }
             }
-            let full = self.flying.len() + self.held.len() >= settings.ahead.max(1) || self.held_size.fills(most);
-            if full || begun.elapsed() >= TURN {
+            let most = settings.ahead.max(1);
+            let full = self.flying.len() + self.held.len() >= most || self.held.fills_a_transaction();
+            let short = self.short_of_room && !at_rest;
+            if full || short || begun.elapsed() >= TURN {
                 return None;
             }
             let job = self.waiting.pop_front()?;
-            let came_to = match decide(&job, &self.tip, settings) {
+            match decide(&job, &self.tip, settings) {
+                Decided::Answer(result) => self.held.answer(job, result),
                 Decided::Append(append, after) => {
-                    self.held_size = self.held_size + Size::of(&append);
-                    self.tip = after.clone();
-                    CameTo::Append(append, after)
+                    // What a group is built on stays in memory for as long as the group is under way.
+                    let before = if self.held.records() { 0 } else { self.tip.size() };
+                    match room.take(weight(&append) + before + after.size()) {
+                        Some(place) => {
+                            self.short_of_room = false;
+                            self.tip = after.clone();
+                            self.held.append(job, append, after, place);
+                        }
+                        None if at_rest => {
+                            refuse(*job, Refused::NoRoom);
+                            *answered += 1;
+                        }
+                        None => {
+                            self.waiting.push_front(job);
+                            self.short_of_room = true;
+                            return None;
+                        }
+                    }
                 }
-                Decided::Answer(result) => CameTo::Answer(result),
-            };
-            self.held.push(Decision { job, came_to });
+            }
         }
         None
     }
@@ -304,51 +278,70 @@ impl Active {
         answered: &mut usize,
     ) -> Flown {
         let flown = std::mem::take(&mut self.flying);
+        self.short_of_room = false;
         let outcomes = match outcome {
             Ok(outcomes) => outcomes,
             Err(error) => return self.crashed(flown, &error, answered),
         };
         let mut outcomes = outcomes.into_iter();
         let mut flown = flown.into_iter();
+        // Where the stream stands after what has won so far; none as long as nothing has.
+        let mut at: Option<(Revision, Position)> = None;
+        // Answers that come before that. All of them had been asked for before the group was sent, so if its first append
+        // wins, what they were built on was all there was at a time after that.
+        let mut kept_back: Vec<(Box<Job>, Result<()>)> = Vec::new();
         while let Some(Flight { mut job, expects }) = flown.next() {
-            let (expected, after) = match expects {
-                Expects::Answer(result) => {
-                    answer(*job, result, self.base.as_ref().map_or(&self.tip, |base| &base.tip));
+            let (expected, after) = match (expects, at) {
+                (Expects::Answer(result), None) => {
+                    kept_back.push((job, result));
+                    continue;
+                }
+                (Expects::Answer(result), Some((revision, position))) => {
+                    answer(*job, result, revision, position);
                     *answered += 1;
                     continue;
                 }
-                Expects::Record(expected, after) => (expected, after),
+                (Expects::Record { expected, after, .. }, _) => (expected, after),
             };
-            let stream = job.key.stream.clone();
-            let lost = match outcomes.next() {
-                Some(Appended::Recorded { revision, position }) => {
-                    self.settle(Tip { position, revision, ..after }, sent);
-                    let _ = job.reply.send(Ok(Receipt { stream, revision, position, changed: true, repeated: false }));
+            let outcome = outcomes.next();
+            if let Some(Appended::Recorded { revision, position }) = outcome {
+                let before = self.base.as_ref().map_or(&self.tip, |base| &base.tip);
+                for (job, result) in kept_back.drain(..) {
+                    answer(*job, result, before.revision, before.position);
                     *answered += 1;
-                    continue;
                 }
+                if let Some(after) = after {
+                    self.settle(Tip { position, revision, ..after }, sent);
+                }
+                at = Some((revision, position));
+                recorded(*job, revision, position);
+                *answered += 1;
+                continue;
+            }
+            let mut pause = Duration::ZERO;
+            let mut lost = None;
+            match &outcome {
                 Some(Appended::Conflict { actual }) if job.conflicts >= settings.conflict_retries => {
-                    let _ = job.reply.send(Err(Error::Conflict { stream, expected, actual }));
-                    *answered += 1;
-                    self.decide_again(None, flown.map(|flight| flight.job));
-                    let from = self.reload_after(Some(&Appended::Conflict { actual }));
-                    return Flown::Reload(from, Duration::ZERO);
+                    let (stream, actual) = (job.key.stream.clone(), *actual);
+                    refuse(*job, Refused::Failed(Error::Conflict { stream, expected, actual }));
+                }
+                Some(Appended::Repeated(earlier)) => repeated(*job, earlier.clone()),
+                Some(Appended::Taken { constraint, value }) => {
+                    let error = taken(&job, constraint, value);
+                    refuse(*job, Refused::Failed(error));
                 }
                 // The store owes an outcome for each append. One that is missing is treated as a conflict, which the
                 // next attempt clears up.
-                lost @ (Some(Appended::Conflict { .. }) | None) => {
+                Some(Appended::Conflict { .. } | Appended::Recorded { .. }) | None => {
                     job.conflicts += 1;
-                    let pause = self.contention.lost(job.conflicts, Instant::now());
-                    self.decide_again(Some(job), flown.map(|flight| flight.job));
-                    return Flown::Reload(self.reload_after(lost.as_ref()), pause);
+                    pause = self.contention.lost(job.conflicts, Instant::now());
+                    lost = Some(job);
                 }
-                Some(Appended::Repeated(earlier)) => repeated(&job, earlier),
-                Some(Appended::Taken { constraint, value }) => Err(taken(&job, &constraint, &value)),
-            };
-            let _ = job.reply.send(lost);
-            *answered += 1;
-            self.decide_again(None, flown.map(|flight| flight.job));
-            return Flown::Reload(self.reload(), Duration::ZERO);
+            }
+            *answered += usize::from(lost.is_none());
+            let kept_back = kept_back.into_iter().map(|(job, _)| job);
+            self.decide_again(kept_back.chain(lost).chain(flown.map(|flight| flight.job)));
+            return Flown::Reload(self.reload_after(outcome.as_ref()), pause);
         }
         self.contention.won(Instant::now());
         Flown::Well
@@ -359,13 +352,10 @@ impl Active {
         self.contention.paused(Instant::now());
     }
 
-    /// Puts back what has lost and is tried again, and all that was built on it, before everything that still waits.
-    fn decide_again(&mut self, lost: Option<Box<Job>>, built_on_it: impl Iterator<Item = Box<Job>>) {
-        let held = std::mem::take(&mut self.held);
-        self.held_size = Size::default();
-        let again = lost.into_iter().chain(built_on_it).chain(held.into_iter().map(|decision| decision.job));
+    /// Puts back what is tried again, and all that is held, before everything that still waits.
+    fn decide_again(&mut self, again: impl Iterator<Item = Box<Job>>) {
         let waiting = std::mem::take(&mut self.waiting);
-        self.waiting = again.chain(waiting).collect();
+        self.waiting = again.chain(self.held.undecided()).chain(waiting).collect();
     }
 
     /// The state is to be read again, from what is known to be durable.
@@ -383,83 +373,16 @@ impl Active {
         }
     }
 
-    /// The database failed. What was on its way is answered; what was built on it is decided again.
-    fn crashed(&mut self, flown: Vec<Flight>, error: &yado_store::Error, answered: &mut usize) -> Flown {
-        let (sent, ahead): (Vec<_>, Vec<_>) =
-            flown.into_iter().partition(|flight| matches!(flight.expects, Expects::Record(..)));
+    /// The database failed. What was on its way is answered; what was built on it, or waited for it, is decided again.
+    fn crashed(&mut self, flown: Vec<Flight<Box<Job>>>, error: &yado_store::Error, answered: &mut usize) -> Flown {
+        let (sent, others): (Vec<_>, Vec<_>) =
+            flown.into_iter().partition(|flight| matches!(flight.expects, Expects::Record { .. }));
         for Flight { job, .. } in sent {
             let told = failed(&job, error);
-            let _ = job.reply.send(Err(told));
+            refuse(*job, Refused::Failed(told));
             *answered += 1;
         }
-        self.decide_again(None, ahead.into_iter().map(|flight| flight.job));
+        self.decide_again(others.into_iter().map(|flight| flight.job));
         Flown::Reload(self.reload(), Duration::ZERO)
-    }
-}
-
-impl Decision {
-    /// What it takes of a transaction.
-    fn size(&self) -> Size {
-        match &self.came_to {
-            CameTo::Append(append, _) => Size::of(append),
-            CameTo::Answer(_) => Size::default(),
-        }
-    }
-}
-
-impl CameTo {
-    const fn is_answer(&self) -> bool {
-        matches!(self, Self::Answer(_))
-    }
-}
-
-fn answer(job: Job, result: Result<()>, at: &Tip) {
-    let Tip { revision, position, .. } = *at;
-    let receipt =
-        result.map(|()| Receipt { stream: job.key.stream, revision, position, changed: false, repeated: false });
-    let _ = job.reply.send(receipt);
-}
-
-fn repeated(job: &Job, earlier: yado_store::Answer) -> Result<Receipt> {
-    match &job.idempotency {
-        Some(asked) if asked.request != earlier.request => {
-            Err(Error::IdempotencyKeyReused { key: asked.key.to_string() })
-        }
-        _ => Ok(Receipt {
-            stream: earlier.stream,
-            revision: earlier.revision,
-            position: earlier.position,
-            changed: true,
-            repeated: true,
-        }),
-    }
-}
-
-fn taken(job: &Job, constraint: &str, value: &str) -> Error {
-    let declared = job.aggregate.manifest.constraints.iter().find(|known| known.name.as_str() == constraint);
-    let message = match declared.map(|constraint| constraint.description.trim()) {
-        Some(text) if !text.is_empty() => text.to_owned(),
-        _ => format!("{value:?} is taken"),
-    };
-    let details = Some(serde_json::json!({ "constraint": constraint, "value": value }));
-    Error::Rejected(Box::new(Rejection { code: constraint.to_owned(), message, field: None, details }))
-}
-
-/// What the caller is told of a transaction that failed.
-fn failed(job: &Job, error: &yado_store::Error) -> Error {
-    match error {
-        // What the store can't keep is what the guest has made.
-        yado_store::Error::Invalid(reason) => misbehaved(&job.aggregate.deployed, "decide", reason),
-        yado_store::Error::Rewound { seen } => rewound(*seen),
-        yado_store::Error::Full(_) => Error::Unavailable {
-            reason: "the server's disk is full, and nothing was recorded".into(),
-            retry_after_ms: 5_000,
-        },
-        _ => Error::Unavailable {
-            reason: "the database failed while the command was being recorded; whether it was is not known, and a \
-                     repetition with the same idempotency key finds out"
-                .into(),
-            retry_after_ms: 1_000,
-        },
     }
 }

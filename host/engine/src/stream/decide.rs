@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use yado_model::{Decision, Rejection, Timestamp};
+use yado_model::{Claim, Decision, NewEvent, Rejection, Timestamp};
 use yado_runtime::FaultKind;
 use yado_store::{Append, Draft};
 
@@ -10,6 +10,9 @@ use super::Job;
 use super::load::Tip;
 use crate::error::{fault, misbehaved};
 use crate::{Error, Result, Settings};
+
+/// What an event or a claim takes beside its texts: itself, and what an allocator notes for each of its texts.
+const EACH: usize = size_of::<NewEvent>() + 3 * size_of::<usize>();
 
 /// What a command comes to, on a given state.
 pub(super) enum Decided {
@@ -51,6 +54,7 @@ fn attempt(job: &Job, tip: &Tip, settings: &Settings) -> Result<Option<(Append, 
         state: state.map(Into::into),
         revision: tip.revision.plus(decision.events.len() as u64),
         position: tip.position,
+        command: job.meta.command_id,
     };
     let draft = Draft {
         tenant: job.key.tenant.clone(),
@@ -68,6 +72,21 @@ fn attempt(job: &Job, tip: &Tip, settings: &Settings) -> Result<Option<(Append, 
     let unfit = |error: yado_store::Error| misbehaved(&job.aggregate.deployed, "decide", &error.to_string());
     let append = draft.check_parsed().map_err(unfit)?;
     Ok(Some((append, after)))
+}
+
+/// What events and claims take in memory.
+pub(super) fn weight(append: &Append) -> usize {
+    let of_event = |event: &NewEvent| {
+        let tags: usize = event.tags.iter().map(|tag| size_of::<String>() + tag.len()).sum();
+        EACH + event.name.len() + event.payload.len() + tags
+    };
+    let of_claim = |claim: &Claim| {
+        let (Claim::Take(value) | Claim::Release(value)) = claim;
+        EACH + value.constraint.len() + value.value.len()
+    };
+    size_of::<Append>()
+        + append.events.iter().map(of_event).sum::<usize>()
+        + append.claims.iter().map(of_claim).sum::<usize>()
 }
 
 /// Asks the guest, unless it has run past its deadline at this too often of late.
@@ -103,8 +122,12 @@ fn check(job: &Job, decision: &Decision, settings: &Settings) -> Result<()> {
     for event in &decision.events {
         job.aggregate.check_event(event).map_err(refuse)?;
     }
+    if decision.claims.len() > settings.decision_events {
+        let (count, most) = (decision.claims.len(), settings.decision_events);
+        return Err(refuse(format!("the decision has {count} claims, and {most} is the most")));
+    }
     for claim in &decision.claims {
-        let (yado_model::Claim::Take(value) | yado_model::Claim::Release(value)) = claim;
+        let (Claim::Take(value) | Claim::Release(value)) = claim;
         if !job.aggregate.manifest.constraints.iter().any(|known| known.name.as_str() == value.constraint) {
             return Err(refuse(format!("the manifest declares no constraint {:?}", value.constraint)));
         }

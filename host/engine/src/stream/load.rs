@@ -1,12 +1,13 @@
 //! From the log to a state.
 //!
 //! What a load reads is bounded by the distance between snapshots, however long the stream is: the snapshot is looked for
-//! before any event is read. It is never trusted blindly. The log must have the event that it was taken at, and the guest
-//! must be able to read the state; if either is not so, the stream is folded from its first event.
+//! before any event is read. It is never trusted blindly. The log must have the very event that it was taken at, and the
+//! guest must be able to read the state; if either is not so, the stream is folded from its first event.
 
 use std::sync::Arc;
 
-use yado_model::{NewEvent, Position, RecordedEvent, Revision, TenantId};
+use uuid::Uuid;
+use yado_model::{CommandId, NewEvent, Position, RecordedEvent, Revision, TenantId};
 use yado_store::{EventStore, Snapshot, StreamPage};
 
 use super::StreamKey;
@@ -18,7 +19,7 @@ use crate::error::fault;
 use crate::{Error, Result};
 
 /// Where a stream stands: the state after an event, and which event that was.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Tip {
     /// The state; none if there is no such thing, or none any more.
     pub(crate) state: Option<Arc<[u8]>>,
@@ -26,9 +27,23 @@ pub(crate) struct Tip {
     pub(crate) revision: Revision,
     /// The position of the last one.
     pub(crate) position: Position,
+    /// The command that the last one came of. A history that is no more may have had another event there.
+    pub(crate) command: CommandId,
+}
+
+/// Before the first event.
+impl Default for Tip {
+    fn default() -> Self {
+        Self { state: None, revision: Revision::ZERO, position: Position::ZERO, command: CommandId(Uuid::nil()) }
+    }
 }
 
 impl Tip {
+    /// The tip at an event.
+    fn at(event: &RecordedEvent, state: Option<Arc<[u8]>>) -> Self {
+        Self { state, revision: event.revision, position: event.position, command: event.command.command_id }
+    }
+
     /// Bytes of the state.
     pub(super) fn size(&self) -> usize {
         self.state.as_ref().map_or(0, |state| state.len())
@@ -95,7 +110,8 @@ impl Loader {
     }
 
     /// Folds what the log has after a snapshot. The event that it was taken at is read along with those behind it: that
-    /// it is there shows that the snapshot is one of this log, and it says where in the log the state stands.
+    /// it is there, and came of the same command, shows that the snapshot is one of this log; and it says where in the log
+    /// the state stands.
     async fn on_top(
         &self,
         aggregate: &AggregateType,
@@ -110,19 +126,19 @@ impl Loader {
             return Ok(Err("the log does not have the event that it was taken at"));
         }
         let at = recorded.remove(0);
+        if at.command.command_id != snapshot.command {
+            return Ok(Err("the log has another event than the one that it was taken at"));
+        }
         let state = snapshot.state.as_deref();
-        let tip = match recorded.last().map(|last| (last.revision, last.position)) {
-            Some((revision, position)) => {
-                let state = fold(aggregate, &key.tenant, state, &events(aggregate, recorded)?)?;
-                Tip { state, revision, position }
-            }
+        let tip = match recorded.last().map(|last| Tip::at(last, None)) {
+            Some(last) => Tip { state: fold(aggregate, &key.tenant, state, &events(aggregate, recorded)?)?, ..last },
             // Nothing to fold: then this call is the one that shows whether the guest can read the state.
             None => {
                 let read = reread(aggregate, &key.tenant, state)?;
                 if read.is_some() != state.is_some() {
                     return Ok(Err("the plugin makes nothing of its state"));
                 }
-                Tip { state: read, revision: snapshot.revision, position: at.position }
+                Tip::at(&at, read)
             }
         };
         self.rest(aggregate, key, snapshot.revision, tip, more).await.map(Ok)
@@ -149,11 +165,11 @@ impl Loader {
         let StreamPage { events: recorded, more } =
             self.store.read_stream(&key.tenant, &key.stream, from.revision, self.page).await?;
         self.figures.loaded(recorded.len(), false);
-        let Some((revision, position)) = recorded.last().map(|last| (last.revision, last.position)) else {
+        let Some(last) = recorded.last().map(|last| Tip::at(last, None)) else {
             return Ok((from.clone(), false));
         };
         let state = fold(aggregate, &key.tenant, from.state.as_deref(), &events(aggregate, recorded)?)?;
-        Ok((Tip { state, revision, position }, more))
+        Ok((Tip { state, ..last }, more))
     }
 }
 

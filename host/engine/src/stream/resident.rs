@@ -10,6 +10,7 @@ use lru::LruCache;
 
 use super::StreamKey;
 use super::figures::Counted;
+use super::key::BroughtAlong;
 use super::load::Tip;
 
 /// What the map takes for an entry: a pointer and a byte of its table, which is between half and almost full.
@@ -19,7 +20,7 @@ const COUNTS: usize = 2 * size_of::<usize>();
 
 /// The states of streams at rest.
 pub(super) struct Resident {
-    entries: LruCache<StreamKey, Entry>,
+    entries: LruCache<StreamKey, Entry, BroughtAlong>,
     bytes: usize,
     most: usize,
     counted: Counted,
@@ -32,7 +33,12 @@ struct Entry {
 
 impl Resident {
     pub(super) fn new(most: usize) -> Self {
-        Self { entries: LruCache::unbounded(), bytes: 0, most, counted: Counted::default() }
+        Self {
+            entries: LruCache::unbounded_with_hasher(BroughtAlong::default()),
+            bytes: 0,
+            most,
+            counted: Counted::default(),
+        }
     }
 
     /// Takes a state out, because its stream is at work again.
@@ -106,11 +112,12 @@ mod tests {
     use super::*;
 
     fn key(id: &str) -> StreamKey {
-        StreamKey { tenant: TenantId::default(), stream: StreamId::parse(&format!("Basket-{id}")).unwrap() }
+        StreamKey::new(TenantId::default(), StreamId::parse(&format!("Basket-{id}")).unwrap())
     }
 
     fn tip(bytes: usize) -> Tip {
-        Tip { state: Some(vec![0; bytes].into()), revision: Revision::new(1), position: Position::new(1) }
+        let state = Some(vec![0; bytes].into());
+        Tip { state, revision: Revision::new(1), position: Position::new(1), ..Tip::default() }
     }
 
     fn encoding(name: &str) -> Arc<str> {

@@ -1,6 +1,5 @@
 //! A shard: the loop that owns the state of its streams.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,10 +11,13 @@ use yado_store::{Appended, EventStore};
 
 use super::active::{Active, Flown, Next};
 use super::figures::Figures;
+use super::key::StreamMap;
 use super::load::{Loaded, Loader, Tip};
 use super::resident::Resident;
+use super::room::Room;
 use super::snapshot::Snapshots;
-use super::{Job, Message, StreamKey, crowded};
+use super::told::{Refused, refuse};
+use super::{Job, Message, StreamKey};
 use crate::catalogue::AggregateType;
 use crate::lane::Lane;
 use crate::{Result, Settings};
@@ -33,14 +35,26 @@ enum Done {
     Turn(StreamKey),
 }
 
+/// What a shard works with.
+pub(super) struct Surroundings {
+    pub(super) store: Arc<dyn EventStore>,
+    pub(super) lane: Lane,
+    pub(super) snapshots: Snapshots,
+    pub(super) figures: Figures,
+    /// Room for what is decided, which all shards share.
+    pub(super) room: Arc<Room>,
+    pub(super) settings: Arc<Settings>,
+}
+
 pub(super) struct Shard {
     loader: Loader,
     lane: Lane,
     settings: Arc<Settings>,
     snapshots: Snapshots,
     figures: Figures,
+    room: Arc<Room>,
     resident: Resident,
-    active: HashMap<StreamKey, Active>,
+    active: StreamMap<Active>,
     /// What is under way outside: reads and appends.
     under_way: FuturesUnordered<BoxFuture<'static, Done>>,
     /// Commands taken in and not answered yet. When there are too many the shard takes in no more, its queue fills, and
@@ -55,15 +69,10 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(
-        store: Arc<dyn EventStore>,
-        lane: Lane,
-        snapshots: Snapshots,
-        figures: Figures,
-        settings: Arc<Settings>,
-    ) -> Self {
+    pub(super) fn new(surroundings: Surroundings) -> Self {
+        let Surroundings { store, lane, snapshots, figures, room, settings } = surroundings;
         let resident = Resident::new(settings.resident_bytes / settings.shards.max(1));
-        let (active, under_way) = (HashMap::new(), FuturesUnordered::new());
+        let (active, under_way) = (StreamMap::default(), FuturesUnordered::new());
         let loader = Loader { store, figures: figures.clone(), page: settings.batch };
         let crowd = (settings.shard_queue / 2).max(1);
         let looked = tokio::time::Instant::now();
@@ -73,6 +82,7 @@ impl Shard {
             settings,
             snapshots,
             figures,
+            room,
             resident,
             active,
             under_way,
@@ -124,14 +134,14 @@ impl Shard {
                 if let Some(active) = self.active.get_mut(&key) {
                     if active.is_crowded(self.crowd) {
                         self.crowded = true;
-                        let _ = reply.send(Err(crowded()));
+                        let _ = reply.send(Err(Refused::Crowded.into()));
                     } else {
                         active.probe(reply);
                     }
                     return;
                 }
                 let from = self.resident.take(&key, aggregate.state_encoding()).unwrap_or_default();
-                let mut active = Active::new(aggregate.clone());
+                let mut active = Active::new(aggregate.clone(), &self.settings);
                 active.probe(reply);
                 self.active.insert(key.clone(), active);
                 self.load(key, aggregate, from, Duration::ZERO);
@@ -141,19 +151,18 @@ impl Shard {
 
     fn decide(&mut self, job: Box<Job>) {
         let key = job.key.clone();
-        if self.active.get(&key).is_some_and(|active| active.is_crowded(self.crowd)) {
-            self.crowded = true;
-            let _ = job.reply.send(Err(crowded()));
-            return;
-        }
-        self.unanswered += 1;
         if let Some(active) = self.active.get_mut(&key) {
+            if active.is_crowded(self.crowd) {
+                self.crowded = true;
+                refuse(*job, Refused::Crowded);
+                return;
+            }
             if active.durable().is_some() {
                 self.resident.met();
             }
             active.push(job);
         } else {
-            let mut active = Active::new(job.aggregate.clone());
+            let mut active = Active::new(job.aggregate.clone(), &self.settings);
             // A stream that the host has just made an id for has no events, and need not be looked for.
             let known = if job.fresh { None } else { self.resident.take(&key, job.aggregate.state_encoding()) };
             match known {
@@ -164,6 +173,7 @@ impl Shard {
             active.push(job);
             self.active.insert(key.clone(), active);
         }
+        self.unanswered += 1;
         self.advance(key);
     }
 
@@ -213,7 +223,7 @@ impl Shard {
     fn advance(&mut self, key: StreamKey) {
         let Some(active) = self.active.get_mut(&key) else { return };
         let mut answered = 0;
-        let next = active.advance(&self.settings, &mut answered);
+        let next = active.advance(&self.settings, &self.room, &mut answered);
         self.unanswered -= answered;
         match next {
             Next::Wait => {}

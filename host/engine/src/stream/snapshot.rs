@@ -4,6 +4,9 @@
 //! and between two rounds the loop leaves the database to others: a stream that is written to all the time costs a few
 //! snapshots a second and not one for every so many events. A snapshot is only read by code that says it can: the same
 //! build, or one whose manifest names the same encoding.
+//!
+//! Once the log has gone back, none is kept any more: what is here is of a history that is no more. One that was on its way
+//! just then tells by its event that it is not of this log.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -48,7 +51,8 @@ impl Snapshots {
     pub(super) fn start(store: Arc<dyn EventStore>, every: u64, vigil: &Vigil) -> Self {
         let (queue, received) = mpsc::channel(QUEUE);
         let queued_bytes = Arc::new(AtomicUsize::new(0));
-        tokio::spawn(vigil.watch("the snapshots", run(store, received, queued_bytes.clone())));
+        let keeper = Keeper { store, vigil: vigil.clone() };
+        tokio::spawn(vigil.watch("the snapshots", run(keeper, received, queued_bytes.clone())));
         Self { queue, queued_bytes, every: every.max(1) }
     }
 
@@ -79,6 +83,24 @@ impl Snapshots {
     }
 }
 
+/// Who keeps them.
+struct Keeper {
+    store: Arc<dyn EventStore>,
+    vigil: Vigil,
+}
+
+impl Keeper {
+    async fn keep(&self, snapshots: &[Snapshot]) {
+        if self.vigil.has_rewound().is_some() {
+            return;
+        }
+        if let Err(error) = self.store.save_snapshots(snapshots).await {
+            // They are only shortcuts: without them streams are folded from further back.
+            tracing::warn!(count = snapshots.len(), %error, "snapshots could not be kept");
+        }
+    }
+}
+
 /// What waits to be kept: of each stream and encoding the latest.
 struct Pending {
     latest: HashMap<(StreamKey, Arc<str>), Tip>,
@@ -98,22 +120,20 @@ impl Pending {
         self.queued_bytes.fetch_sub(left.size(), Ordering::Relaxed);
     }
 
-    async fn save(&mut self, store: &dyn EventStore) {
+    /// All of it, to be kept.
+    fn take(&mut self) -> Vec<Snapshot> {
         let mut snapshots = Vec::with_capacity(self.latest.len());
-        for ((StreamKey { tenant, stream }, encoding), tip) in self.latest.drain() {
+        for ((StreamKey { tenant, stream, .. }, encoding), tip) in self.latest.drain() {
             self.queued_bytes.fetch_sub(tip.size(), Ordering::Relaxed);
-            let Tip { state, revision, .. } = tip;
+            let Tip { state, revision, command, .. } = tip;
             let (encoding, state) = (encoding.to_string(), state.as_deref().map(<[u8]>::to_vec));
-            snapshots.push(Snapshot { tenant, stream, revision, encoding, state });
+            snapshots.push(Snapshot { tenant, stream, revision, command, encoding, state });
         }
-        if let Err(error) = store.save_snapshots(&snapshots).await {
-            // They are only shortcuts: without them streams are folded from further back.
-            tracing::warn!(count = snapshots.len(), %error, "snapshots could not be kept");
-        }
+        snapshots
     }
 }
 
-async fn run(store: Arc<dyn EventStore>, mut queue: mpsc::Receiver<Due>, queued_bytes: Arc<AtomicUsize>) {
+async fn run(keeper: Keeper, mut queue: mpsc::Receiver<Due>, queued_bytes: Arc<AtomicUsize>) {
     let mut pending = Pending { latest: HashMap::new(), queued_bytes };
     while let Some(due) = queue.recv().await {
         pending.add(due);
@@ -121,7 +141,7 @@ async fn run(store: Arc<dyn EventStore>, mut queue: mpsc::Receiver<Due>, queued_
             while let Ok(due) = queue.try_recv() {
                 pending.add(due);
             }
-            pending.save(&*store).await;
+            keeper.keep(&pending.take()).await;
             let until = Instant::now() + PAUSE;
             // Whoever goes down closes the queue, and does not wait for the pause.
             while let Ok(Some(due)) = tokio::time::timeout_at(until, queue.recv()).await {
@@ -134,13 +154,14 @@ async fn run(store: Arc<dyn EventStore>, mut queue: mpsc::Receiver<Due>, queued_
 #[cfg(test)]
 mod tests {
     use yado_model::{Position, StreamId, TenantId};
+    use yado_store::{Options, open_events};
 
     use super::*;
 
     fn due(id: &str, revision: u64) -> Due {
         let stream = StreamId::parse(&format!("Basket-{id}")).unwrap();
-        let tip = Tip { state: Some(vec![0; 10].into()), revision: Revision::new(revision), position: Position::ZERO };
-        Due { key: StreamKey { tenant: TenantId::default(), stream }, encoding: "code".into(), tip }
+        let tip = Tip { state: Some(vec![0; 10].into()), revision: Revision::new(revision), ..Tip::default() };
+        Due { key: StreamKey::new(TenantId::default(), stream), encoding: "code".into(), tip }
     }
 
     #[test]
@@ -153,5 +174,23 @@ mod tests {
         revisions.sort_unstable();
         assert_eq!(revisions, [100, 300]);
         assert_eq!(queued_bytes.load(Ordering::Relaxed), 2 * due("a", 1).tip.size());
+    }
+
+    #[tokio::test]
+    async fn none_is_kept_once_the_log_has_gone_back() {
+        let store = open_events("sqlite::memory:", &Options::default()).await.unwrap();
+        let keeper = Keeper { store: store.clone(), vigil: Vigil::new() };
+        let keep = async |id: &str| {
+            let mut pending = Pending { latest: HashMap::new(), queued_bytes: Arc::default() };
+            let due = due(id, 100);
+            pending.queued_bytes.fetch_add(due.tip.size(), Ordering::Relaxed);
+            let StreamKey { tenant, stream, .. } = due.key.clone();
+            pending.add(due);
+            keeper.keep(&pending.take()).await;
+            store.snapshot(&tenant, &stream, "code").await.unwrap().is_some()
+        };
+        assert!(keep("a").await);
+        keeper.vigil.rewound(Position::new(7));
+        assert!(!keep("b").await);
     }
 }

@@ -5,7 +5,8 @@ use async_graphql::dynamic::TypeRef;
 use super::build::Builder;
 use super::{Enum, EnumValue, Field, Object, Resolve, Scalar, Type};
 
-pub(super) const RECEIPT: &str = "CommandReceipt";
+/// The name of the type of what a command is answered with that names no read model.
+pub(crate) const RECEIPT: &str = "CommandReceipt";
 pub(super) const DIRECTION: &str = "OrderDirection";
 
 pub(super) fn add(builder: &mut Builder<'_>) -> Result<(), String> {

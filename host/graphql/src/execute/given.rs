@@ -2,20 +2,19 @@
 
 use async_graphql::ServerError;
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition};
-use serde_json::{Map, Value as Json};
 
 use super::path::Path;
 use super::tree::{self, Selected};
 use crate::api::{Api, MUTATION, QUERY};
 use crate::document;
-use crate::input::{self, Variables};
+use crate::input::{self, Arguments, Variables};
 
 /// A field of an operation itself, with its arguments.
 pub(crate) struct Root<'d> {
     pub(super) selected: Selected<'d>,
     /// None for what the API does not have: introspection has arguments of its own, and what is not there at all is found
     /// by validation.
-    pub(super) arguments: Option<Map<String, Json>>,
+    pub(super) arguments: Option<Arguments<'d>>,
 }
 
 /// Reads the arguments of an operation's own fields.
@@ -24,7 +23,7 @@ pub(crate) struct Root<'d> {
 /// One for each field, with all of its problems. Validation would find the first of them, and not say in a form for
 /// programs where it is.
 pub(crate) fn roots<'d>(
-    api: &Api,
+    api: &'d Api,
     document: &'d ExecutableDocument,
     operation: &'d OperationDefinition,
     variables: &Variables<'_>,

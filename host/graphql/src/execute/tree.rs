@@ -21,6 +21,13 @@ pub(super) struct Selected<'d> {
     pub(super) all: Vec<&'d Positioned<Field>>,
 }
 
+impl<'d> Selected<'d> {
+    /// What is selected below it, everywhere.
+    pub(super) fn sets(&self) -> Vec<&'d SelectionSet> {
+        self.all.iter().map(|field| &field.node.selection_set.node).collect()
+    }
+}
+
 /// The fields that several selections on objects of one type come to, in the document's order.
 pub(super) fn collect<'d>(
     document: &'d ExecutableDocument,

@@ -1,12 +1,12 @@
 //! Two plugins, and a backend in memory.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value as Json, json};
-use yado_engine::{Dispatch, Each, Error, Filter, Op, Receipt, Result, Row, Select};
+use yado_engine::{Catalogue, Dispatch, Each, Error, Filter, Op, Receipt, Result, Row, Select};
 use yado_model::{Digest, EntityId, Manifest, Name, Position, Revision, StreamId, TenantId};
 
 use crate::api::Source;
@@ -98,8 +98,12 @@ pub(super) fn limited(limits: Limits) -> Fixture {
 }
 
 impl Fixture {
+    pub(super) async fn text(&self, request: Request) -> String {
+        String::from_utf8(self.graphql.execute(request).await.to_json()).unwrap()
+    }
+
     pub(super) async fn send(&self, request: Request) -> Json {
-        serde_json::from_str(&self.graphql.execute(request).await.to_json()).unwrap()
+        serde_json::from_str(&self.text(request).await).unwrap()
     }
 
     pub(super) async fn ask(&self, query: &str) -> Json {
@@ -136,6 +140,8 @@ pub(super) struct Memory {
     pub(super) slow: AtomicBool,
     /// How many rows have been handed out.
     pub(super) handed_out: AtomicUsize,
+    /// What is added to the revision of every receipt, which is 1 otherwise.
+    pub(super) revision: AtomicU64,
     lossy: AtomicBool,
 }
 
@@ -179,7 +185,7 @@ impl Memory {
 
 #[async_trait]
 impl Backend for Memory {
-    async fn dispatch(&self, dispatch: Dispatch) -> Result<Receipt> {
+    async fn dispatch(&self, _: &Arc<Catalogue>, dispatch: Dispatch) -> Result<Receipt> {
         if self.slow.load(Ordering::Relaxed) && dispatch.command.as_str() == "CloseAll" {
             std::future::pending::<()>().await;
         }
@@ -194,14 +200,14 @@ impl Backend for Memory {
         self.written.lock().unwrap().push((Position::new(number), model.to_owned(), row));
         Ok(Receipt {
             stream: StreamId::new(&Name::parse(model).unwrap(), &EntityId::parse(&id).unwrap()),
-            revision: Revision::new(1),
+            revision: Revision::new(1 + self.revision.load(Ordering::Relaxed)),
             position: Position::new(number),
             changed: true,
             repeated: false,
         })
     }
 
-    async fn caught_up(&self, model: &Name, position: Position) -> Result<()> {
+    async fn caught_up(&self, _: &Catalogue, model: &Name, position: Position) -> Result<()> {
         self.asked(format!("wait {model} {position}"))?;
         let written = std::mem::take(&mut *self.written.lock().unwrap());
         if !self.lossy.load(Ordering::Relaxed) {
@@ -210,7 +216,7 @@ impl Backend for Memory {
         Ok(())
     }
 
-    async fn rows(&self, model: &Name, _: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
+    async fn rows(&self, _: &Catalogue, model: &Name, _: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
         if self.slow.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
@@ -220,12 +226,19 @@ impl Backend for Memory {
         Ok(rows.filter(|row| keys.iter().any(|key| row["id"] == **key)).cloned().collect())
     }
 
-    async fn select(&self, model: &Name, _: &TenantId, select: &Select) -> Result<Vec<Row>> {
+    async fn select(&self, _: &Catalogue, model: &Name, _: &TenantId, select: &Select) -> Result<Vec<Row>> {
         self.asked(format!("select {model} {} {:?}", select.limit, select.order.first().map(|order| &order.field)))?;
         Ok(self.selected(model, select))
     }
 
-    async fn select_each(&self, model: &Name, _: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
+    async fn select_each(
+        &self,
+        _: &Catalogue,
+        model: &Name,
+        _: &TenantId,
+        each: &Each,
+        select: &Select,
+    ) -> Result<Vec<Row>> {
         let order = select.order.first().map(|order| &order.field);
         self.asked(format!("select {model} {} {order:?} for each of {}", select.limit, each.values.len()))?;
         let page = |value: &Json| {

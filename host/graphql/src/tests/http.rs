@@ -56,6 +56,19 @@ async fn a_request_at_fault_has_no_data() {
 }
 
 #[tokio::test]
+async fn of_a_body_the_parameters_count_and_nothing_else() {
+    let query = r#""query":"query A { yado { version } } query B { b: yado { version } }""#;
+    for (rest, shown) in [
+        (r#""operationName":"A","extensions":{"a":[1.50]},"variables":null"#, "{\"data\":{\"yado\":"),
+        (r#""id":[{"query":"{"}],"operationName":"A","operationName":"B","extensions":null"#, "{\"data\":{\"b\":"),
+        (r#""operationName":"", "variables":{}"#, "several operations"),
+    ] {
+        let (status, body) = send(post("*/*", &format!("{{{query},{rest}}}"))).await;
+        assert_eq!((status, body.contains(shown)), (200, true), "{rest}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn lists_of_requests_are_refused_with_what_to_do_instead() {
     let (status, body) = send(post("*/*", "[]")).await;
     assert_eq!(status, 400);

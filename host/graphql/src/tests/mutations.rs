@@ -51,6 +51,30 @@ async fn a_command_without_a_read_model_answers_with_its_receipt() {
 }
 
 #[tokio::test]
+async fn a_receipt_is_answered_as_it_is_selected() {
+    let fixture = fixture();
+    let query = "mutation ($no: Boolean!) { a: closeAll { at: position ...R __typename id @skip(if: $no) position } } \
+                 fragment R on CommandReceipt { revision at: position }";
+    for _ in 0..2 {
+        let answer = fixture.ask_with(query, json!({ "no": true })).await;
+        let number = answer["data"]["a"]["position"].clone();
+        let expected = json!({ "at": number, "revision": 1, "__typename": "CommandReceipt", "position": number });
+        assert_eq!(answer["data"]["a"].to_string(), expected.to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_revision_wider_than_its_type_is_told_and_the_rest_of_the_answer_stays() {
+    let fixture = fixture();
+    fixture.memory.revision.store(i32::MAX.unsigned_abs().into(), Ordering::Relaxed);
+    let answer = fixture.ask("mutation { a: closeAll { id revision } b: closeAll { id } }").await;
+    assert_eq!(answer["data"], json!({ "a": null, "b": { "id": "new2" } }));
+    assert_eq!(answer["errors"][0]["path"], json!(["a", "revision"]));
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "PLUGIN_FAULT");
+    assert_eq!(answer["extensions"]["receipts"]["a"]["revision"], json!(1_u64 << 31));
+}
+
+#[tokio::test]
 async fn a_decimal_is_exact_however_it_is_given() {
     let fixture = fixture();
     let exact = "12345678901234567.89";

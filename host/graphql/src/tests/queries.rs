@@ -81,7 +81,7 @@ async fn decimals_are_answered_with_exactly_their_digits() {
         fixture.memory.put("Ticket", json!({ "id": id, "venueId": "v", "price": price }));
     }
     let request = crate::Request { query: "{ tickets { price } }".into(), ..crate::Request::default() };
-    let text = fixture.graphql.execute(request).await.to_json();
+    let text = fixture.text(request).await;
     assert_eq!(text, r#"{"data":{"tickets":[{"price":999.99},{"price":12345678901234567.89},{"price":0.10}]}}"#);
 }
 
@@ -233,7 +233,7 @@ async fn the_answer_has_the_order_of_the_document_and_fields_are_merged() {
         variables: json!({ "no": true }).as_object().cloned().unwrap(),
         ..crate::Request::default()
     };
-    let text = fixture.graphql.execute(request).await.to_json();
+    let text = fixture.text(request).await;
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
         text,

@@ -275,6 +275,8 @@ table! {
         "limits-shard-queue" "YADO_LIMITS_SHARD_QUEUE" shard_queue: Positive => shard_queue,
         /// Bytes of arguments that commands under way may have together. One more command is refused at once.
         "limits-queued-bytes" "YADO_LIMITS_QUEUED_BYTES" queued_bytes: Positive => queued_bytes,
+        /// Bytes of events and states that may be decided and not recorded yet. A command that finds no room is refused.
+        "limits-decided-bytes" "YADO_LIMITS_DECIDED_BYTES" decided_bytes: Positive => decided_bytes,
         /// Commands of one stream that may be decided ahead of a commit.
         "limits-ahead" "YADO_LIMITS_AHEAD" ahead: Positive => ahead,
         /// State that stays in memory, in bytes.

@@ -24,7 +24,7 @@ const FOR_EVER_MS: u64 = 3_600_000;
 impl Server {
     async fn start(router: Router, http: Http) -> Self {
         let front = Front::closed(crate::metrics::Metrics::apart());
-        front.open(router);
+        front.open(router, None);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, stop) = Stop::by_hand();

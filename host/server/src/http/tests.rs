@@ -2,7 +2,9 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, LOCATION, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_LENGTH, LOCATION, ORIGIN, WWW_AUTHENTICATE,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -11,6 +13,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::config::Sources;
 use crate::connections::stalled;
+use crate::front::Front;
 use crate::serve::{self, Started};
 use crate::token::AdminToken;
 
@@ -18,6 +21,7 @@ const TOKEN: &str = "0123456789abcdef";
 
 struct Server {
     router: Router,
+    graphql: GraphQl,
     stop: watch::Sender<bool>,
     _folder: TempDir,
 }
@@ -37,7 +41,8 @@ impl Server {
         let token = AdminToken::new(&TOKEN.parse().unwrap());
         let admin = Admin::new(engine.clone(), plugins, token, config.guests.limits.component_bytes);
         let (tell, stop) = Stop::by_hand();
-        Self { router: router(&config, &engine, graphql, admin, Metrics::apart(), &stop), stop: tell, _folder: folder }
+        let router = router(&config, &engine, graphql.clone(), admin, Metrics::apart(), &stop);
+        Self { router, graphql, stop: tell, _folder: folder }
     }
 
     async fn ask(&self, request: Request<Body>) -> (StatusCode, Response<()>, Value) {
@@ -82,6 +87,35 @@ async fn what_is_not_there_says_where_to_look() {
     let (status, _, body) = Server::start(|_| {}).await.get("/graphqi").await;
     assert_eq!((status, &body["error"]["code"]), (StatusCode::NOT_FOUND, &"NOT_FOUND".into()));
     assert!(body["error"]["message"].as_str().is_some_and(|message| message.contains("/graphql")), "{body}");
+}
+
+#[tokio::test]
+async fn graphql_is_answered_alike_with_and_without_asking_the_routes() {
+    let server = Server::start(|_| {}).await;
+    let front = |direct| {
+        let front = Front::closed(Metrics::apart());
+        front.open(server.router.clone(), direct);
+        front
+    };
+    let (routed, direct) = (front(None), front(Some(server.graphql.clone())));
+    for (method, path, body) in [
+        (Method::POST, "/graphql", r#"{"query":"{ yado { version } }"}"#),
+        (Method::POST, "/graphql?query=x", r#"{"query":"{ nothing }"}"#),
+        (Method::POST, "/graphql", "no JSON"),
+        (Method::POST, "/graphql/", "{}"),
+        (Method::GET, "/graphql?query=%7Byado%7Bversion%7D%7D", ""),
+        (Method::PUT, "/graphql", "{}"),
+    ] {
+        let ask = async |front: &Front| {
+            let request = Request::builder().method(&method).uri(path).header("content-type", "application/json");
+            let (mut head, sent) = front.answer(request.body(Body::from(body)).unwrap()).await.into_parts();
+            // The connection writes it, where it is not there yet.
+            head.headers.remove(CONTENT_LENGTH);
+            (head.status, head.headers, to_bytes(sent, 1024 * 1024).await.unwrap())
+        };
+        let (one, other) = (ask(&routed).await, ask(&direct).await);
+        assert_eq!(one, other, "{method} {path} {body}");
+    }
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ pub(crate) struct EventRow<'a> {
     pub(crate) event: &'a NewEvent,
     pub(crate) revision: Revision,
     pub(crate) position: Position,
-    /// What the append has changed about claims: on its first event, and only if there is something to tell.
+    /// What the append takes and lets go of: on its first event, and only if there is something to tell.
     pub(crate) claims: Option<String>,
 }
 
@@ -128,13 +128,11 @@ pub(crate) fn settle<'a>(batch: &'a [Append], asked: &Asked<'a>, known: Known) -
             continue;
         }
         let mut told = match claims_of(append, asked, &holders)? {
-            Ok(changes) => {
-                let mut told = Vec::with_capacity(changes.len());
-                for (at, holder, change) in changes {
+            Ok(Claimed { after, told }) => {
+                for (at, (holder, _)) in after {
                     if let Some(place) = holders.get_mut(at) {
                         *place = holder;
                     }
-                    told.push(change);
                 }
                 claims::told(&told)?
             }
@@ -170,32 +168,43 @@ pub(crate) fn settle<'a>(batch: &'a [Append], asked: &Asked<'a>, known: Known) -
     Ok(Settled { outcomes, events, answers: kept, taken, released, head })
 }
 
-/// Who holds which value after an append, in the order of its claims, and how that is told; or the value that another
-/// stream holds. Claims that change nothing are left out.
-type ClaimChanges = std::result::Result<Vec<(usize, Option<StreamId>, Change)>, ClaimValue>;
+/// What an append does about claims.
+struct Claimed<'a> {
+    /// Who holds the values that it names once it is recorded, and its last word on each, by their places.
+    after: HashMap<usize, (Option<StreamId>, &'a Claim)>,
+    /// What its first event tells: everything that is asked for, whether or not it changes the table.
+    told: Vec<Change>,
+}
 
-fn claims_of(append: &Append, asked: &Asked<'_>, holders: &[Option<StreamId>]) -> Result<ClaimChanges> {
-    let mut changes: Vec<(usize, Option<StreamId>, Change)> = Vec::new();
+/// What an append does about claims, or the value that it wants and another stream holds.
+fn claims_of<'a>(
+    append: &'a Append,
+    asked: &Asked<'_>,
+    holders: &[Option<StreamId>],
+) -> Result<std::result::Result<Claimed<'a>, ClaimValue>> {
+    let mut claimed = Claimed { after: HashMap::with_capacity(append.claims.len()), told: Vec::new() };
     for claim in &append.claims {
-        let at = asked.claims.at(&claim_key(append, claim)).filter(|at| *at < holders.len());
-        let at = at.ok_or_else(|| incomplete("holders of claims"))?;
+        let at = asked.claims.at(&claim_key(append, claim));
+        let (at, before) =
+            at.and_then(|at| Some((at, holders.get(at)?))).ok_or_else(|| incomplete("holders of claims"))?;
         // A later claim of the same append sees what an earlier one has left.
-        let staged = changes.iter().rev().find(|(place, ..)| *place == at).map(|(_, holder, _)| holder);
-        let holder = staged.or_else(|| holders.get(at)).and_then(Option::as_ref);
+        let staged = claimed.after.get(&at);
+        let holder = staged.map_or(before.as_ref(), |(holder, _)| holder.as_ref());
         let own = holder == Some(&append.stream);
-        match claim {
-            Claim::Take(claimed) if holder.is_some() && !own => return Ok(Err(claimed.clone())),
-            Claim::Take(claimed) if !own => {
-                changes.push((at, Some(append.stream.clone()), Change::Take(claims::Value::of(claimed))));
-            }
-            Claim::Release(claimed) if own => {
-                changes.push((at, None, Change::Release(claims::Value::of(claimed))));
-            }
-            // It has it already; or it belongs to another stream, or to none, and there is nothing to let go of.
-            Claim::Take(_) | Claim::Release(_) => {}
+        let after = match claim {
+            Claim::Take(wanted) if holder.is_some() && !own => return Ok(Err(wanted.clone())),
+            Claim::Take(_) => Some(append.stream.clone()),
+            Claim::Release(_) if own => None,
+            // It belongs to another stream, or to none, and stays there.
+            Claim::Release(_) => holder.cloned(),
+        };
+        // To say the same of a value twice adds nothing.
+        if staged.is_none_or(|(_, last)| *last != claim) {
+            claimed.told.push(Change::of(claim));
         }
+        claimed.after.insert(at, (after, claim));
     }
-    Ok(Ok(changes))
+    Ok(Ok(claimed))
 }
 
 fn claim_key<'a>(append: &'a Append, claim: &'a Claim) -> ClaimKey<'a> {

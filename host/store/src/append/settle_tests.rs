@@ -215,6 +215,25 @@ fn taken_and_let_go_again_is_as_if_nothing_had_been() {
 }
 
 #[test]
+fn what_is_asked_for_is_told_even_where_the_table_has_it_already() {
+    let claims = [("take", "own"), ("release", "free"), ("release", "other"), ("take", "own"), ("release", "own")];
+    let batch = [claiming(append("Counter-a", 0, 2), &claims), append("Counter-b", 0, 1)];
+    let batch = checked(batch);
+    let settled = settled(&batch, |known| {
+        known.holders = vec![Some(stream("Counter-a")), None, Some(stream("Counter-b"))];
+    });
+    let told: Vec<_> = settled.events.iter().map(|row| row.claims.as_deref()).collect();
+    let change =
+        |change: &str, value: &str| format!(r#"{{"{change}":{{"constraint":"unique_label","value":"{value}"}}}}"#);
+    // Once is enough, and on the first event.
+    let all = [("take", "own"), ("release", "free"), ("release", "other"), ("release", "own")];
+    let all = format!("[{}]", all.map(|(kind, value)| change(kind, value)).join(","));
+    assert_eq!(told, [Some(all.as_str()), None, None]);
+    assert_eq!(settled.released.iter().map(|(_, _, value)| *value).collect::<Vec<_>>(), ["own"]);
+    assert!(settled.taken.is_empty());
+}
+
+#[test]
 fn an_append_that_cannot_be_recorded_is_refused_before_the_database_hears_of_it() {
     let refused = |change: fn(&mut Draft)| {
         let mut append = append("Counter-a", 0, 1);

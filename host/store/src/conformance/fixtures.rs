@@ -119,6 +119,6 @@ pub(super) async fn put(store: &dyn ReadStore, table: &Table, rows: impl IntoIte
 /// Takes one more step of a projection that nobody else has.
 pub(super) async fn step(store: &dyn ReadStore, writes: TableWrites<'_>) -> crate::Result<()> {
     let from = store.checkpoint("fixtures").await.unwrap();
-    let progress = Progress { projection: "fixtures", from, to: from.plus(1) };
+    let progress = Progress { projection: "fixtures", from, to: from.position.plus(1).into() };
     store.commit(&progress, &[writes]).await.map(|committed| assert_eq!(committed, crate::Committed::Yes))
 }

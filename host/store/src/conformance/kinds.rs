@@ -39,6 +39,7 @@ pub async fn claims_are_the_fold_of_the_log(store: &dyn EventStore) {
     let report = store.rebuild_claims(true).await.unwrap();
     assert_eq!((report.head, report.held, report.different, report.repaired), (Position::ZERO, 0, 0, false));
     append(store, claiming(counted("Counter-a", 0, 2), &[take("x"), take("y"), take("z"), release("z")])).await;
+    // What is not one's own to let go of stays where it is, by the log as by the table.
     append(store, claiming(counted("Counter-b", 0, 1), &[release("x"), take("z")])).await;
     append(store, claiming(counted("Counter-c", 0, 1), &[take("x"), take("w")])).await;
     append(store, claiming(counted("Counter-a", 2, 1), &[release("y"), take("x")])).await;
@@ -53,6 +54,19 @@ pub async fn claims_are_the_fold_of_the_log(store: &dyn EventStore) {
         append(store, claiming(counted("Counter-d", 0, 1), &[take("y")])).await,
         super::fixtures::recorded(1, 6)
     );
+}
+
+pub async fn claims_of_a_long_log_are_folded_page_by_page(store: &dyn EventStore) {
+    // More events than are read at once, ...
+    let of = |n: usize| claiming(counted(&format!("Counter-{n}"), 0, 1), &[take(&format!("value {n}"))]);
+    record(store, &(0..2_500).map(of).collect::<Vec<_>>()).await.unwrap();
+    // ... and one that tells more than that.
+    let large: Vec<_> = (0..9_000).map(|n| take(&format!("{n:01000}"))).collect();
+    append(store, claiming(counted("Counter-large", 0, 1), &large)).await;
+    append(store, claiming(counted("Counter-0", 1, 1), &[release("value 0"), take("last")])).await;
+    let report = store.rebuild_claims(false).await.unwrap();
+    assert_eq!((report.head, report.held), (Position::new(2_502), 11_500));
+    assert_eq!((report.different, report.differences), (0, vec![]));
 }
 
 pub async fn a_large_event_ends_its_page(store: &dyn EventStore) {

@@ -126,7 +126,7 @@ pub async fn a_value_that_does_not_fit_is_refused_and_nothing_is_written(store: 
         assert!(matches!(&error, Error::Invalid(reason) if reason.contains(column)), "{broken}: {error}");
     }
     assert_eq!(store.count(&tickets(), &TenantId::default(), None).await.unwrap(), 0);
-    assert_eq!(store.checkpoint("fixtures").await.unwrap().get(), 0);
+    assert_eq!(store.checkpoint("fixtures").await.unwrap().position.get(), 0);
 }
 
 pub async fn a_row_written_twice_at_once_is_refused(store: &dyn ReadStore) {

@@ -1,16 +1,18 @@
 //! Snapshots, and the registry of builds.
 
-use yado_model::{Digest, Revision, TenantId, Timestamp};
+use uuid::Uuid;
+use yado_model::{CommandId, Digest, Revision, TenantId, Timestamp};
 
 use super::fixtures::{stream, tenant};
 use crate::limits::LONGEST_LIST;
-use crate::{Error, EventStore, PluginRecord, Snapshot};
+use crate::{Error, EventStore, Forgotten, PluginRecord, Snapshot};
 
 fn snapshot(revision: u64, encoding: &str, state: &[u8]) -> Snapshot {
     Snapshot {
         tenant: TenantId::default(),
         stream: stream("Counter-a"),
         revision: Revision::new(revision),
+        command: CommandId(Uuid::from_u128(7)),
         encoding: encoding.into(),
         state: Some(state.to_vec()),
     }
@@ -49,16 +51,39 @@ pub async fn snapshots_that_nobody_reads_any_more_are_forgotten(store: &dyn Even
     store.save_snapshots(&[elsewhere, old.clone(), new.clone()]).await.unwrap();
     let (used, now) = (["new".to_owned()], Timestamp::now());
     // Another process may be about to read them: they are seen for the first time.
-    assert_eq!(store.forget_snapshots(&used, now.plus_ms(-60_000)).await.unwrap(), 0);
+    assert_eq!(store.forget_snapshots(&used, now.plus_ms(-60_000)).await.unwrap(), Forgotten::default());
     assert_eq!(found(store, "old").await, Some(old.clone()));
-    assert_eq!(store.forget_snapshots(&used, now.plus_ms(60_000)).await.unwrap(), 2);
+    let later = now.plus_ms(60_000);
+    assert_eq!(store.forget_snapshots(&used, later).await.unwrap(), Forgotten { count: 2, more: true });
+    assert_eq!(store.forget_snapshots(&used, later).await.unwrap(), Forgotten::default());
     assert_eq!((found(store, "old").await, found(store, "new").await), (None, Some(new)));
     // They are as good as any if somebody comes who saves them again.
     store.save_snapshots(std::slice::from_ref(&old)).await.unwrap();
-    assert_eq!(store.forget_snapshots(&[], now.plus_ms(-60_000)).await.unwrap(), 0);
+    assert_eq!(store.forget_snapshots(&[], now.plus_ms(-60_000)).await.unwrap(), Forgotten::default());
     assert_eq!(found(store, "old").await, Some(old));
     let too_many = vec![String::new(); LONGEST_LIST + 1];
     assert!(matches!(store.forget_snapshots(&too_many, now).await, Err(Error::Invalid(_))));
+}
+
+pub async fn many_snapshots_are_forgotten_piece_by_piece(store: &dyn EventStore) {
+    let of = |number: usize| Snapshot {
+        stream: stream(&format!("Counter-{number}")),
+        ..snapshot(5, if number.is_multiple_of(2) { "even" } else { "odd" }, b"state")
+    };
+    store.save_snapshots(&(0..LONGEST_LIST).map(of).collect::<Vec<_>>()).await.unwrap();
+    let later = Timestamp::now().plus_ms(60_000);
+    let used = ["odd".to_owned()];
+    let first = store.forget_snapshots(&used, later).await.unwrap();
+    assert!(first.more && first.count > 0, "{first:?}");
+    let mut rest = 0;
+    loop {
+        let Forgotten { count, more } = store.forget_snapshots(&used, later).await.unwrap();
+        rest += count;
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(first.count + rest, LONGEST_LIST as u64 / 2);
 }
 
 pub async fn a_snapshot_says_that_the_thing_is_gone(store: &dyn EventStore) {

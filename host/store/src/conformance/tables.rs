@@ -57,7 +57,7 @@ pub async fn only_tables_of_read_models_can_be_dropped(store: &dyn ReadStore) {
     }
     let error = store.ensure_table(&Table { name: "events".into(), ..tickets() }).await.unwrap_err();
     assert!(matches!(error, Error::Invalid(_)), "{error}");
-    assert_eq!(store.checkpoint("anything").await.unwrap().get(), 0);
+    assert_eq!(store.checkpoint("anything").await.unwrap().position.get(), 0);
 }
 
 pub async fn a_table_takes_names_that_sql_has_a_meaning_for(store: &dyn ReadStore) {

@@ -1,18 +1,15 @@
-//! Folds the log in PostgreSQL into who holds which value.
-//!
-//! The fold goes into a temporary table, so that it takes no more memory here however many values are held. What is below
-//! the log's head never changes, so that it is folded without a lock; and what was found to differ is put right under the
-//! lock of the head, after the last page of the log.
+//! Holds the table of claims in PostgreSQL against the log.
 
-use sqlx::{Connection as _, PgConnection};
+use async_trait::async_trait;
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 use yado_model::Position;
 
 use super::append::locked::LOCK_HEAD;
 use super::log::HEAD;
 use super::{BEGIN, Database};
-use crate::claims::{ClaimDifference, ClaimsReport, Fold, MOST_DIFFERENCES, PAGE};
-use crate::number::loaded;
-use crate::{Error, Result};
+use crate::Result;
+use crate::claims::{self, ClaimsReport, Difference, Folding, Holding, MOST_TOLD, Page};
+use crate::number::stored;
 
 /// The comparison may have many rows to go through, and is to go through all of them.
 const PATIENCE: &str =
@@ -23,43 +20,18 @@ const REBUILT: &str = "\
         tenant text collate \"C\", \"constraint\" text collate \"C\", value text collate \"C\", stream text not null, \
         primary key (tenant, \"constraint\", value))";
 
-/// A range of positions, and not a number of rows: rows with claims may be rare, and a statement must end.
 const TOLD: &str = "\
     select position, tenant, stream, claims::text from events \
-    where position > $1 and position <= $2 and claims is not null order by position";
+    where position > $1 and position <= $2 and claims is not null order by position limit $3";
 
-const HELD: &str = "\
+const HOLD: &str = "\
     insert into rebuilt_claims (tenant, \"constraint\", value, stream) \
     select * from unnest($1::text[], $2::text[], $3::text[], $4::text[]) \
     on conflict (tenant, \"constraint\", value) do update set stream = excluded.stream";
 
 const FREE: &str = "\
-    delete from rebuilt_claims c using unnest($1::text[], $2::text[], $3::text[]) w (tenant, name, value) \
-    where c.tenant = w.tenant and c.\"constraint\" = w.name and c.value = w.value";
-
-/// What table and log tell differently, all of it.
-const COMPARE: &str = "\
-    create temporary table different_claims as \
-    select tenant, \"constraint\", value, r.stream as by_log, c.stream as by_table \
-    from rebuilt_claims r full join claims c using (tenant, \"constraint\", value) \
-    where r.stream is distinct from c.stream";
-
-const COUNT: &str = "select (select count(*) from rebuilt_claims), (select count(*) from different_claims)";
-
-const DIFFERENCES: &str = "\
-    select tenant, \"constraint\", value, by_log, by_table from different_claims order by 1, 2, 3 limit $1";
-
-const DROP_OTHERS: &str = "\
-    delete from claims c using different_claims d \
-    where c.tenant = d.tenant and c.\"constraint\" = d.\"constraint\" and c.value = d.value \
-        and not exists (select from rebuilt_claims r \
-            where r.tenant = d.tenant and r.\"constraint\" = d.\"constraint\" and r.value = d.value)";
-
-const PUT_RIGHT: &str = "\
-    insert into claims as c (tenant, \"constraint\", value, stream) \
-    select r.tenant, r.\"constraint\", r.value, r.stream \
-    from different_claims d join rebuilt_claims r using (tenant, \"constraint\", value) \
-    on conflict (tenant, \"constraint\", value) do update set stream = excluded.stream where c.stream <> excluded.stream";
+    delete from rebuilt_claims c using unnest($1::text[], $2::text[], $3::text[], $4::text[]) w (tenant, name, value, stream) \
+    where c.tenant = w.tenant and c.\"constraint\" = w.name and c.value = w.value and c.stream = w.stream";
 
 pub(super) async fn rebuild(database: &Database, apply: bool) -> Result<ClaimsReport> {
     let mut connection = database.pool.acquire().await?;
@@ -67,86 +39,56 @@ pub(super) async fn rebuild(database: &Database, apply: bool) -> Result<ClaimsRe
     connection.close_on_drop();
     sqlx::query(PATIENCE).execute(&mut *connection).await?;
     sqlx::query(REBUILT).execute(&mut *connection).await?;
+    claims::rebuild::<Postgres>(&mut connection, apply).await
+}
 
-    let at = catch_up(&mut connection, Position::ZERO).await?;
-    // The log's head and the claims as of one moment, which need no lock to be comparable.
-    let mut transaction = connection.begin_with("begin isolation level repeatable read").await?;
-    let head = position(sqlx::query_scalar(HEAD).fetch_one(&mut *transaction).await?)?;
-    fold(&mut transaction, at, head).await?;
-    sqlx::query(COMPARE).execute(&mut *transaction).await?;
-    let (held, different) = sqlx::query_as::<_, (i64, i64)>(COUNT).fetch_one(&mut *transaction).await?;
-    let rows = sqlx::query_as(DIFFERENCES).bind(MOST_DIFFERENCES).fetch_all(&mut *transaction).await?;
-    transaction.commit().await?;
+#[async_trait]
+impl Folding for Postgres {
+    const HEAD: &'static str = HEAD;
+    const LOCK_HEAD: &'static str = LOCK_HEAD;
 
-    let repaired = apply && different > 0;
-    if repaired {
-        put_right(&mut connection, head).await?;
+    async fn begin_moment<'c>(connection: &'c mut PgConnection) -> Result<Transaction<'c, Self>> {
+        Ok(connection.begin_with("begin isolation level repeatable read").await?)
     }
-    Ok(ClaimsReport {
-        head,
-        held: loaded(held, "the claims")?,
-        different: loaded(different, "the claims")?,
-        differences: rows.into_iter().map(ClaimDifference::of).collect::<Result<_>>()?,
-        repaired,
-    })
-}
 
-/// Makes the table agree with the log where they were found to differ. What has changed since has changed in both alike,
-/// because an append tells what it does to the table; so nothing else need be looked at under the lock.
-async fn put_right(connection: &mut PgConnection, compared: Position) -> Result<()> {
-    let at = catch_up(connection, compared).await?;
-    let mut transaction = connection.begin_with(BEGIN).await?;
-    let head = position(sqlx::query_scalar(LOCK_HEAD).fetch_one(&mut *transaction).await?)?;
-    fold(&mut transaction, at, head).await?;
-    sqlx::query(DROP_OTHERS).execute(&mut *transaction).await?;
-    sqlx::query(PUT_RIGHT).execute(&mut *transaction).await?;
-    Ok(transaction.commit().await?)
-}
+    async fn begin_writing<'c>(connection: &'c mut PgConnection) -> Result<Transaction<'c, Self>> {
+        Ok(connection.begin_with(BEGIN).await?)
+    }
 
-/// Folds up to where the log ends, or nearly so: it may go on growing.
-async fn catch_up(connection: &mut PgConnection, from: Position) -> Result<Position> {
-    let mut at = from;
-    loop {
-        let head = position(sqlx::query_scalar(HEAD).fetch_one(&mut *connection).await?)?;
-        fold(connection, at, head).await?;
-        let page = head.get().saturating_sub(at.get());
-        at = head;
-        if page <= PAGE {
-            return Ok(at);
-        }
+    async fn number(connection: &mut PgConnection, sql: &'static str) -> Result<i64> {
+        Ok(sqlx::query_scalar(sql).fetch_one(connection).await?)
+    }
+
+    async fn run(connection: &mut PgConnection, sql: &'static str) -> Result<()> {
+        sqlx::query(sql).execute(connection).await?;
+        Ok(())
+    }
+
+    async fn differences(connection: &mut PgConnection, sql: &'static str, most: i64) -> Result<Vec<Difference>> {
+        Ok(sqlx::query_as(sql).bind(most).fetch_all(connection).await?)
+    }
+
+    async fn told(connection: &mut PgConnection, after: Position, to: Position) -> Result<Page> {
+        let query = sqlx::query_as(TOLD).bind(stored(after.get())?).bind(stored(to.get())?).bind(MOST_TOLD);
+        Page::read(query.fetch(connection)).await
+    }
+
+    async fn hold(connection: &mut PgConnection, held: &[Holding]) -> Result<()> {
+        each_by_columns(connection, HOLD, held).await
+    }
+
+    async fn free(connection: &mut PgConnection, freed: &[Holding]) -> Result<()> {
+        each_by_columns(connection, FREE, freed).await
     }
 }
 
-/// Goes on from one position to another, page by page.
-async fn fold(connection: &mut PgConnection, from: Position, to: Position) -> Result<()> {
-    if to < from {
-        return Err(Error::Rewound { seen: from });
+/// Runs a statement that takes each column as an array.
+async fn each_by_columns(connection: &mut PgConnection, sql: &'static str, rows: &[Holding]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
     }
-    let mut at = from;
-    while at < to {
-        let end = at.plus(PAGE).min(to);
-        let mut fold = Fold::default();
-        let query = sqlx::query_as::<_, (i64, String, String, String)>(TOLD);
-        let query = query.bind(crate::number::stored(at.get())?).bind(crate::number::stored(end.get())?);
-        for (position, tenant, stream, claims) in query.fetch_all(&mut *connection).await? {
-            fold.event(position, &tenant, &stream, &claims)?;
-        }
-        let (held, free) = fold.into_parts();
-        if !held.is_empty() {
-            let column = |at: usize| held.iter().map(|row| row[at].as_str()).collect::<Vec<_>>();
-            let query = sqlx::query(HELD).bind(column(0)).bind(column(1)).bind(column(2)).bind(column(3));
-            query.execute(&mut *connection).await?;
-        }
-        if !free.is_empty() {
-            let column = |at: usize| free.iter().map(|row| row[at].as_str()).collect::<Vec<_>>();
-            let query = sqlx::query(FREE).bind(column(0)).bind(column(1)).bind(column(2));
-            query.execute(&mut *connection).await?;
-        }
-        at = end;
-    }
+    let column = |at: usize| rows.iter().map(|row| row[at].as_str()).collect::<Vec<_>>();
+    let query = sqlx::query(sql).bind(column(0)).bind(column(1)).bind(column(2)).bind(column(3));
+    query.execute(connection).await?;
     Ok(())
-}
-
-fn position(head: i64) -> Result<Position> {
-    Ok(Position::new(loaded(head, "the head of the log")?))
 }

@@ -11,14 +11,14 @@ use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, Te
 use super::time::Time;
 use super::{Database, announce, append, claims, registry, snapshots};
 use crate::kinds::Noted;
-use crate::limits::{self, MOST_FORGOTTEN};
+use crate::limits;
 use crate::number::{bound, loaded};
 use crate::open::Promise;
 use crate::page::{Page, Size};
 use crate::recorded::{self, Stored};
 use crate::{
-    Answer, Append, Appended, ClaimsReport, EventKind, EventStore, Options, PluginRecord, PluginVersion, Result,
-    Snapshot, StreamPage,
+    Answer, Append, Appended, ClaimsReport, EventKind, EventStore, Forgotten, Options, PluginRecord, PluginVersion,
+    Result, Snapshot, StreamPage,
 };
 
 /// Where the log ends.
@@ -36,6 +36,9 @@ const READ_LOG: &str = "\
 
 const ANSWER: &str =
     "select request, stream, revision, position from answers where tenant = $1 and idempotency_key = $2";
+
+/// At most so many rows are forgotten in one transaction. Appends do not wait for it: they go through another connection.
+pub(super) const PIECE: i64 = 5_000;
 
 /// By their places in the table, so that each piece is one walk along the index and nothing else.
 const FORGET_ANSWERS: &str = "\
@@ -121,16 +124,10 @@ impl EventStore for Events {
         query.fetch_optional(&self.database.pool).await?.map(|row| answer(&row, 0)).transpose()
     }
 
-    async fn forget_answers(&self, before: Timestamp) -> Result<u64> {
-        let mut forgotten = 0;
-        loop {
-            let query = sqlx::query(FORGET_ANSWERS).bind(Time(before)).bind(MOST_FORGOTTEN);
-            let piece = query.execute(&self.database.pool).await?.rows_affected();
-            forgotten += piece;
-            if piece == 0 {
-                return Ok(forgotten);
-            }
-        }
+    async fn forget_answers(&self, before: Timestamp) -> Result<Forgotten> {
+        let query = sqlx::query(FORGET_ANSWERS).bind(Time(before)).bind(PIECE);
+        let count = query.execute(&self.database.pool).await?.rows_affected();
+        Ok(Forgotten { count, more: count == PIECE.unsigned_abs() })
     }
 
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<()> {
@@ -141,7 +138,7 @@ impl EventStore for Events {
         snapshots::find(&self.database, tenant, stream, encoding).await
     }
 
-    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<u64> {
+    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<Forgotten> {
         snapshots::forget(&self.database, used, unused_since).await
     }
 
@@ -169,13 +166,7 @@ pub(super) async fn head(database: &Database) -> Result<Position> {
 
 /// An answer, from a column on.
 pub(super) fn answer(row: &PgRow, at: usize) -> Result<Answer> {
-    const PLACE: &str = "the answers";
-    Ok(Answer {
-        request: recorded::digest(row.try_get(at)?, PLACE)?,
-        stream: recorded::stream(row.try_get(at + 1)?, PLACE)?,
-        revision: Revision::new(loaded(row.try_get(at + 2)?, PLACE)?),
-        position: Position::new(loaded(row.try_get(at + 3)?, PLACE)?),
-    })
+    Answer::stored(row.try_get(at)?, row.try_get(at + 1)?, row.try_get(at + 2)?, row.try_get(at + 3)?)
 }
 
 /// A document as it is on the wire, which is its text. To have it cast to text would make the server copy it.
@@ -232,6 +223,7 @@ mod tests {
     use super::super::append::locked::{ANSWERS, HOLDERS, REVISIONS};
     use super::super::append::short::{EVENTS, EVENTS_AND_MORE};
     use super::*;
+    use crate::snapshot::{FIND, NOTE_FOUND};
     use crate::testing::Postgres as Cluster;
 
     /// Every index serves its statement: asked for a generic plan without sequential scans, which small tables would
@@ -254,7 +246,8 @@ mod tests {
             (EVENTS, &nothing(21), "Index Scan using events_pkey"),
             (EVENTS_AND_MORE, &nothing(35), "Index Only Scan using events_by_stream"),
             (FORGET_ANSWERS, "now(), 10", "Index Scan using answers_by_age"),
-            (snapshots::NOTE_FOUND, "now()", "Index Only Scan using snapshots_by_encoding"),
+            (NOTE_FOUND, "now()", "Index Only Scan using snapshots_by_encoding"),
+            (FIND, "'a', 'b', 'c'", "Index Scan using snapshots_pkey"),
             (snapshots::FORGET, "'a', 10", "Index Scan using snapshots_by_encoding"),
         ] {
             connection.execute(AssertSqlSafe(format!("prepare asked as {sql}"))).await.unwrap();

@@ -5,7 +5,8 @@ mod warm;
 
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder, Row as _};
-use yado_model::{Position, TenantId};
+use uuid::Uuid;
+use yado_model::TenantId;
 
 use self::warm::Warm;
 use super::Database;
@@ -16,13 +17,15 @@ use crate::open::Promise;
 use crate::read::changes::Changes;
 use crate::read::select;
 use crate::table::{TENANT, check_name, index_name, quoted};
-use crate::{Committed, Each, Filter, Kind, Options, Progress, ReadStore, Result, Row, Select, Table, TableWrites};
+use crate::{
+    Checkpoint, Committed, Each, Filter, Kind, Options, Progress, ReadStore, Result, Row, Select, Table, TableWrites,
+};
 
 /// Nodes that start together make the same tables; `if not exists` alone does not keep them from colliding. The number
 /// is this crate's own, and means nothing.
 const LOCK_SCHEMA: &str = "select pg_advisory_xact_lock(8237401965113284001)";
 
-const CHECKPOINT: &str = "select position from checkpoints where projection = $1";
+const CHECKPOINT: &str = "select last, command_id from checkpoints where projection = $1";
 
 const FORGET_CHECKPOINT: &str = "delete from checkpoints where projection = $1";
 
@@ -99,11 +102,11 @@ impl ReadStore for Reads {
         Ok(sqlx::query_scalar(TABLES).fetch_all(&self.database.pool).await?)
     }
 
-    async fn checkpoint(&self, projection: &str) -> Result<Position> {
+    async fn checkpoint(&self, projection: &str) -> Result<Checkpoint> {
         limits::text("the name of a projection", projection, LONGEST_NAME)?;
-        let query = sqlx::query_scalar::<_, i64>(CHECKPOINT).bind(projection);
-        let position = query.fetch_optional(&self.database.pool).await?.unwrap_or_default();
-        Ok(Position::new(loaded(position, "the checkpoints")?))
+        let query = sqlx::query_as::<_, (i64, Option<Uuid>)>(CHECKPOINT).bind(projection);
+        let (position, command) = query.fetch_optional(&self.database.pool).await?.unwrap_or_default();
+        Checkpoint::loaded(position, command)
     }
 
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
@@ -127,6 +130,23 @@ impl ReadStore for Reads {
         Ok(())
     }
 
+    async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed> {
+        limits::text("the name of a projection", projection, LONGEST_NAME)?;
+        tables.iter().try_for_each(|name| check_name(name))?;
+        let mut transaction = self.database.begin().await?;
+        if !step::give_up(&mut transaction, projection, from).await? {
+            transaction.rollback().await?;
+            return Ok(Committed::Elsewhere(self.checkpoint(projection).await?));
+        }
+        if !tables.is_empty() {
+            let names: Vec<_> = tables.iter().map(|name| quoted(name)).collect();
+            let sql = format!("truncate {}", names.join(", "));
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(Committed::Yes)
+    }
+
     async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {
         progress.check()?;
         let changes = writes.iter().map(Changes::of).collect::<Result<Vec<_>>>()?;
@@ -148,7 +168,8 @@ impl ReadStore for Reads {
         if !taken {
             return Ok(Committed::Elsewhere(self.checkpoint(progress.projection).await?));
         }
-        tracing::debug!(projection = progress.projection, from = %progress.from, to = %progress.to, "projected");
+        let Progress { projection, from, to } = progress;
+        tracing::debug!(projection, from = %from.position, to = %to.position, "projected");
         Ok(Committed::Yes)
     }
 

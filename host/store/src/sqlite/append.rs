@@ -93,13 +93,8 @@ fn look_up(connection: &Connection, asked: &Asked<'_>) -> Result<Known> {
 }
 
 fn answer(row: &Row<'_>) -> Result<Answer> {
-    const PLACE: &str = "the answers";
-    Ok(Answer {
-        request: recorded::digest(&row.get::<_, Vec<u8>>(0)?, PLACE)?,
-        stream: recorded::stream(&row.get::<_, String>(1)?, PLACE)?,
-        revision: Revision::new(loaded(row.get(2)?, PLACE)?),
-        position: Position::new(loaded(row.get(3)?, PLACE)?),
-    })
+    let (request, stream) = (row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?);
+    Answer::stored(&request, &stream, row.get(2)?, row.get(3)?)
 }
 
 fn write(connection: &Connection, settled: &Settled<'_>, noted: &Noted) -> Result<()> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
+use rusqlite::Connection;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Row as _, Sqlite};
@@ -14,14 +15,14 @@ use super::append::ANSWER;
 use super::writer::Writer;
 use super::{Database, append, claims, registry, snapshots};
 use crate::kinds::Noted;
-use crate::limits::{self, MOST_FORGOTTEN};
+use crate::limits;
 use crate::number::{bound, loaded};
 use crate::open::Promise;
 use crate::page::Page;
 use crate::recorded::{self, Stored};
 use crate::{
-    Answer, Append, Appended, ClaimsReport, Error, EventKind, EventStore, Options, PluginRecord, PluginVersion, Result,
-    Snapshot, StreamPage,
+    Answer, Append, Appended, ClaimsReport, Error, EventKind, EventStore, Forgotten, Options, PluginRecord,
+    PluginVersion, Result, Snapshot, StreamPage,
 };
 
 /// The end of the table's own tree, whatever the length of the log.
@@ -36,6 +37,10 @@ const READ_LOG: &str = "\
     select position, tenant, stream, revision, name, version, payload, tags, recorded_at, command_id, correlation_id, \
         causation_id, actor \
     from events where position > ? order by position limit ?";
+
+/// At most so many rows are forgotten in one transaction. Appends wait for it: whoever has much to forget is to let them
+/// go first, between one piece and the next.
+pub(super) const PIECE: u16 = 500;
 
 const FORGET_ANSWERS: &str = "\
     delete from answers where (tenant, idempotency_key) in \
@@ -111,17 +116,12 @@ impl EventStore for Events {
         query.fetch_optional(&self.database.readers).await?.as_ref().map(answer).transpose()
     }
 
-    async fn forget_answers(&self, before: Timestamp) -> Result<u64> {
-        let mut forgotten = 0;
-        loop {
-            let piece = self.writer.run(move |connection| {
-                Ok(connection.prepare_cached(FORGET_ANSWERS)?.execute((before.micros(), MOST_FORGOTTEN))?)
-            });
-            match piece.await? {
-                0 => return Ok(forgotten),
-                piece => forgotten += piece as u64,
-            }
-        }
+    async fn forget_answers(&self, before: Timestamp) -> Result<Forgotten> {
+        let piece = move |connection: &mut Connection| {
+            let count = connection.prepare_cached(FORGET_ANSWERS)?.execute((before.micros(), PIECE))?;
+            Ok(Forgotten { count: count as u64, more: count == usize::from(PIECE) })
+        };
+        self.writer.run_derived(piece).await
     }
 
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<()> {
@@ -132,7 +132,7 @@ impl EventStore for Events {
         snapshots::find(&self.database, tenant, stream, encoding).await
     }
 
-    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<u64> {
+    async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<Forgotten> {
         snapshots::forget(&self.writer, used, unused_since).await
     }
 
@@ -155,13 +155,7 @@ impl EventStore for Events {
 }
 
 fn answer(row: &SqliteRow) -> Result<Answer> {
-    const PLACE: &str = "the answers";
-    Ok(Answer {
-        request: recorded::digest(row.try_get(0)?, PLACE)?,
-        stream: recorded::stream(row.try_get(1)?, PLACE)?,
-        revision: Revision::new(loaded(row.try_get(2)?, PLACE)?),
-        position: Position::new(loaded(row.try_get(3)?, PLACE)?),
-    })
+    Answer::stored(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)
 }
 
 /// Reads until the page is full.
@@ -204,6 +198,7 @@ fn event(row: &SqliteRow) -> Result<RecordedEvent> {
 mod tests {
     use super::super::append::{HOLDER, REVISION};
     use super::*;
+    use crate::snapshot::{FIND, NOTE_FOUND};
 
     /// How SQLite goes about a statement.
     async fn plan(sql: &str, parameters: usize) -> String {
@@ -225,6 +220,14 @@ mod tests {
             (REVISION, 2, "SEARCH events USING COVERING INDEX events_by_stream (tenant=? AND stream=?)"),
             (HOLDER, 3, "SEARCH claims USING PRIMARY KEY (tenant=? AND constraint=? AND value=?)"),
             (ANSWER, 2, "SEARCH answers USING PRIMARY KEY (tenant=? AND idempotency_key=?)"),
+            (FORGET_ANSWERS, 2, "SEARCH answers USING COVERING INDEX answers_by_age (answered_at<?)"),
+            (
+                FIND,
+                3,
+                "SEARCH snapshots USING INDEX sqlite_autoindex_snapshots_1 (tenant=? AND stream=? AND encoding=?)",
+            ),
+            (NOTE_FOUND, 1, "SEARCH s USING COVERING INDEX snapshots_by_encoding (encoding>?)"),
+            (snapshots::FORGET, 2, "SEARCH snapshots USING COVERING INDEX snapshots_by_encoding (encoding=?)"),
         ] {
             let plan = plan(sql, parameters).await;
             assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");

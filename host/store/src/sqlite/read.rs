@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, SqliteConnection};
-use yado_model::{Position, TenantId};
+use uuid::Uuid;
+use yado_model::TenantId;
 
 use super::dialect::{SqliteDialect, declared, row};
 use super::{Database, chunks};
@@ -11,15 +12,17 @@ use crate::open::Promise;
 use crate::read::changes::{Changes, update};
 use crate::read::select::{self, Dialect as _};
 use crate::table::{TENANT, check_name, index_name, quoted};
-use crate::{Committed, Each, Filter, Kind, Options, Progress, ReadStore, Result, Row, Select, Table, TableWrites};
+use crate::{
+    Checkpoint, Committed, Each, Filter, Kind, Options, Progress, ReadStore, Result, Row, Select, Table, TableWrites,
+};
 
-const CHECKPOINT: &str = "select position from checkpoints where projection = ?";
+const CHECKPOINT: &str = "select last, command_id from checkpoints where projection = ?";
 
 const FORGET_CHECKPOINT: &str = "delete from checkpoints where projection = ?";
 
 const MOVE_CHECKPOINT: &str = "\
-    insert into checkpoints (projection, position) values (?, ?) \
-    on conflict (projection) do update set position = excluded.position";
+    insert into checkpoints (projection, last, command_id) values (?, ?, ?) \
+    on conflict (projection) do update set last = excluded.last, command_id = excluded.command_id";
 
 /// Read models in a SQLite database.
 #[derive(Debug)]
@@ -65,10 +68,8 @@ impl ReadStore for Reads {
         Ok(query.fetch_all(&self.database.readers).await?)
     }
 
-    async fn checkpoint(&self, projection: &str) -> Result<Position> {
-        let query = sqlx::query_scalar::<_, i64>(CHECKPOINT).bind(projection);
-        let position = query.fetch_optional(&self.database.readers).await?.unwrap_or_default();
-        Ok(Position::new(loaded(position, "the checkpoints")?))
+    async fn checkpoint(&self, projection: &str) -> Result<Checkpoint> {
+        checkpoint(&self.database.readers, projection).await
     }
 
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
@@ -89,26 +90,42 @@ impl ReadStore for Reads {
         Ok(())
     }
 
+    async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed> {
+        tables.iter().try_for_each(|name| check_name(name))?;
+        let mut transaction = self.database.write().await?;
+        let found = checkpoint(&mut *transaction, projection).await?;
+        if found != from {
+            transaction.rollback().await?;
+            return Ok(Committed::Elsewhere(found));
+        }
+        sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
+        for name in tables {
+            let sql = format!("delete from {}", quoted(name));
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(Committed::Yes)
+    }
+
     async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {
         progress.check()?;
         let changes = writes.iter().map(Changes::of).collect::<Result<Vec<_>>>()?;
         let mut transaction = self.database.write().await?;
 
-        let query = sqlx::query_scalar::<_, i64>(CHECKPOINT).bind(progress.projection);
-        let position = query.fetch_optional(&mut *transaction).await?.unwrap_or_default();
-        let position = Position::new(loaded(position, "the checkpoints")?);
-        if position != progress.from {
+        let found = checkpoint(&mut *transaction, progress.projection).await?;
+        if found != progress.from {
             transaction.rollback().await?;
-            return Ok(Committed::Elsewhere(position));
+            return Ok(Committed::Elsewhere(found));
         }
         for changes in &changes {
             delete(&mut transaction, changes).await?;
             put(&mut transaction, changes).await?;
         }
-        let query = sqlx::query(MOVE_CHECKPOINT).bind(progress.projection).bind(stored(progress.to.get())?);
-        query.execute(&mut *transaction).await?;
+        let Progress { projection, from, to } = progress;
+        let query = sqlx::query(MOVE_CHECKPOINT).bind(projection).bind(stored(to.position.get())?);
+        query.bind(to.command.map(|command| command.0)).execute(&mut *transaction).await?;
         transaction.commit().await?;
-        tracing::debug!(projection = progress.projection, from = %progress.from, to = %progress.to, "projected");
+        tracing::debug!(projection, from = %from.position, to = %to.position, "projected");
         Ok(Committed::Yes)
     }
 
@@ -137,6 +154,12 @@ impl ReadStore for Reads {
     async fn close(&self) {
         self.database.close().await;
     }
+}
+
+async fn checkpoint(from: impl sqlx::SqliteExecutor<'_>, projection: &str) -> Result<Checkpoint> {
+    let query = sqlx::query_as::<_, (i64, Option<Uuid>)>(CHECKPOINT).bind(projection);
+    let (position, command) = query.fetch_optional(from).await?.unwrap_or_default();
+    Checkpoint::loaded(position, command)
 }
 
 impl Reads {

@@ -4,39 +4,26 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use yado_model::{StreamId, TenantId, Timestamp};
 
 use super::Database;
+use super::log::PIECE;
 use super::writer::Writer;
-use crate::limits::{self, LONGEST_NAME, MOST_FORGOTTEN};
 use crate::number::bound;
-use crate::snapshot::{Kept, encodings, latest};
-use crate::{Result, Snapshot};
+use crate::snapshot::{FIND, FORGET_ENCODING, Kept, NOTE_FOUND, UNUSED, encodings, latest, named_well};
+use crate::{Forgotten, Result, Snapshot, limits};
 
 const SAVE: &str = "\
-    insert into snapshots (tenant, stream, encoding, revision, state, checksum) values (?, ?, ?, ?, ?, ?) \
+    insert into snapshots (tenant, stream, encoding, revision, command_id, state, checksum) \
+    values (?, ?, ?, ?, ?, ?, ?) \
     on conflict (tenant, stream, encoding) do update \
-    set revision = excluded.revision, state = excluded.state, checksum = excluded.checksum \
+    set revision = excluded.revision, command_id = excluded.command_id, state = excluded.state, \
+        checksum = excluded.checksum \
     where excluded.revision >= snapshots.revision";
-
-const FIND: &str = "select revision, state, checksum from snapshots where tenant = ? and stream = ? and encoding = ?";
 
 const NOTE_USED: &str = "\
     insert into snapshot_encodings (encoding, used_at) values (?, ?) \
     on conflict (encoding) do update set used_at = max(excluded.used_at, used_at)";
 
-/// Those that nobody has noted, one descent into the index for each: their time begins now.
-const NOTE_FOUND: &str = "\
-    with recursive found (encoding) as ( \
-        select min(encoding) from snapshots \
-        union all \
-        select (select min(s.encoding) from snapshots s where s.encoding > found.encoding) \
-        from found where found.encoding is not null) \
-    insert or ignore into snapshot_encodings (encoding, used_at) \
-    select encoding, ? from found where encoding is not null";
-
-const UNUSED: &str = "select encoding from snapshot_encodings where used_at < ?";
-
-const FORGET: &str = "delete from snapshots where rowid in (select rowid from snapshots where encoding = ? limit ?)";
-
-const FORGET_ENCODING: &str = "delete from snapshot_encodings where encoding = ?";
+pub(super) const FORGET: &str =
+    "delete from snapshots where rowid in (select rowid from snapshots where encoding = ? limit ?)";
 
 pub(super) async fn save(writer: &Writer, snapshots: &[Snapshot]) -> Result<()> {
     let rows: Vec<Snapshot> = latest(snapshots)?.into_iter().cloned().collect();
@@ -53,6 +40,7 @@ pub(super) async fn save(writer: &Writer, snapshots: &[Snapshot]) -> Result<()> 
                     row.stream.as_str(),
                     row.encoding,
                     bound(row.revision.get()),
+                    row.command.0.as_bytes(),
                     row.state,
                     row.checksum().bytes(),
                 ])?;
@@ -60,7 +48,7 @@ pub(super) async fn save(writer: &Writer, snapshots: &[Snapshot]) -> Result<()> 
         }
         Ok(transaction.commit()?)
     };
-    writer.run(save).await
+    writer.run_derived(save).await
 }
 
 pub(super) async fn find(
@@ -69,52 +57,45 @@ pub(super) async fn find(
     stream: &StreamId,
     encoding: &str,
 ) -> Result<Option<Snapshot>> {
-    limits::text("the name of an encoding", encoding, LONGEST_NAME)?;
-    let query = sqlx::query_as::<_, (i64, Option<Vec<u8>>, Vec<u8>)>(FIND);
-    let query = query.bind(tenant.as_str()).bind(stream.as_str()).bind(encoding);
-    let found = query.fetch_optional(&database.readers).await?;
-    let kept = found.map(|(revision, state, checksum)| Kept { revision, state, checksum });
+    named_well(encoding)?;
+    let query = sqlx::query_as::<_, Kept>(FIND).bind(tenant.as_str()).bind(stream.as_str()).bind(encoding);
+    let kept = query.fetch_optional(&database.readers).await?;
     Ok(kept.and_then(|kept| Snapshot::verified(tenant, stream, encoding, kept)))
 }
 
-pub(super) async fn forget(writer: &Writer, used: &[String], unused_since: Timestamp) -> Result<u64> {
+pub(super) async fn forget(writer: &Writer, used: &[String], unused_since: Timestamp) -> Result<Forgotten> {
     let used: Vec<String> = encodings(used)?.into_iter().map(str::to_owned).collect();
-    let unused = writer.run(move |connection| note(connection, &used, unused_since)).await?;
-    let mut forgotten = 0;
-    for encoding in unused {
-        loop {
-            let encoding = encoding.clone();
-            let piece = writer.run(move |connection| {
-                let piece = connection.prepare_cached(FORGET)?.execute((&encoding, MOST_FORGOTTEN))?;
-                if piece == 0 {
-                    connection.prepare_cached(FORGET_ENCODING)?.execute([&encoding])?;
-                }
-                Ok(piece as u64)
-            });
-            match piece.await? {
-                0 => break,
-                piece => forgotten += piece,
-            }
-        }
-    }
-    Ok(forgotten)
+    writer.run_derived(move |connection| forget_piece(connection, &used, unused_since)).await
 }
 
-/// Notes which encodings are in use and which there are, and gives those that have not been used for long.
-fn note(connection: &mut Connection, used: &[String], unused_since: Timestamp) -> Result<Vec<String>> {
-    let now = Timestamp::now().micros();
+/// Notes which encodings are in use and which there are, and forgets a piece of one that has not been used for long.
+fn forget_piece(connection: &mut Connection, used: &[String], unused_since: Timestamp) -> Result<Forgotten> {
+    let (now, since) = (Timestamp::now().micros(), unused_since.micros());
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for encoding in used {
         transaction.prepare_cached(NOTE_USED)?.execute((encoding, now))?;
     }
     transaction.prepare_cached(NOTE_FOUND)?.execute([now])?;
-    let unused = {
-        let mut unused = transaction.prepare_cached(UNUSED)?;
-        let found = unused.query_map([unused_since.micros()], |row| row.get::<_, String>(0))?;
-        found
-            .filter(|found| found.as_ref().map_or(true, |encoding| !used.contains(encoding)))
-            .collect::<Result<_, _>>()?
-    };
+    let mut forgotten = Forgotten::default();
+    if let Some(encoding) = unused(&transaction, used, since)? {
+        let count = transaction.prepare_cached(FORGET)?.execute((&encoding, PIECE))?;
+        if count < usize::from(PIECE) {
+            transaction.prepare_cached(FORGET_ENCODING)?.execute((&encoding, since))?;
+        }
+        forgotten = Forgotten { count: count as u64, more: true };
+    }
     transaction.commit()?;
-    Ok(unused)
+    Ok(forgotten)
+}
+
+fn unused(connection: &Connection, used: &[String], since: i64) -> Result<Option<String>> {
+    let mut unused = connection.prepare_cached(UNUSED)?;
+    let mut rows = unused.query((since, limits::one_more(used.len())))?;
+    while let Some(row) = rows.next()? {
+        let encoding = row.get::<_, String>(0)?;
+        if !used.contains(&encoding) {
+            return Ok(Some(encoding));
+        }
+    }
+    Ok(None)
 }

@@ -4,6 +4,11 @@
 //! driver adds to them, a hop to another thread and back for each, would cost many times that. So a whole transaction goes
 //! over to this thread as one job, and runs there as plain calls.
 //!
+//! A job on the log returns when what it wrote is on disk. One on what can be made again, such as snapshots, does not wait
+//! for that ([`Writer::run_derived`]): its commit goes into the write-ahead log like any other, and the next commit that is
+//! synced takes it along, because a sync is one of the whole file. If the machine fails before, the end of the write-ahead
+//! log is lost from there on, in which nothing was that anybody had been told of.
+//!
 //! A job that was handed over is done, whether or not somebody still waits for it: a transaction is never cut in two
 //! because its caller has gone away. A job that panics is rolled back and reported, and the thread goes on.
 
@@ -18,6 +23,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 use self::checkpoint::{Checkpoints, LONG};
+use crate::open::Promise;
 use crate::{Error, Result};
 
 /// At most so many jobs wait for the thread. One more waits for room, as long as one would for a connection.
@@ -45,8 +51,11 @@ pub(super) struct Writer {
     patience: Duration,
 }
 
+/// What is to be done with the connection; or, if it is not fit to keep the promise, why nothing can be.
+type Work = Box<dyn FnOnce(Result<&mut Connection>) + Send>;
+
 enum Job {
-    Run(Box<dyn FnOnce(&mut Connection) + Send>),
+    Run(Promise, Work),
     Close,
 }
 
@@ -70,18 +79,37 @@ impl Writer {
         Ok(Self { jobs, patience })
     }
 
-    /// Runs a job on the thread, after those that wait already. What it was given is dropped before this returns.
+    /// Runs a job on the thread, after those that wait already. What it commits is on disk when this returns, and what it
+    /// was given is dropped.
     pub(super) async fn run<T, J>(&self, job: J) -> Result<T>
     where
         T: Send + 'static,
         J: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
     {
+        self.keeping(Promise::Durable, job).await
+    }
+
+    /// The same for what can be made again: what it commits gets to the disk with a later job.
+    pub(super) async fn run_derived<T, J>(&self, job: J) -> Result<T>
+    where
+        T: Send + 'static,
+        J: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    {
+        self.keeping(Promise::Derived, job).await
+    }
+
+    async fn keeping<T, J>(&self, promise: Promise, job: J) -> Result<T>
+    where
+        T: Send + 'static,
+        J: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    {
         let (reply, outcome) = oneshot::channel();
-        let job = Job::Run(Box::new(move |connection| {
-            let done = job(connection);
+        let work: Work = Box::new(move |connection| {
+            let done = connection.and_then(job);
             // Whoever does not listen any more has given up waiting; what is done is done all the same.
             drop(reply.send(done));
-        }));
+        });
+        let job = Job::Run(promise, work);
         let room = tokio::time::timeout(self.patience, self.jobs.reserve()).await;
         let room = room.map_err(|_| {
             Error::Unavailable(format!("{QUEUE} transactions have waited for the log for {:?}", self.patience))
@@ -101,7 +129,7 @@ impl Writer {
 impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Run(_) => "Run",
+            Self::Run(..) => "Run",
             Self::Close => "Close",
         })
     }
@@ -135,9 +163,16 @@ fn connect(place: &Place) -> Result<Connection> {
 }
 
 fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(Job::Run(job)) = jobs.blocking_recv() {
+    // As the connection was opened.
+    let mut kept = Promise::Durable;
+    while let Some(Job::Run(promise, job)) = jobs.blocking_recv() {
+        let fit = if promise == kept { Ok(()) } else { keep(&connection, promise) };
+        if fit.is_ok() {
+            kept = promise;
+        }
+        let fit = fit.map(|()| &mut connection);
         // A transaction is rolled back when it is dropped, also by unwinding, and the rest of a connection is SQLite's.
-        if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| job(fit))).is_err() {
             tracing::error!("a transaction on the log broke off, and has been rolled back");
         }
         // Where the disk did not let it be rolled back, it is tried again, lest all that follow fail on what is left.
@@ -153,6 +188,16 @@ fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, mut jobs: 
     }
     // Only now may whoever waits for the end go on.
     drop(jobs);
+}
+
+/// Has commits wait for the disk, or not. SQLite refuses it within a transaction, such as one that could not be rolled
+/// back; nothing is promised then that would not be kept.
+fn keep(connection: &Connection, promise: Promise) -> Result<()> {
+    let synchronous = match promise {
+        Promise::Durable => "full",
+        Promise::Derived => "normal",
+    };
+    Ok(connection.pragma_update(None, "synchronous", synchronous)?)
 }
 
 #[cfg(test)]
@@ -214,6 +259,43 @@ mod tests {
         assert_eq!(filled(&writer).await, 0);
         writer.run(|connection| fill(connection, 1)).await.unwrap();
         assert_eq!(filled(&writer).await, 1);
+    }
+
+    async fn synchronous(writer: &Writer, promise: Promise) -> i64 {
+        let asked = |connection: &mut Connection| {
+            Ok(connection.query_row("pragma synchronous", (), |row| row.get::<_, i64>(0))?)
+        };
+        writer.keeping(promise, asked).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_what_can_be_made_again_does_not_wait_for_the_disk() {
+        let (_folder, writer) = writer().await;
+        for (promise, expected) in
+            [(Promise::Durable, 2), (Promise::Derived, 1), (Promise::Derived, 1), (Promise::Durable, 2)]
+        {
+            assert_eq!(synchronous(&writer, promise).await, expected, "{promise:?}");
+        }
+        // Neither does it when such a job breaks off in the middle of a transaction.
+        let broken = writer
+            .run_derived(|connection| -> Result<()> {
+                connection.execute_batch("begin immediate; insert into filler values (null)")?;
+                panic!("as a mistake would");
+            })
+            .await;
+        assert!(broken.is_err());
+        assert_eq!(synchronous(&writer, Promise::Durable).await, 2);
+        assert_eq!(filled(&writer).await, 0);
+    }
+
+    #[test]
+    fn a_connection_that_can_not_keep_a_promise_gives_none() {
+        let connection = Connection::open_in_memory().unwrap();
+        keep(&connection, Promise::Derived).unwrap();
+        connection.execute_batch("begin").unwrap();
+        assert!(keep(&connection, Promise::Durable).is_err());
+        connection.execute_batch("rollback").unwrap();
+        keep(&connection, Promise::Durable).unwrap();
     }
 
     #[tokio::test]

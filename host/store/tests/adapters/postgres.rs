@@ -99,7 +99,7 @@ async fn log_and_read_models_may_share_a_database() {
     let events = open_events(&url, &few()).await.unwrap();
     let reads = open_reads(&url, &few()).await.unwrap();
     conformance::record(&*events, &[counted("Counter-a", 0, 1)]).await.unwrap();
-    assert_eq!(reads.checkpoint("any").await.unwrap().get(), 0);
+    assert_eq!(reads.checkpoint("any").await.unwrap().position.get(), 0);
     assert_eq!(events.head().await.unwrap().get(), 1);
 }
 

@@ -1,10 +1,10 @@
 //! What people see of the database, and what becomes of a reader when other hands have been at it.
 
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
-use yado_model::{Claim, ClaimValue, Digest, Position, Revision, TenantId, Timestamp};
+use yado_model::{Claim, ClaimValue, CommandId, Digest, Position, Revision, TenantId, Timestamp};
 use yado_store::conformance::{counted, record, stream};
 use yado_store::testing::Postgres;
-use yado_store::{Draft, Error, EventStore, Options, PluginRecord, Snapshot, open_events};
+use yado_store::{Appended, Draft, Error, EventStore, Options, PluginRecord, Snapshot, open_events};
 
 /// Records three events of a registered plugin.
 async fn three_events(store: &dyn EventStore) {
@@ -135,10 +135,63 @@ async fn check_claims_repaired(store: &dyn EventStore) {
     assert_eq!((after.held, after.different, after.repaired), (2, 0, false));
 }
 
+/// What other hands do to claims before their streams go on: one is lost, another is under a stream that has not taken it.
+const WRONG: [&str; 2] = [
+    "delete from claims where value = 'mine'",
+    "insert into claims (tenant, \"constraint\", value, stream) values ('default', 'unique_label', 'new', 'Counter-d')",
+];
+
+fn value(value: &str) -> ClaimValue {
+    ClaimValue { constraint: "unique_label".into(), value: value.into() }
+}
+
+fn claiming(to: &str, expected: u64, claims: &[Claim]) -> Draft {
+    Draft { claims: claims.to_vec(), ..counted(to, expected, 1) }
+}
+
+async fn recorded(store: &dyn EventStore, draft: Draft) -> bool {
+    let outcomes = record(store, &[draft]).await.unwrap();
+    matches!(outcomes.as_slice(), [Appended::Recorded { .. }])
+}
+
+async fn mine_is_taken(store: &dyn EventStore) {
+    assert!(recorded(store, claiming("Counter-a", 0, &[Claim::Take(value("mine"))])).await);
+    assert!(recorded(store, counted("Counter-d", 0, 1)).await);
+}
+
+/// While the table is wrong, a value is let go of that it has lost, and one is taken that it has given away already.
+async fn check_the_log_is_right_while_the_table_is_not(store: &dyn EventStore) {
+    assert!(recorded(store, claiming("Counter-a", 1, &[Claim::Release(value("mine"))])).await);
+    assert!(recorded(store, claiming("Counter-d", 1, &[Claim::Take(value("new"))])).await);
+    let report = store.rebuild_claims(true).await.unwrap();
+    assert_eq!((report.held, report.differences), (1, vec![]));
+    assert!(recorded(store, claiming("Counter-b", 0, &[Claim::Take(value("mine"))])).await);
+    assert!(!recorded(store, claiming("Counter-c", 0, &[Claim::Take(value("new"))])).await);
+}
+
+#[tokio::test]
+async fn a_wrong_table_of_claims_does_not_make_the_log_wrong_in_sqlite() {
+    let (_folder, store, mut connection) = sqlite().await;
+    mine_is_taken(&*store).await;
+    for statement in WRONG {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    check_the_log_is_right_while_the_table_is_not(&*store).await;
+}
+
+#[tokio::test]
+async fn a_wrong_table_of_claims_does_not_make_the_log_wrong_in_postgresql() {
+    let (store, mut connection) = postgres().await;
+    mine_is_taken(&*store).await;
+    for statement in WRONG {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    check_the_log_is_right_while_the_table_is_not(&*store).await;
+}
+
 async fn two_claims(store: &dyn EventStore) {
-    let take = |value: &str| Claim::Take(ClaimValue { constraint: "unique_label".into(), value: value.into() });
-    let draft = Draft { claims: vec![take("lost"), take("moved")], ..counted("Counter-c", 0, 1) };
-    record(store, &[draft]).await.unwrap();
+    let take = |text: &str| Claim::Take(value(text));
+    assert!(recorded(store, claiming("Counter-c", 0, &[take("lost"), take("moved")])).await);
 }
 
 fn snapshot() -> Snapshot {
@@ -146,6 +199,7 @@ fn snapshot() -> Snapshot {
         tenant: TenantId::default(),
         stream: stream("Counter-a"),
         revision: Revision::new(2),
+        command: CommandId(uuid::Uuid::from_u128(7)),
         encoding: "one".into(),
         state: Some(b"state".to_vec()),
     }

@@ -1,4 +1,4 @@
-//! A log that was written before the second migration is the same log after it, with all that was added made from it.
+//! A database that was written before later migrations is the same after them, with all that was added made from it.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use yado_model::{Claim, ClaimValue, Position, Revision, TenantId, Timestamp};
 use yado_store::conformance::{counted, record, stream};
 use yado_store::testing::Postgres;
-use yado_store::{Appended, Draft, EventStore, Options, open_events};
+use yado_store::{Appended, Draft, EventStore, Options, ReadStore, open_events, open_reads};
 
 static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
@@ -45,6 +45,7 @@ fn before(time: &str, id: &str, digest: &str, state: &str) -> String {
         claim("acme", "x", "Counter-a-b"),
         format!("insert into answers values ('default', 'key', {digest}, 'Counter-c', 1, 2, {time});"),
         format!("insert into snapshots values ('default', 'Counter-a-b', 'one', 2, {state});"),
+        "insert into checkpoints (projection, position) values ('counts', 3);".to_owned(),
     ]
     .concat()
 }
@@ -82,8 +83,17 @@ async fn check_upgraded(store: &dyn EventStore) {
     assert_eq!(outcomes, [taken, recorded(3, 5), recorded(1, 6)]);
     let claims = store.rebuild_claims(false).await.unwrap();
     assert_eq!((claims.held, claims.different), (5, 0), "{:?}", claims.differences);
-    assert_eq!(store.forget_answers(Timestamp::now()).await.unwrap(), 1);
+    assert_eq!(store.forget_answers(Timestamp::now()).await.unwrap().count, 1);
 }
+
+/// A checkpoint stays where it was, and its event is not known.
+async fn check_checkpoint(reads: &dyn ReadStore) {
+    assert_eq!(reads.checkpoint("counts").await.unwrap(), Position::new(3).into());
+    reads.close().await;
+}
+
+/// What a process of before does that is still running.
+const MOVED: &str = "update checkpoints set position = 4 where projection = 'counts' and position = 3";
 
 #[tokio::test]
 async fn a_log_of_before_is_carried_over_in_sqlite() {
@@ -100,6 +110,9 @@ async fn a_log_of_before_is_carried_over_in_sqlite() {
         sqlx::query_scalar("select claims from event_log where position = 2").fetch_one(&mut connection).await.unwrap();
     assert_eq!(shown, r#"[{"take":{"constraint":"unique_label","value":"y"}}]"#);
     store.close().await;
+    check_checkpoint(&*open_reads(&url, &Options::default()).await.unwrap()).await;
+    let old = connection.execute(MOVED).await.unwrap_err();
+    assert!(old.to_string().contains("position"), "{old}");
 }
 
 #[tokio::test]
@@ -126,4 +139,7 @@ async fn a_log_of_before_is_carried_over_in_postgresql() {
     let old = connection.execute("update log_head set position = position + 1").await.unwrap_err();
     assert!(old.to_string().contains("position"), "{old}");
     store.close().await;
+    check_checkpoint(&*open_reads(&url, &Options::default()).await.unwrap()).await;
+    let old = connection.execute(MOVED).await.unwrap_err();
+    assert!(old.to_string().contains("position"), "{old}");
 }

@@ -1,11 +1,11 @@
 //! The command bus in this process. What it does for a deposit is everything but the surface: checks of the payload, the
-//! guest, the log, and, beside it, the read model.
+//! guest, the log, and, beside it, the read model if the bank has one.
 
 use async_trait::async_trait;
 
 use super::Contender;
 use crate::Result;
-use crate::bank;
+use crate::bank::{self, Plugin};
 use crate::in_process::InProcess;
 use crate::load::{self, Client};
 use crate::place::Place;
@@ -14,23 +14,34 @@ use crate::work::{Outcome, Spec};
 /// An engine with the bank, and accounts.
 pub struct Bus {
     bank: InProcess,
+    plugin: Plugin,
 }
 
 impl Bus {
-    /// Starts an engine on these databases (the log's and the read models'), and opens accounts.
+    /// Starts an engine on these databases (the log's and the read models'), deploys this form of the bank, and opens
+    /// accounts.
     ///
     /// # Errors
     /// When the databases can't be used.
-    pub async fn prepare(place: &Place, (events, reads): (&str, &str), spec: &Spec) -> Result<Self> {
-        let bank = InProcess::start(events, reads, place.bank()?).await?;
+    pub async fn prepare(place: &Place, plugin: Plugin, databases: (&str, &str), spec: &Spec) -> Result<Self> {
+        let bank = InProcess::start(place, plugin, databases).await?;
         bank.open_accounts(spec.accounts).await?;
-        Ok(Self { bank })
+        Ok(Self { bank, plugin })
     }
 
-    /// Takes an engine whose accounts are open.
-    #[must_use]
-    pub fn over(bank: InProcess) -> Self {
-        Self { bank }
+    /// Starts an engine on a log in which the accounts have been opened. They are all in state afterwards, as they are where
+    /// they have just been opened.
+    ///
+    /// # Errors
+    /// When the databases can't be used, or an account is not there.
+    pub async fn resume(place: &Place, plugin: Plugin, databases: (&str, &str), spec: &Spec) -> Result<Self> {
+        let bank = InProcess::start(place, plugin, databases).await?;
+        let reference = bank::reference(spec.payload_bytes);
+        for number in 0..spec.accounts {
+            bank.deposit(&bank::account(number), &reference).await?;
+        }
+        bank.settle().await?;
+        Ok(Self { bank, plugin })
     }
 
     /// Stops the engine.
@@ -45,7 +56,7 @@ struct Caller {
 }
 
 impl Client for Caller {
-    async fn deposit(&mut self, account: u32) -> Result<()> {
+    async fn operate(&mut self, account: u32) -> Result<()> {
         self.bank.deposit(&bank::account(account), &self.reference).await.map(drop)
     }
 }
@@ -63,9 +74,11 @@ impl Contender for Bus {
     }
 
     fn about(&self) -> String {
-        format!(
-            "yado-engine {} with its default settings; the read model of balances is kept as well",
-            env!("CARGO_PKG_VERSION")
-        )
+        about(self.plugin)
     }
+}
+
+/// The engine, and what it keeps beside the log.
+pub(super) fn about(plugin: Plugin) -> String {
+    format!("yado-engine {} with its default settings; {}", env!("CARGO_PKG_VERSION"), super::keeps(plugin))
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::peer::Peer;
 use super::{Contender, System};
 use crate::Result;
-use crate::bank;
+use crate::bank::{self, Plugin};
 use crate::cluster::Cluster;
 use crate::http::{Connection, Url};
 use crate::load::{self, Client};
@@ -26,12 +26,18 @@ pub struct Yado {
 }
 
 impl Yado {
-    /// Starts a server, and opens accounts.
+    /// Starts a server with this form of the bank, and opens accounts.
     ///
     /// # Errors
     /// When it does not start, or an account can't be opened.
-    pub async fn prepare(place: &Place, name: &str, database: Option<&str>, spec: &Spec) -> Result<Self> {
-        let server = Server::start(place, name, database).await?;
+    pub async fn prepare(
+        place: &Place,
+        name: &str,
+        plugin: Plugin,
+        database: Option<&str>,
+        spec: &Spec,
+    ) -> Result<Self> {
+        let server = Server::start(place, name, plugin, database).await?;
         let yado = Self { server };
         yado.open_accounts(spec.accounts).await?;
         Ok(yado)
@@ -105,8 +111,11 @@ impl Contender for Yado {
         drive(&self.server.graphql(), spec).await
     }
 
-    /// One more deposit says where the log's end is; the read model has to get there.
+    /// One more deposit says where the log's end is; the read model has to get there, if there is one.
     async fn settle(&mut self) -> Result<()> {
+        if !self.server.plugin().keeps_rows() {
+            return Ok(());
+        }
         let mut body = Vec::new();
         bank::deposit_document(&mut body, 0, "settle");
         let mut connection = Connection::open(&self.server.graphql(), "POST").await?;
@@ -120,7 +129,11 @@ impl Contender for Yado {
     }
 
     fn about(&self) -> String {
-        format!("yado serve {} with its default settings", env!("CARGO_PKG_VERSION"))
+        format!(
+            "yado serve {} with its default settings; {}",
+            env!("CARGO_PKG_VERSION"),
+            super::keeps(self.server.plugin())
+        )
     }
 }
 
@@ -198,7 +211,7 @@ struct Receipt {
 }
 
 impl Client for Caller {
-    async fn deposit(&mut self, account: u32) -> Result<()> {
+    async fn operate(&mut self, account: u32) -> Result<()> {
         self.body.clear();
         bank::deposit_document(&mut self.body, account, &self.reference);
         let mut connection = match self.connection.take() {

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::Bench;
+use crate::bank::Plugin;
 use crate::chance::Chance;
 use crate::contender::System;
 use crate::figures::{Ratio, grouped, median};
@@ -36,7 +37,7 @@ impl CatchUp {
     /// When the log can't be filled, or pgbench can't take part.
     pub async fn measure(bench: &Bench) -> Result<Self> {
         let (spec, deposits) = (bench.spec(), u64::from(bench.sized(DEPOSITS)));
-        let (log, component) = (bench.cluster.database().await, bench.place.bank()?);
+        let (log, component) = (bench.cluster.database().await, bench.place.bank(Plugin::WithBalances)?);
         say(&format!("    filling a log with {} deposits", grouped(deposits as f64)));
         fill(&log, &component, spec.accounts, deposits, spec.payload_bytes).await?;
         bench.cluster.query(&log, "vacuum analyze events").await?;
@@ -50,7 +51,7 @@ impl CatchUp {
             if floor_first {
                 floor = Some(turn(pgbench.as_mut(), &bench.cluster, &spec).await);
             }
-            let caught_up = found.once(bench, &log, component.clone(), deposits).await;
+            let caught_up = found.once(bench, &log, deposits).await;
             let floor = match floor {
                 Some(floor) => floor,
                 None => turn(pgbench.as_mut(), &bench.cluster, &spec).await,
@@ -72,9 +73,9 @@ impl CatchUp {
         Ok(found)
     }
 
-    async fn once(&self, bench: &Bench, log: &str, component: Vec<u8>, deposits: u64) -> Result<f64> {
+    async fn once(&self, bench: &Bench, log: &str, deposits: u64) -> Result<f64> {
         let reads = bench.cluster.database().await;
-        let bank = InProcess::start(log, &reads, component).await?;
+        let bank = InProcess::start(&bench.place, Plugin::WithBalances, (log, &reads)).await?;
         let seconds = bank.deployed_in().as_secs_f64();
         // It counts only if it is right.
         let accounts = u64::from(bench.spec().accounts);

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::Bench;
+use crate::bank::Plugin;
 use crate::figures::{ROUNDS_FOR_A_RATIO, median};
 use crate::histogram::Histogram;
 use crate::in_process::InProcess;
@@ -45,7 +46,7 @@ impl Lag {
     pub async fn measure(bench: &Bench) -> Result<Self> {
         let spec = bench.spec();
         let url = bench.cluster.database().await;
-        let bank = InProcess::start(&url, &url, bench.place.bank()?).await?;
+        let bank = InProcess::start(&bench.place, Plugin::WithBalances, (&url, &url)).await?;
         bank.open_accounts(spec.accounts).await?;
         let reference = bank::reference(spec.payload_bytes);
         let stop = watch::Sender::new(false);

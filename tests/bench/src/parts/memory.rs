@@ -1,4 +1,4 @@
-//! Memory: what a server takes when all of 100,000 accounts are resident.
+//! Memory: what a server takes when all of 100,000 accounts are resident, and its read model shows them.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Bench;
 use crate::Result;
+use crate::bank::Plugin;
 use crate::contender::Yado;
 use crate::figures::grouped;
 use crate::report::say;
@@ -48,7 +49,8 @@ impl Memory {
         let mut all = Vec::new();
         for (database, url) in [("PostgreSQL", Some(url.as_str())), ("SQLite", None)] {
             let none = Spec { accounts: 0, ..bench.spec() };
-            let yado = Yado::prepare(&bench.place, &format!("memory-{database}"), url, &none).await?;
+            let yado =
+                Yado::prepare(&bench.place, &format!("memory-{database}"), Plugin::WithBalances, url, &none).await?;
             let process = yado.server().process().ok_or("the server has ended")?;
             let at_start_bytes = resident_bytes(process)?;
             yado.open_accounts(accounts).await?;

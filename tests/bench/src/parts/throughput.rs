@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Bench;
 use crate::contender::{Contender, System};
 use crate::report::say;
-use crate::requirement::{Comparison, Verdict, comparisons, sweep};
+use crate::requirement::{Comparison, Price, Verdict, comparisons, prices, sweep};
 use crate::rounds::{Leg, Series, play};
 use crate::{Result, machine};
 
@@ -21,6 +21,9 @@ pub struct Throughput {
     /// The comparisons that were asked for.
     #[serde(skip)]
     comparisons: Vec<Comparison>,
+    /// The prices that were asked for.
+    #[serde(skip)]
+    prices: Vec<Price>,
 }
 
 /// A system that was to take part.
@@ -51,8 +54,17 @@ impl Throughput {
             .into_iter()
             .filter(|comparison| bench.arguments.wants_any(comparison.legs().map(|leg| leg.system)))
             .collect();
+        let prices: Vec<_> = prices()
+            .into_iter()
+            .filter(|price| bench.arguments.wants_any(price.legs().map(|leg| leg.system)))
+            .collect();
         let swept = sweep().into_iter().filter(|leg| bench.arguments.wants_any(std::iter::once(leg.system)));
-        let legs: BTreeSet<Leg> = comparisons.iter().flat_map(Comparison::legs).chain(swept).collect();
+        let legs: BTreeSet<Leg> = comparisons
+            .iter()
+            .flat_map(Comparison::legs)
+            .chain(prices.iter().flat_map(Price::legs))
+            .chain(swept)
+            .collect();
         let legs: Vec<Leg> = legs.into_iter().collect();
         let spec = bench.spec();
         let mut contenders: BTreeMap<System, Box<dyn Contender>> = BTreeMap::new();
@@ -83,12 +95,17 @@ impl Throughput {
             let legs = series.iter_mut().filter(|series| series.leg.system == absent.system);
             legs.for_each(|series| series.trouble = Some(absent.about.clone()));
         }
-        Ok(Self { participants, series, comparisons })
+        Ok(Self { participants, series, comparisons, prices })
     }
 
     /// What is reached.
     #[must_use]
     pub fn verdicts(&self, fsync_us: f64) -> Vec<Verdict> {
         self.comparisons.iter().map(|comparison| comparison.verdict(&self.series, fsync_us)).collect()
+    }
+
+    /// What it costs to do more than is compared: each thing, and what came of it.
+    pub fn prices(&self) -> impl Iterator<Item = (&str, String)> {
+        self.prices.iter().map(|price| (price.what, price.found(&self.series)))
     }
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::Report;
 use crate::contender::System::{
-    self, BusPostgres, BusSqlite, Emmett, GraphqlPostgres, GraphqlSqlite, NoopGraphql, Pgbench, PostgresEs, SqliteEach,
-    Umadb,
+    self, BusPostgres, BusPostgresBalances, BusSqlite, BusSqliteBalances, Emmett, GraphqlPostgres,
+    GraphqlPostgresBalances, GraphqlSqlite, NoopGraphql, Pgbench, PostgresEs, SqliteEach, Umadb,
 };
 use crate::figures::grouped;
 use crate::rounds::{Leg, Series};
@@ -55,9 +55,19 @@ fn groups() -> Vec<(&'static str, Vec<(Leg, &'static str)>)> {
     vec![
         (
             "PostgreSQL, 32 clients",
-            [BusPostgres, GraphqlPostgres, Pgbench, NoopGraphql, Umadb, PostgresEs, Emmett]
-                .map(|system| leg(system, 32))
-                .to_vec(),
+            [
+                BusPostgres,
+                BusPostgresBalances,
+                GraphqlPostgres,
+                GraphqlPostgresBalances,
+                Pgbench,
+                NoopGraphql,
+                Umadb,
+                PostgresEs,
+                Emmett,
+            ]
+            .map(|system| leg(system, 32))
+            .to_vec(),
         ),
         (
             "PostgreSQL, 128 and 256 clients",
@@ -69,7 +79,10 @@ fn groups() -> Vec<(&'static str, Vec<(Leg, &'static str)>)> {
                 named(Leg::uniform(Umadb, 128), "UmaDB, 128"),
             ],
         ),
-        ("SQLite, 32 clients", [BusSqlite, GraphqlSqlite, SqliteEach].map(|system| leg(system, 32)).to_vec()),
+        (
+            "SQLite, 32 clients",
+            [BusSqlite, BusSqliteBalances, GraphqlSqlite, SqliteEach].map(|system| leg(system, 32)).to_vec(),
+        ),
         (
             "Bus, 32 clients, how accounts are chosen",
             vec![

@@ -1,9 +1,15 @@
-//! The README's section: the chart, what is reached, and the machine that it was measured on.
+//! The README's section: the chart, what is reached, what more than that costs, and the machine that it was measured on.
 
 use super::{Report, table};
 
 const BEGIN: &str = "<!-- bench: what stands up to the next such line is written by `cargo xtask bench` -->";
 const END: &str = "<!-- bench: end -->";
+
+/// What was done to compare like with like, and where it was not done.
+const ALIKE: &str = "\
+The others only append, so where it is compared with them Yado only appends as well: the bank is deployed without its read
+model. What it costs Yado to keep that live beside the same deposits, and what other commands than deposits cost, is
+measured too, and not judged. Catching up, the time to a visible row and memory are of the bank with its read model.";
 
 /// The section, without its marks.
 pub(super) fn section(report: &Report) -> String {
@@ -12,6 +18,10 @@ pub(super) fn section(report: &Report) -> String {
     for verdict in &report.verdicts {
         let required = verdict.required.trim_start_matches("at least ");
         text.push_str(&format!("| {} | {required} | {} | {} |\n", verdict.what, verdict.found, verdict.word()));
+    }
+    if let Some(throughput) = &report.throughput {
+        text.push_str(&format!("\n{ALIKE}\n\n| what is done | found |\n| --- | --- |\n"));
+        throughput.prices().for_each(|(what, found)| text.push_str(&format!("| {what} | {found} |\n")));
     }
     text.push_str(&format!("\n{}\nAll figures: [table](tests/bench/last/table.md), ", table::about(report)));
     text.push_str("[JSON](tests/bench/last/result.json).\n");

@@ -2,6 +2,7 @@
 
 use super::Report;
 use crate::figures::grouped;
+use crate::parts::Throughput;
 use crate::rounds::Series;
 
 /// A table: its heading and its rows. The first column is text, and so is the last of the verdicts.
@@ -32,6 +33,9 @@ fn render(report: &Report, table: fn(&Table) -> String) -> String {
     section("What has to come out", verdicts(report));
     if let Some(throughput) = &report.throughput {
         section("Deposits a second", series(&throughput.series));
+    }
+    if let Some(throughput) = &report.throughput {
+        section("What more than appending costs: told, not judged", prices(throughput));
     }
     section("Other figures", others(report));
     if let Some(throughput) = &report.throughput {
@@ -117,6 +121,11 @@ fn series(all: &[Series]) -> Table {
     Table { heading, rows: rows.collect() }
 }
 
+fn prices(throughput: &Throughput) -> Table {
+    let rows = throughput.prices().map(|(what, found)| vec![what.to_owned(), found]);
+    Table { heading: vec!["what is done", "found: median (least to greatest)"], rows: rows.collect() }
+}
+
 fn others(report: &Report) -> Table {
     let mut rows = Vec::new();
     let mut row = |what: &str, figure: String| rows.push(vec![what.to_owned(), figure]);
@@ -150,7 +159,7 @@ fn others(report: &Report) -> Table {
         row(
             &format!("deposits a second, bus, {}, 32 clients", storage.database),
             format!(
-                "{} into an empty log, {} into one of {}",
+                "{} into a log that is new each round, {} into one of {}",
                 rate(&storage.empty),
                 rate(&storage.long),
                 grouped(storage.events as f64)

@@ -13,14 +13,20 @@ use crate::cell::Cell;
 use crate::number::{bound, stored};
 use crate::read::changes::{Changes, update};
 use crate::table::{TENANT, quoted};
-use crate::{Progress, Result, Table};
+use crate::{Checkpoint, Progress, Result, Table};
 
 /// The row that the next statement locks.
 const BEGIN_CHECKPOINT: &str =
-    "insert into checkpoints (projection, position) values ($1, 0) on conflict (projection) do nothing";
+    "insert into checkpoints (projection, last) values ($1, 0) on conflict (projection) do nothing";
 
 /// Waits for whoever else is at the same projection, and finds nothing if they have moved it.
-const MOVE_CHECKPOINT: &str = "update checkpoints set position = $3 where projection = $1 and position = $2";
+const MOVE_CHECKPOINT: &str = "\
+    update checkpoints set last = $4, command_id = $5 \
+    where projection = $1 and last = $2 and command_id is not distinct from $3";
+
+/// Waits in the same way, and finds nothing in the same case.
+const GIVE_UP_CHECKPOINT: &str = "\
+    delete from checkpoints where projection = $1 and last = $2 and command_id is not distinct from $3";
 
 /// Rows of one statement: enough for few round trips, and few enough for a message of moderate size.
 const CHUNK: usize = 2_000;
@@ -28,7 +34,7 @@ const CHUNK: usize = 2_000;
 /// Whether the changes fit into one statement.
 pub(super) fn is_short(progress: &Progress<'_>, changes: &[Changes<'_>]) -> bool {
     let rows: usize = changes.iter().map(|changes| changes.puts.len() + changes.deletes.len()).sum();
-    progress.from.get() != 0 && rows <= CHUNK
+    progress.from.position.get() != 0 && rows <= CHUNK
 }
 
 /// Takes a step in one statement. Returns whether the checkpoint was where it was meant to be.
@@ -37,10 +43,13 @@ pub(super) async fn short(
     progress: &Progress<'_>,
     changes: &[Changes<'_>],
 ) -> Result<bool> {
-    let mut sql = QueryBuilder::<Postgres>::new("with moved as (update checkpoints set position = ");
-    sql.push_bind(stored(progress.to.get())?);
-    sql.push(" where projection = ").push_bind(progress.projection);
-    sql.push(" and position = ").push_bind(bound(progress.from.get())).push(" returning position)");
+    let Progress { projection, from, to } = progress;
+    let mut sql = QueryBuilder::<Postgres>::new("with moved as (update checkpoints set last = ");
+    sql.push_bind(stored(to.position.get())?).push(", command_id = ").push_bind(to.command.map(|command| command.0));
+    sql.push(" where projection = ").push_bind(*projection);
+    sql.push(" and last = ").push_bind(bound(from.position.get()));
+    sql.push(" and command_id is not distinct from ").push_bind(from.command.map(|command| command.0));
+    sql.push(" returning last)");
     for (at, changes) in changes.iter().enumerate() {
         if !changes.deletes.is_empty() {
             sql.push(format_args!(", deleted_{at} as ("));
@@ -53,7 +62,7 @@ pub(super) async fn short(
             sql.push(")");
         }
     }
-    sql.push(" select position from moved");
+    sql.push(" select last from moved");
     // To the end of the answer: a row is sent before the transaction has ended.
     Ok(!sql.build().fetch_all(connection).await?.is_empty())
 }
@@ -64,11 +73,13 @@ pub(super) async fn long(
     progress: &Progress<'_>,
     changes: &[Changes<'_>],
 ) -> Result<bool> {
-    if progress.from.get() == 0 {
-        sqlx::query(BEGIN_CHECKPOINT).bind(progress.projection).execute(&mut *connection).await?;
+    let Progress { projection, from, to } = progress;
+    if from.position.get() == 0 {
+        sqlx::query(BEGIN_CHECKPOINT).bind(projection).execute(&mut *connection).await?;
     }
-    let query = sqlx::query(MOVE_CHECKPOINT).bind(progress.projection);
-    let query = query.bind(bound(progress.from.get())).bind(stored(progress.to.get())?);
+    let query = sqlx::query(MOVE_CHECKPOINT).bind(projection);
+    let query = query.bind(bound(from.position.get())).bind(from.command.map(|command| command.0));
+    let query = query.bind(stored(to.position.get())?).bind(to.command.map(|command| command.0));
     if query.execute(&mut *connection).await?.rows_affected() == 0 {
         return Ok(false);
     }
@@ -85,6 +96,16 @@ pub(super) async fn long(
         }
     }
     Ok(true)
+}
+
+/// Forgets a checkpoint, within a transaction. Returns whether it was this one.
+pub(super) async fn give_up(connection: &mut PgConnection, projection: &str, from: Checkpoint) -> Result<bool> {
+    if from.position.get() == 0 {
+        sqlx::query(BEGIN_CHECKPOINT).bind(projection).execute(&mut *connection).await?;
+    }
+    let query = sqlx::query(GIVE_UP_CHECKPOINT).bind(projection).bind(bound(from.position.get()));
+    let query = query.bind(from.command.map(|command| command.0));
+    Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
 fn delete(sql: &mut QueryBuilder<Postgres>, table: &Table, rows: &[(&TenantId, &str)]) {

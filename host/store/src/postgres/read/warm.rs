@@ -2,12 +2,13 @@
 //!
 //! A pool deals its connections out in turn, and a projection that takes small steps one after the other would come upon
 //! a server process each time whose caches have gone cold. Here the one that was given back last goes out first, so
-//! that a projection keeps to one, and there are as many as there are steps at the same time.
+//! that a projection keeps to one, and there are as many as there are steps at the same time. Many projections that catch
+//! up at once need many for a while; only a few are kept for later, and those not for long.
 //!
 //! A connection comes back only when all has gone well. A step that fails, or whose future is dropped halfway, takes it
 //! along, because an answer that is still on its way must not be read as that to the next step.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, PgConnection, PgPool};
@@ -22,6 +23,13 @@ const SESSION: &str = "\
     select set_config('default_transaction_isolation', 'read committed', false), \
         set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false)";
 
+/// So many are kept while nobody uses them: as many projections as are likely to take steps at the same moment on a machine
+/// where that is worth anything.
+const MOST_KEPT: usize = 4;
+
+/// One that nobody has used for so long is closed.
+const KEPT_FOR: Duration = Duration::from_secs(60);
+
 /// The connections that nobody uses just now.
 #[derive(Debug)]
 pub(super) struct Warm {
@@ -29,29 +37,34 @@ pub(super) struct Warm {
     pool: PgPool,
     /// How long one that was idle has to answer.
     patience: Duration,
-    kept: Mutex<Vec<Kept>>,
+    kept: Arc<Kept>,
 }
 
+#[derive(Debug, Default)]
+struct Kept(Mutex<Shelf<PgConnection>>);
+
+/// What was given back, in that order, with the times.
 #[derive(Debug)]
-struct Kept {
-    connection: PgConnection,
-    used: Instant,
+struct Shelf<T> {
+    things: Vec<(T, Instant)>,
+    /// Whether somebody sees to it that what is old goes.
+    tended: bool,
 }
 
 impl Warm {
-    pub(super) const fn new(pool: PgPool, patience: Duration) -> Self {
-        Self { pool, patience, kept: Mutex::new(Vec::new()) }
+    pub(super) fn new(pool: PgPool, patience: Duration) -> Self {
+        Self { pool, patience, kept: Arc::default() }
     }
 
     /// The connection that was used last, or a new one.
     pub(super) async fn take(&self) -> Result<PgConnection> {
-        let last = self.kept().pop();
+        let last = self.kept.shelf().take();
         match last {
-            Some(kept) if kept.used.elapsed() <= IDLE => return Ok(kept.connection),
+            Some((connection, used)) if used.elapsed() <= IDLE => return Ok(connection),
             // It may have been cut off, or may hang, and both is found out before anything is entrusted to it.
-            Some(mut kept) => {
-                if let Ok(Ok(())) = timeout(self.patience, kept.connection.ping()).await {
-                    return Ok(kept.connection);
+            Some((mut connection, _)) => {
+                if let Ok(Ok(())) = timeout(self.patience, connection.ping()).await {
+                    return Ok(connection);
                 }
             }
             None => {}
@@ -63,22 +76,110 @@ impl Warm {
 
     /// Keeps it for the next step: only when every answer on it has been read.
     pub(super) fn give_back(&self, connection: PgConnection) {
-        let mut kept = self.kept();
-        if !self.pool.is_closed() {
-            kept.push(Kept { connection, used: Instant::now() });
+        let mut shelf = self.kept.shelf();
+        if self.pool.is_closed() {
+            return;
+        }
+        let surplus = shelf.give_back(connection, Instant::now());
+        let untended = !std::mem::replace(&mut shelf.tended, true);
+        drop(shelf);
+        if untended {
+            tokio::spawn(tend(Arc::downgrade(&self.kept)));
+        }
+        if let Some(surplus) = surplus {
+            tokio::spawn(close(vec![surplus]));
         }
     }
 
     /// Closes those that nobody uses. What is given back later is not kept, once the pool is closed.
     pub(super) async fn close(&self) {
-        let kept = std::mem::take(&mut *self.kept());
-        for Kept { connection, .. } in kept {
-            // Nobody needs it any more, however it takes its leave.
-            let _ = connection.close().await;
-        }
+        let kept = std::mem::take(&mut self.kept.shelf().things);
+        close(kept.into_iter().map(|(connection, _)| connection).collect()).await;
+    }
+}
+
+impl Kept {
+    fn shelf(&self) -> MutexGuard<'_, Shelf<PgConnection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes connections when they have not been used for long, until there are none.
+async fn tend(kept: Weak<Kept>) {
+    while let Some(kept) = kept.upgrade() {
+        let (old, next) = {
+            let mut shelf = kept.shelf();
+            let old = shelf.old(Instant::now());
+            let next = shelf.next();
+            shelf.tended = next.is_some();
+            (old, next)
+        };
+        drop(kept);
+        close(old).await;
+        let Some(next) = next else { return };
+        tokio::time::sleep_until(next.into()).await;
+    }
+}
+
+async fn close(connections: Vec<PgConnection>) {
+    for connection in connections {
+        // Nobody needs it any more, however it takes its leave.
+        let _ = connection.close().await;
+    }
+}
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self { things: Vec::new(), tended: false }
+    }
+}
+
+impl<T> Shelf<T> {
+    /// What was given back last.
+    fn take(&mut self) -> Option<(T, Instant)> {
+        self.things.pop()
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes it in. Gives what there is no place for: that which has not been used for the longest time.
+    fn give_back(&mut self, thing: T, now: Instant) -> Option<T> {
+        self.things.push((thing, now));
+        (self.things.len() > MOST_KEPT).then(|| self.things.remove(0).0)
+    }
+
+    /// Takes out what has not been used for long.
+    fn old(&mut self, now: Instant) -> Vec<T> {
+        let old = self.things.iter().take_while(|(_, used)| now.saturating_duration_since(*used) >= KEPT_FOR).count();
+        self.things.drain(..old).map(|(thing, _)| thing).collect()
+    }
+
+    /// When the next one will have been there for long, if there is any.
+    fn next(&self) -> Option<Instant> {
+        self.things.first().map(|(_, used)| *used + KEPT_FOR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_back_last_goes_out_first_and_only_a_few_are_kept() {
+        let (mut shelf, now) = (Shelf::default(), Instant::now());
+        let surplus: Vec<_> = (0..MOST_KEPT + 2).filter_map(|number| shelf.give_back(number, now)).collect();
+        assert_eq!(surplus, [0, 1]);
+        let taken: Vec<_> = std::iter::from_fn(|| shelf.take()).map(|(number, _)| number).collect();
+        assert_eq!(taken, [5, 4, 3, 2]);
+    }
+
+    #[test]
+    fn what_nobody_has_used_for_a_minute_goes() {
+        let (mut shelf, begun) = (Shelf::default(), Instant::now());
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        shelf.give_back("early", at(0));
+        shelf.give_back("late", at(30));
+        assert_eq!(shelf.next(), Some(at(60)));
+        assert_eq!(shelf.old(at(59)), Vec::<&str>::new());
+        assert_eq!((shelf.old(at(60)), shelf.next()), (vec!["early"], Some(at(90))));
+        assert_eq!((shelf.old(at(90)), shelf.next()), (vec!["late"], None));
     }
 }
