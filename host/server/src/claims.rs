@@ -2,7 +2,7 @@
 //!
 //! Who holds which value is told by the events; the table is an index of that, kept in the same transactions. A restored
 //! backup, or a hand in the database, can make the two differ. Both commands work beside a server that runs: they see the
-//! log as of one moment, and its appends wait while the two are compared.
+//! log as of one moment, and its appends wait only while the table is put right.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -15,6 +15,8 @@ pub trait EventStore: Send + Sync {
     /// expects what the one before it leaves, and loses if that one does. Returns one outcome for each append, once all
     /// of them are on disk.
     ///
+    /// Several calls may be under way at once. They are recorded one after the other, in no order that could be relied on.
+    ///
     /// # Errors
     /// When the transaction as a whole failed. Nothing of the batch has been recorded then, unless the connection broke
     /// while the commit was under way; a repetition is safe either way, because expected revisions guard it.

@@ -1,7 +1,7 @@
 //! PostgreSQL: a database for each test, of one cluster.
 
 use sqlx::Connection as _;
-use yado_model::{Position, Revision};
+use yado_model::{Claim, ClaimValue, Position, Revision};
 use yado_store::conformance::{self, counted};
 use yado_store::testing::Postgres;
 use yado_store::{Appended, Draft, Error, Options, open_events, open_reads};
@@ -146,6 +146,50 @@ async fn logs_in_two_schemas_do_not_hear_of_each_other() {
 }
 
 #[tokio::test]
+async fn claims_go_down_in_the_statement_that_records_their_events() {
+    use sqlx::Executor as _;
+    let url = url().await;
+    let store = open_events(&url, &few()).await.unwrap();
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    connection
+        .execute(
+            "create table seen (query text not null); \
+            create function see() returns trigger language plpgsql as \
+                $$ begin insert into seen values (current_query()); return null; end $$; \
+            create trigger seen after insert or delete on claims for each statement execute function see()",
+        )
+        .await
+        .unwrap();
+    let value = |value: &str| ClaimValue { constraint: "unique_label".into(), value: value.into() };
+    let (take, release) = (|text| Claim::Take(value(text)), |text| Claim::Release(value(text)));
+    let append = |stream: &str, expected, claims: &[Claim]| Draft {
+        claims: claims.to_vec(),
+        ..counted(stream, expected, 2)
+    };
+    let batches = [
+        vec![append("Counter-a", 0, &[take("x"), take("y")])],
+        // What does not belong to who lets go of it stays.
+        vec![append("Counter-a", 2, &[release("x")]), append("Counter-b", 0, &[take("z"), release("y")])],
+    ];
+    for batch in batches {
+        let outcomes = conformance::record(&*store, &batch).await.unwrap();
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Appended::Recorded { .. })), "{outcomes:?}");
+    }
+    let seen: Vec<String> = sqlx::query_scalar("select query from seen").fetch_all(&mut connection).await.unwrap();
+    assert!(seen.len() >= 2 && seen.iter().all(|query| query.starts_with("with moved as")), "{seen:?}");
+    let held = || sqlx::query_as::<_, (String, String)>("select value, stream from claims order by value");
+    let expected = [("y", "Counter-a"), ("z", "Counter-b")].map(|(value, stream)| (value.to_owned(), stream.to_owned()));
+    assert_eq!(held().fetch_all(&mut connection).await.unwrap(), expected);
+
+    // One that is held by another stream is found out about the long way, and what goes along is not harmed.
+    let batch = [append("Counter-c", 0, &[take("z")]), append("Counter-d", 0, &[take("x")])];
+    let outcomes = conformance::record(&*store, &batch).await.unwrap();
+    assert!(matches!(&outcomes[..], [Appended::Taken { .. }, Appended::Recorded { .. }]), "{outcomes:?}");
+    assert_eq!(held().fetch_all(&mut connection).await.unwrap().len(), 3);
+    assert!(store.rebuild_claims(false).await.unwrap().differences.is_empty(), "the log tells the same");
+}
+
+#[tokio::test]
 async fn what_fails_only_at_the_commit_is_not_acknowledged() {
     use sqlx::Executor as _;
     let url = url().await;
@@ -163,10 +207,10 @@ async fn what_fails_only_at_the_commit_is_not_acknowledged() {
         .await
         .unwrap();
     let take = |value: &str| {
-        yado_model::Claim::Take(yado_model::ClaimValue { constraint: "unique_label".into(), value: value.into() })
+        Claim::Take(ClaimValue { constraint: "unique_label".into(), value: value.into() })
     };
     // By the short way, and by the long one.
-    for (at, claims) in [(1, vec![]), (2, vec![take("x")])] {
+    for (at, claims) in [(1, vec![]), (2, vec![take("x"), take("x")])] {
         let bad = Draft { claims, ..counted("Counter-bad", 0, 1) };
         let error = conformance::record(&*store, &[counted("Counter-a", at, 1), bad.clone()]).await.unwrap_err();
         assert!(error.to_string().contains("refused at the commit"), "{error}");

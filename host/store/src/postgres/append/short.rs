@@ -19,18 +19,24 @@
 //!
 //! Of a stream that this node has written to itself, and so [witnessed](super::witnessed), the question need not be asked.
 //!
-//! **Keys of requests** are guarded by the primary key of the answers, like revisions by the index.
+//! **Keys of requests** are guarded by the primary key of the answers, like revisions by the index. So are **values that
+//! are taken**: one that somebody holds is refused by the primary key of the claims, and the long way finds out who. A
+//! value is let go of only where its holder is the one who lets go. The statement's snapshot suffices for that: whoever
+//! has taken it has done so by an event before the first new one, and that one is in the snapshot, or was witnessed.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
-use sqlx::{PgConnection, Row as _};
-use yado_model::{Position, Revision};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgConnection, Postgres, Row as _};
+use yado_model::{Claim, Position, Revision};
 
 use super::super::json::Json;
 use super::super::time::Time;
 use super::witnessed::{Witness, Witnessed};
 use crate::append::settle::StreamKey;
+use crate::claims::{self, Change};
 use crate::kinds::Noted;
 use crate::number::{bound, loaded, stored};
 use crate::{Append, Appended, Result};
@@ -42,7 +48,7 @@ use crate::{Append, Appended, Result};
 /// `from`, each of them would be laid down in a table of its own first. An array that is shorter than others is filled up
 /// with nulls, and what is the same for all rows comes as one value beside an empty array.
 macro_rules! events {
-    ($unseen:literal $($more:literal)*) => {
+    ($unseen:literal, claims: $column:literal $value:literal $unnested:literal $($more:literal)*) => {
         concat!(
             "with moved as ( \
                 update log_head set last = last + $1 \
@@ -53,32 +59,36 @@ macro_rules! events {
             $($more,)*
             "written as ( \
                 insert into events (position, tenant, stream, revision, name, version, payload, tags, recorded_at, \
-                    command_id, correlation_id, causation_id, actor, plugin) \
-                select base + n, coalesce(tenant, $4), stream, revision, coalesce(name, $5), coalesce(version, $6), \
+                    command_id, correlation_id, causation_id, actor, plugin",
+            $column,
+            ") select base + n, coalesce(tenant, $4), stream, revision, coalesce(name, $5), coalesce(version, $6), \
                     payload, case when tags is not null then array(select json_array_elements_text(tags)) end, \
-                    recorded_at, command_id, correlation_id, causation_id, coalesce(actor, $7), coalesce(plugin, $8) \
-                from ( \
+                    recorded_at, command_id, correlation_id, causation_id, coalesce(actor, $7), coalesce(plugin, $8)",
+            $value,
+            " from ( \
                     select base, generate_series(1, $1) as n, unnest($9::text[]) as tenant, unnest($10::text[]) as stream, \
                         unnest($11::bigint[]) as revision, unnest($12::text[]) as name, unnest($13::int[]) as version, \
                         unnest($14::json[]) as payload, unnest($15::json[]) as tags, \
                         unnest($16::timestamptz[]) as recorded_at, unnest($17::uuid[]) as command_id, \
                         unnest($18::uuid[]) as correlation_id, unnest($19::uuid[]) as causation_id, \
-                        unnest($20::text[]) as actor, unnest($21::int[]) as plugin \
-                    from moved) e) \
+                        unnest($20::text[]) as actor, unnest($21::int[]) as plugin",
+            $unnested,
+            " from moved) e) \
             select base from moved"
         )
     };
 }
 
 /// Events alone, of streams that this node has witnessed.
-pub(in crate::postgres) const EVENTS: &str = events!("");
+pub(in crate::postgres) const EVENTS: &str = events!("", claims: "" "" "");
 
-/// Events of streams that have to be looked up, or with answers to keep or kinds to note.
+/// Events of streams that have to be looked up, or with answers to keep, kinds to note, or values to take and let go of.
 pub(in crate::postgres) const EVENTS_AND_MORE: &str = events!(
     "and not exists ( \
         select from unnest($22::text[], $23::text[], $24::bigint[]) w (tenant, stream, revision) \
         where (select 1 from events e where e.tenant = w.tenant and e.stream = w.stream \
-            and e.revision = w.revision limit 1) is null) "
+            and e.revision = w.revision limit 1) is null) ",
+    claims: ", claims" ", claims" ", unnest($36::json[]) as claims"
     "kept as ( \
         insert into answers (tenant, idempotency_key, request, stream, revision, position, answered_at) \
         select tenant, key, request, stream, revision, base + at, answered_at \
@@ -89,6 +99,14 @@ pub(in crate::postgres) const EVENTS_AND_MORE: &str = events!(
         select aggregate, name, version, base + at \
         from moved, unnest($32::text[], $33::text[], $34::int[], $35::bigint[]) k (aggregate, name, version, at) \
         on conflict do nothing), "
+    "freed as ( \
+        delete from claims c \
+        using moved, unnest($37::text[], $38::text[], $39::text[], $40::text[]) w (tenant, name, value, stream) \
+        where c.tenant = w.tenant and c.\"constraint\" = w.name and c.value = w.value and c.stream = w.stream), \
+    taken as ( \
+        insert into claims (tenant, \"constraint\", value, stream) \
+        select w.tenant, w.name, w.value, w.stream \
+        from moved, unnest($41::text[], $42::text[], $43::text[], $44::text[]) w (tenant, name, value, stream)), "
 );
 
 /// The code of a unique index that refuses a row.
@@ -108,14 +126,14 @@ pub(super) async fn append(
         };
     }
 
-    let Some(chains) = chains(batch) else { return Ok(None) };
+    let (Some(chains), Some(claims)) = (chains(batch), Claims::of(batch)) else { return Ok(None) };
     let Witness { anchor, unseen } =
         witnessed.of(chains.iter().map(|(stream, (first, _))| (*stream, *first)).filter(|(_, first)| first.get() > 0));
     let kinds =
         noted.missing(batch.iter().flat_map(|append| append.events.iter().map(move |event| append.kind(event))));
     let keys = batch.iter().any(|append| append.idempotency.is_some());
 
-    let more = keys || !kinds.is_empty() || !unseen.is_empty();
+    let more = keys || !kinds.is_empty() || !unseen.is_empty() || !claims.is_empty();
     let count = batch.iter().map(|append| append.events.len()).sum::<usize>();
     let (tenant, tenants) = shared(count, column!(append, _event => append.tenant.as_str()).map(Some));
     let (name, names) = shared(count, column!(_append, event => event.name.as_str()).map(Some));
@@ -156,7 +174,7 @@ pub(super) async fn append(
                 append.idempotency.as_ref().map(|named| (append, named, last))
             })
             .collect();
-        query
+        let query = query
             .bind(unseen.iter().map(|((tenant, _), _)| tenant.as_str()).collect::<Vec<_>>())
             .bind(unseen.iter().map(|((_, stream), _)| stream.as_str()).collect::<Vec<_>>())
             .bind(unseen.iter().map(|(_, revision)| bound(revision.get())).collect::<Vec<_>>())
@@ -171,6 +189,8 @@ pub(super) async fn append(
             .bind(kinds.keys().map(|(_, name, _)| *name).collect::<Vec<_>>())
             .bind(kinds.keys().map(|(.., version)| i32::try_from(*version).unwrap_or(i32::MAX)).collect::<Vec<_>>())
             .bind(kinds.values().map(|at| bound(*at as u64 + 1)).collect::<Vec<_>>())
+            .bind(claims.told(count)?);
+        claims.taken.bind(claims.freed.bind(query))
     } else {
         query
     };
@@ -199,11 +219,11 @@ pub(super) async fn append(
 }
 
 /// What each stream is expected to have before the batch, and will have after it. Nothing, if the batch can't win as a
-/// whole, or changes claims: whether a value is free is a question for the long way.
+/// whole.
 fn chains(batch: &[Append]) -> Option<HashMap<StreamKey<'_>, (Revision, Revision)>> {
     let mut chains = HashMap::<StreamKey<'_>, (Revision, Revision)>::with_capacity(batch.len());
     for append in batch {
-        if !append.claims.is_empty() || stored(append.expected.get()).is_err() {
+        if stored(append.expected.get()).is_err() {
             return None;
         }
         let after = append.after();
@@ -217,6 +237,70 @@ fn chains(batch: &[Append]) -> Option<HashMap<StreamKey<'_>, (Revision, Revision
         }
     }
     Some(chains)
+}
+
+/// What a batch does about claims.
+struct Claims<'a> {
+    batch: &'a [Append],
+    taken: Columns<'a>,
+    freed: Columns<'a>,
+}
+
+/// Values of constraints with the streams that take them or let go of them, column by column.
+#[derive(Default)]
+struct Columns<'a> {
+    tenants: Vec<&'a str>,
+    names: Vec<&'a str>,
+    values: Vec<&'a str>,
+    streams: Vec<&'a str>,
+}
+
+impl<'a> Claims<'a> {
+    /// Nothing, if a value comes up more than once: the parts of a statement know no order.
+    fn of(batch: &'a [Append]) -> Option<Self> {
+        let mut claims = Self { batch, taken: Columns::default(), freed: Columns::default() };
+        let mut seen = HashSet::new();
+        for append in batch {
+            for claim in &append.claims {
+                let (columns, claimed) = match claim {
+                    Claim::Take(claimed) => (&mut claims.taken, claimed),
+                    Claim::Release(claimed) => (&mut claims.freed, claimed),
+                };
+                if !seen.insert((&append.tenant, &claimed.constraint, &claimed.value)) {
+                    return None;
+                }
+                columns.tenants.push(append.tenant.as_str());
+                columns.names.push(&claimed.constraint);
+                columns.values.push(&claimed.value);
+                columns.streams.push(append.stream.as_str());
+            }
+        }
+        Some(claims)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.taken.tenants.is_empty() && self.freed.tenants.is_empty()
+    }
+
+    /// What the events tell of it: the first one of each append does.
+    fn told(&self, count: usize) -> Result<Vec<Option<Json<String>>>> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut told = Vec::with_capacity(count);
+        for append in self.batch {
+            let changes: Vec<_> = append.claims.iter().map(Change::of).collect();
+            told.push(claims::told(&changes)?.map(Json));
+            told.extend(append.events.iter().skip(1).map(|_| None));
+        }
+        Ok(told)
+    }
+}
+
+impl<'a> Columns<'a> {
+    fn bind<'q>(self, query: Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments> {
+        query.bind(self.tenants).bind(self.names).bind(self.values).bind(self.streams)
+    }
 }
 
 /// The revision of each event.
