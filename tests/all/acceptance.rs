@@ -17,6 +17,12 @@ const CREATE_PRODUCT: &str = r#"mutation CreateProduct($categoryId: ID!) {
 }"#;
 const PRODUCTS: &str = "query Products { products { id name price category { id name } } }";
 const PRODUCTS_OF_CATEGORY: &str = "query ProductsOfCategory($categoryId: ID!) { products(categoryId: $categoryId) { id name price category { name } } }";
+const SEARCH_PRODUCTS: &str = r#"query SearchProducts {
+  searchProducts(name: "book", priceRange: { min: 500, max: 2000 }, pagination: { page: 1, limit: 10 }) {
+    products { id name price }
+    totalCount
+  }
+}"#;
 
 /// Walks through all of it.
 async fn walk(client: &Client) {
@@ -40,12 +46,52 @@ async fn walk(client: &Client) {
     let of_other = client.ask(PRODUCTS_OF_CATEGORY, json!({ "categoryId": other })).await;
     assert_eq!(of_other["products"], json!([]));
 
+    let found = client.ask(SEARCH_PRODUCTS, json!({})).await;
+    let expected = json!({ "products": [{ "id": product, "name": "MacBook Pro", "price": 999.99 }], "totalCount": 1 });
+    assert_eq!(found["searchProducts"].to_string(), expected.to_string());
+    search(client, &category).await;
+
     let one = client.ask("query($id: ID!) { product(id: $id) { name categoryId } }", json!({ "id": product })).await;
     assert_eq!(one["product"], json!({ "name": "MacBook Pro", "categoryId": category }));
     let deleted = client.ask(DELETE_CATEGORY, json!({ "id": other })).await;
     assert_eq!(deleted["deleteCategory"]["id"], other);
     let gone = client.send(RENAME_CATEGORY, json!({ "id": other, "name": "Again" })).await;
     assert_eq!(gone["errors"][0]["extensions"]["code"], "NOT_FOUND");
+}
+
+/// What a search finds among a laptop and what is put beside it here, and what it can't be asked.
+async fn search(client: &Client, category: &Value) {
+    let create = "mutation($n: String!, $p: Decimal!, $c: ID!) { createProduct(input: { name: $n, price: $p, categoryId: $c }) { id } }";
+    for (name, price) in [("Notebook", "3.50"), ("Bookend", "12"), ("Pen", "2")] {
+        client.ask(create, json!({ "n": name, "p": price, "c": category })).await;
+    }
+    let search = "query($n: String, $r: PriceRangeInput, $p: PaginationInput) { \
+                  searchProducts(name: $n, priceRange: $r, pagination: $p) { products { name category { id name } } totalCount } }";
+    let category = json!({ "id": category, "name": "Computers" });
+    for (variables, names, count) in [
+        (json!({ "n": "BOOK" }), vec!["Bookend", "MacBook Pro", "Notebook"], 3),
+        (json!({ "n": "book", "p": { "page": 2, "limit": 2 } }), vec!["Notebook"], 3),
+        (json!({ "r": { "min": 3.5, "max": "12" } }), vec!["Bookend", "Notebook"], 2),
+        (json!({ "n": null, "r": null, "p": { "page": 1, "limit": 1 } }), vec!["Bookend"], 4),
+        (json!({ "n": "chair" }), vec![], 0),
+    ] {
+        let found = client.ask(search, variables.clone()).await;
+        let products: Vec<_> = names.iter().map(|name| json!({ "name": name, "category": category })).collect();
+        assert_eq!(found["searchProducts"], json!({ "products": products, "totalCount": count }), "{variables}");
+    }
+    for (variables, path) in [
+        (json!({ "n": "b".repeat(201) }), "name"),
+        (json!({ "n": "a\u{0}b" }), "name"),
+        (json!({ "r": { "min": -1 } }), "priceRange.min"),
+        (json!({ "r": { "max": "dear" } }), "priceRange.max"),
+        (json!({ "p": { "page": 0, "limit": 10 } }), "pagination.page"),
+        (json!({ "p": { "page": 1 } }), "pagination.limit"),
+    ] {
+        let refused = client.send(search, variables).await;
+        let extensions = &refused["errors"][0]["extensions"];
+        assert_eq!(extensions["code"], "BAD_USER_INPUT", "{refused}");
+        assert_eq!(extensions["fields"][0]["path"], path, "{refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,14 +7,17 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod acceptance;
+mod accounts;
 mod claims;
 mod clients;
+mod consistency;
 mod durability;
 mod history;
 mod hostile;
 mod lane;
 mod projections;
 mod resident;
+mod sdl;
 mod statements;
 mod support;
 mod swap;

@@ -8,6 +8,7 @@ mod breaker;
 mod build;
 mod command;
 mod model;
+mod query;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub use aggregate::AggregateType;
 pub use build::Clash;
 pub use command::CommandType;
 pub use model::{Model, ProjectionType};
+pub use query::QueryType;
 
 use yado_model::{Digest, Manifest, Name};
 use yado_runtime::Plugin;
@@ -29,6 +31,7 @@ pub struct Catalogue {
     commands: BTreeMap<Name, Arc<CommandType>>,
     models: BTreeMap<Name, Arc<Model>>,
     projections: BTreeMap<Name, Arc<ProjectionType>>,
+    queries: BTreeMap<Name, Arc<QueryType>>,
 }
 
 /// A plugin that is running.
@@ -102,6 +105,17 @@ impl Catalogue {
     /// The projections of all plugins, by name.
     pub fn projections(&self) -> impl Iterator<Item = &Arc<ProjectionType>> {
         self.projections.values()
+    }
+
+    /// The named queries of all plugins, by name.
+    pub fn queries(&self) -> impl Iterator<Item = &Arc<QueryType>> {
+        self.queries.values()
+    }
+
+    /// A named query by its name.
+    #[must_use]
+    pub fn query(&self, name: &Name) -> Option<&Arc<QueryType>> {
+        self.queries.get(name)
     }
 }
 

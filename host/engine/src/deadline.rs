@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_store::{
-    Answer, Append, Appended, Checkpoint, ClaimsReport, Committed, Each, Error, EventKind, EventStore, Filter,
-    Forgotten, PluginRecord, PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot, StreamPage, Table,
-    TableWrites,
+    Aggregate, Answer, Append, Appended, Checkpoint, ClaimsReport, Committed, Each, Error, EventKind, EventStore,
+    Filter, Forgotten, Group, PluginRecord, PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot,
+    StreamPage, Table, TableWrites,
 };
 
 /// A store that gives up waiting for the one beneath it.
@@ -129,6 +129,9 @@ impl ReadStore for Deadline<dyn ReadStore> {
     }
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
         self.within(self.store.count(table, tenant, filter)).await
+    }
+    async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
+        self.within(self.store.aggregate(table, tenant, aggregate)).await
     }
     async fn ping(&self) -> Result<()> {
         self.within(self.store.ping()).await

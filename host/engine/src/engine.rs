@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tokio::sync::watch;
 use yado_model::schema::Problem;
 use yado_model::{Position, TenantId};
@@ -18,11 +19,12 @@ use crate::figures::{Figures, Handles};
 use crate::lane::Lane;
 use crate::lifecycle::Lifecycle;
 use crate::projection::{Room, Stage, Status, Surroundings};
+use crate::queries::Queries;
 use crate::reads::QueryBus;
 use crate::stream::{Streams, stopping};
 use crate::sweep;
 use crate::vigil::{Broken, Vigil};
-use crate::{Catalogue, Check, Deployment, Dispatch, Error, Health, Receipt, Refusal, Result, Settings, Surface};
+use crate::{Ask, Catalogue, Check, Deployment, Dispatch, Error, Health, Receipt, Refusal, Result, Settings, Surface};
 
 /// How long a database may take to say that it is there.
 const PING_MS: u64 = 2_000;
@@ -42,6 +44,7 @@ pub struct Parts {
 pub struct Engine {
     lifecycle: Lifecycle,
     queries: QueryBus,
+    named: Queries,
     events: Arc<dyn EventStore>,
     reads: Arc<dyn ReadStore>,
     feed: Feed,
@@ -97,6 +100,7 @@ impl Engine {
         let streams = Streams::start(&events, &lane, &settings, guest_stack_bytes, &writers)
             .map_err(|error| Error::Unavailable { reason: format!("no thread: {error}"), retry_after_ms: 1_000 })?;
         let queries = QueryBus::new(reads.clone(), settings.clone());
+        let named = Queries::new(queries.clone(), settings.clone());
         let surroundings = Surroundings {
             events: events.clone(),
             reads: reads.clone(),
@@ -111,7 +115,7 @@ impl Engine {
         tokio::spawn(writers.watch("the sweep", sweep));
         let commands = Mutex::new(Some(CommandBus::new(streams, events.clone(), settings)));
         let shared = Shared { commands, writers, readers, lane_depth, stopped };
-        Ok(Self { lifecycle, queries, events, reads, feed, figures, shared: Arc::new(shared) })
+        Ok(Self { lifecycle, queries, named, events, reads, feed, figures, shared: Arc::new(shared) })
     }
 
     /// What is live.
@@ -173,6 +177,13 @@ impl Engine {
         self.queries.caught_up(model, position).await
     }
 
+    /// The position up to which everything is in what is read of a read model from now on, as far as this process knows:
+    /// there may be more in it.
+    #[must_use]
+    pub fn position(&self, model: &Model) -> Position {
+        self.queries.position(model)
+    }
+
     /// Rows by their keys, in any order, by one statement; keys without a row are left out.
     ///
     /// # Errors
@@ -210,6 +221,15 @@ impl Engine {
     /// When the database can't be read.
     pub async fn count(&self, model: &Model, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
         self.queries.count(model, tenant, filter).await
+    }
+
+    /// Asks a named query of a catalogue, which a guest answers: a request keeps the catalogue that its schema was made
+    /// from, and is answered by its code.
+    ///
+    /// # Errors
+    /// Says what is wrong with the arguments, what the domain has against it, or why there is no answer.
+    pub async fn ask(&self, catalogue: &Catalogue, ask: Ask) -> Result<Value> {
+        self.named.ask(catalogue, ask).await
     }
 
     /// Deploys a plugin, in place of another version of it.

@@ -83,6 +83,14 @@ pub enum Error {
         /// What was allowed.
         limit_ms: u64,
     },
+    /// A query took longer than allowed.
+    #[error("{what} took longer than {limit_ms} ms: ask for less at a time")]
+    Late {
+        /// Which query.
+        what: String,
+        /// What was allowed.
+        limit_ms: u64,
+    },
     /// The engine can't take the request at present.
     #[error("{reason}; try again in {retry_after_ms} ms")]
     Unavailable {
@@ -132,7 +140,7 @@ impl Error {
             Self::Conflict { .. } => Code::Conflict,
             Self::NotFound { .. } => Code::NotFound,
             Self::PluginFault { .. } | Self::Superseded { .. } => Code::PluginFault,
-            Self::Timeout { .. } => Code::Timeout,
+            Self::Timeout { .. } | Self::Late { .. } => Code::Timeout,
             Self::Unavailable { .. } => Code::Unavailable,
             Self::Lagging { .. } => Code::Lagging,
             Self::IdempotencyKeyReused { .. } => Code::IdempotencyKeyReused,
@@ -167,6 +175,7 @@ impl Error {
             | Self::PluginFault { .. }
             | Self::Superseded { .. }
             | Self::Timeout { .. }
+            | Self::Late { .. }
             | Self::IdempotencyKeyReused { .. } => Vec::new(),
         }
     }

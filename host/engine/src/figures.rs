@@ -131,6 +131,11 @@ fn describe() {
     describe_gauge!("yado_resident_entries", "States at rest in memory.");
     describe_counter!("yado_snapshots_used_total", "Streams that were loaded from a snapshot.");
     describe_counter!("yado_streams_loaded_events_total", "Events that were read to bring streams to their state.");
+    describe_counter!(
+        "yado_queries_total",
+        "Queries that guests were asked, by outcome: ok, or the code of the failure."
+    );
+    describe_histogram!("yado_query_seconds", Unit::Seconds, "From such a query's arrival to its answer.");
     describe_gauge!("yado_projection_lag_events", "Events in the log that a projection has not shown yet.");
     describe_gauge!("yado_projection_position", "The position that a projection has come to.");
     describe_gauge!("yado_log_head", "The position of the last event, as far as this process knows.");

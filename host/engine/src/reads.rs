@@ -68,6 +68,14 @@ impl QueryBus {
         if waited || shown { Ok(()) } else { Err(lagging(reached)) }
     }
 
+    /// The position up to which everything is in what is read of a model from now on; zero, if that is not known here.
+    pub(crate) fn position(&self, model: &Model) -> Position {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((status, _)) = progress.get(&model.projection) else { return Position::ZERO };
+        let status = status.borrow();
+        if status.stage == Stage::Following { status.position } else { Position::ZERO }
+    }
+
     /// Refuses to show what may be of a history that is no more, or has been filled anew in part.
     fn may_be_shown(&self, model: &Model) -> Result<()> {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);

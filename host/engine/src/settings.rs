@@ -53,6 +53,14 @@ pub struct Settings {
     pub database_ms: u64,
     /// How long a command may take.
     pub command_ms: u64,
+    /// Queries that guests answer at the same time.
+    pub queries_max: usize,
+    /// Queries that may wait until a guest can answer them. One more is refused at once.
+    pub queries_waiting: usize,
+    /// Bytes of rows that a guest may read to answer one query.
+    pub query_rows_bytes: usize,
+    /// How long a query may take that a guest answers.
+    pub query_ms: u64,
     /// How long a reader waits for a read model to show a change.
     pub caught_up_ms: u64,
     /// Events that are read, folded or projected in one go.
@@ -94,6 +102,8 @@ impl Settings {
         between("decision_events", self.decision_events, 1, LARGEST_BATCH)?;
         between("lane_queue", self.lane_queue, 1, Semaphore::MAX_PERMITS)?;
         between("shard_queue", self.shard_queue, 1, Semaphore::MAX_PERMITS)?;
+        between("queries_max", self.queries_max, 1, Semaphore::MAX_PERMITS)?;
+        between("queries_waiting", self.queries_waiting, 0, Semaphore::MAX_PERMITS)?;
         // Where there is no room at all, nothing takes any.
         between("queued_bytes", self.queued_bytes, 1, usize::MAX)?;
         between("decided_bytes", self.decided_bytes, 1, usize::MAX)?;
@@ -127,6 +137,10 @@ impl Default for Settings {
             conflict_retries: 60,
             database_ms: 35_000,
             command_ms: 10_000,
+            queries_max: 64,
+            queries_waiting: 1_024,
+            query_rows_bytes: 8 * 1024 * 1024,
+            query_ms: 10_000,
             caught_up_ms: 5_000,
             batch: 1_000,
             gathered_events: 50_000,
@@ -154,6 +168,8 @@ mod tests {
             ("decision_events", Settings { decision_events: 10_001, ..Settings::default() }),
             ("lane_queue", Settings { lane_queue: 0, ..Settings::default() }),
             ("shard_queue", Settings { shard_queue: usize::MAX, ..Settings::default() }),
+            ("queries_max", Settings { queries_max: 0, ..Settings::default() }),
+            ("queries_waiting", Settings { queries_waiting: usize::MAX, ..Settings::default() }),
             ("queued_bytes", Settings { queued_bytes: 0, ..Settings::default() }),
             ("decided_bytes", Settings { decided_bytes: 0, ..Settings::default() }),
             ("payload_bytes", Settings { payload_bytes: usize::MAX, ..Settings::default() }),

@@ -9,12 +9,13 @@ mod commands;
 mod host;
 mod inputs;
 mod models;
+mod queries;
 mod shapes;
 
 pub(crate) use build::{Source, build};
 pub(crate) use host::RECEIPT;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_graphql::dynamic::TypeRef;
 use serde_json::Value;
@@ -25,11 +26,16 @@ pub(crate) const QUERY: &str = "Query";
 /// The name of the type in which all mutations begin. There is none without commands.
 pub(crate) const MUTATION: &str = "Mutation";
 
+/// The argument by which a field of a query is asked to wait.
+pub(crate) const MIN_POSITION: &str = "minPosition";
+
 /// Everything that can be asked.
 #[derive(Debug, Default)]
 pub(crate) struct Api {
     /// The types, by name; `Query` and `Mutation` are among them.
     pub(crate) types: BTreeMap<String, Type>,
+    /// Those of the types that are rows of read models.
+    pub(crate) models: BTreeSet<String>,
 }
 
 /// A type with a name.
@@ -123,6 +129,8 @@ pub(crate) enum Resolve {
     ToOne { model: Name, key: String, field: String },
     /// The rows whose property `field` holds this row's `key`.
     ToMany { model: Name, key: String, field: String },
+    /// What a guest answers to a named query; `many` if there may be objects in lists of it.
+    Query { query: Name, many: bool },
     /// The outcome of a command.
     Command { command: Name, answer: Answer },
 }
@@ -141,6 +149,19 @@ impl Api {
     pub(crate) fn object(&self, name: &str) -> Option<&Object> {
         match self.types.get(name) {
             Some(Type::Object(object)) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+impl Resolve {
+    /// The read model whose rows the value is made of.
+    pub(crate) const fn model(&self) -> Option<&Name> {
+        match self {
+            Self::Row { model, .. }
+            | Self::Rows { model, .. }
+            | Self::ToOne { model, .. }
+            | Self::ToMany { model, .. } => Some(model),
             _ => None,
         }
     }

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use yado_engine::{Catalogue, Dispatch, Each, Engine, Error, Model, Receipt, Result, Row, Select};
+use serde_json::Value as Json;
+use yado_engine::{Ask, Catalogue, Dispatch, Each, Engine, Error, Model, Receipt, Result, Row, Select};
 use yado_model::{Name, Position, TenantId};
 
 /// What running a request takes from the engine. Read models go by their names in the deployment of the request.
@@ -17,6 +18,9 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Waits until a read model shows everything up to a position.
     async fn caught_up(&self, deployed: &Catalogue, model: &Name, position: Position) -> Result<()>;
+
+    /// The position up to which everything is in what is read of a read model from now on.
+    fn position(&self, deployed: &Catalogue, model: &Name) -> Position;
 
     /// Rows by their keys, in any order: one statement.
     async fn rows(&self, deployed: &Catalogue, model: &Name, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>>;
@@ -33,6 +37,9 @@ pub(crate) trait Backend: Send + Sync {
         each: &Each,
         select: &Select,
     ) -> Result<Vec<Row>>;
+
+    /// Asks a named query, which a guest answers.
+    async fn ask(&self, deployed: &Catalogue, ask: Ask) -> Result<Json>;
 }
 
 fn known<'c>(deployed: &'c Catalogue, model: &Name) -> Result<&'c Arc<Model>> {
@@ -47,6 +54,10 @@ impl Backend for Engine {
 
     async fn caught_up(&self, deployed: &Catalogue, model: &Name, position: Position) -> Result<()> {
         self.caught_up(known(deployed, model)?, position).await
+    }
+
+    fn position(&self, deployed: &Catalogue, model: &Name) -> Position {
+        deployed.model(model).map_or(Position::ZERO, |model| self.position(model))
     }
 
     async fn rows(&self, deployed: &Catalogue, model: &Name, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
@@ -66,5 +77,9 @@ impl Backend for Engine {
         select: &Select,
     ) -> Result<Vec<Row>> {
         self.select_each(known(deployed, model)?, tenant, each, select).await
+    }
+
+    async fn ask(&self, deployed: &Catalogue, ask: Ask) -> Result<Json> {
+        self.ask(deployed, ask).await
     }
 }

@@ -14,7 +14,7 @@ use async_graphql::{Name, Positioned};
 use async_graphql_value::Value;
 
 use crate::Limits;
-use crate::api::{self, Api, MUTATION, QUERY};
+use crate::api::{self, Api, MUTATION, QUERY, Resolve};
 use crate::error::Error;
 use crate::input::Variables;
 
@@ -158,7 +158,12 @@ impl<'a> Scale<'a> {
                 INTROSPECTION_LISTS_MAX.into(),
             )?;
         }
-        let rows = known.filter(|known| known.is_page()).map_or(1, |known| self.page(field, known));
+        let rows = match known {
+            Some(known) if known.is_page() => self.page(field, known),
+            // A guest answers with as many as it likes; what is longer than a page is refused once it is there.
+            Some(api::Field { resolve: Resolve::Query { many: true, .. }, .. }) => self.limits.page_max.into(),
+            _ => 1,
+        };
         let is_list = ["fields", "interfaces", "possibleTypes", "inputFields"].contains(&name);
         Ok(Weight {
             fields: below.fields.saturating_add(1),

@@ -78,6 +78,21 @@ pub(crate) enum Error {
         /// Where the change was recorded.
         position: Position,
     },
+    /// A read model does not show yet what a query wants to see.
+    #[error(
+        "{model} has not come to position {wanted} within {limit_ms} ms, and is at {reached}: ask again later, or without a \
+         position for what it shows by now"
+    )]
+    Behind {
+        /// The read model.
+        model: String,
+        /// The position that the query wants to see.
+        wanted: Position,
+        /// The position that it had come to.
+        reached: Position,
+        /// How long it was waited for.
+        limit_ms: u64,
+    },
     /// A row holds something that its read model's schema rules out.
     #[error("{model}.{field} holds a value that its schema does not allow; the server's log says which")]
     BadRow {
@@ -94,6 +109,17 @@ impl Error {
         Self::Input(message.into())
     }
 
+    /// Why a query was not shown what it wants to see. What the engine says of a read model that lags is for whoever has
+    /// recorded something, and a query has not.
+    pub(crate) fn of_query(error: engine::Error) -> Self {
+        match error {
+            engine::Error::Lagging { model, wanted, reached, limit_ms } => {
+                Self::Behind { model, wanted, reached, limit_ms }
+            }
+            other => Self::Engine(other),
+        }
+    }
+
     /// Refuses what is over a limit.
     pub(crate) const fn within(what: &'static str, actual: u64, limit: u64) -> Result<(), Self> {
         if actual > limit { Err(Self::TooComplex { what, actual, limit }) } else { Ok(()) }
@@ -107,6 +133,7 @@ impl Error {
             Self::TooComplex { .. } => Code::TooComplex,
             Self::Timeout { .. } | Self::NotBegun { .. } | Self::Stalled { .. } => Code::Timeout,
             Self::Gone { .. } => Code::NotFound,
+            Self::Behind { .. } => Code::Lagging,
             Self::BadRow { .. } => Code::PluginFault,
         }
     }
@@ -118,6 +145,9 @@ impl Error {
             }
             Self::TooComplex { actual, limit, .. } => vec![("actual", (*actual).into()), ("limit", (*limit).into())],
             Self::Gone { position, .. } => vec![("position", position.get().into())],
+            Self::Behind { wanted, reached, .. } => {
+                vec![("position", wanted.get().into()), ("reachedPosition", reached.get().into())]
+            }
             Self::Arguments { problems, .. } => {
                 let field = |problem: &Problem| {
                     values::from_json(&json!({ "path": problem.path.join("."), "message": problem.message }))

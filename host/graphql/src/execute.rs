@@ -10,11 +10,14 @@
 //! leaves fields that fail out of the answer, and answers in the order in which fields are done.
 
 mod command;
+mod consistency;
 mod given;
 mod path;
+mod query;
 mod resolve;
 mod tree;
 
+pub(crate) use consistency::Seen;
 pub(crate) use given::{Root, roots};
 
 use std::borrow::Cow;
@@ -57,6 +60,8 @@ pub(crate) struct Execution<'a> {
     pub(crate) errors: Mutex<Vec<ServerError>>,
     /// Where commands were recorded, by the names under which they were asked for.
     pub(crate) receipts: Mutex<Vec<(Name, Receipt)>>,
+    /// What was read, and up to which position.
+    pub(crate) seen: Seen,
 }
 
 /// A value that could not be had; why has been recorded.
@@ -96,8 +101,8 @@ impl<'a> Execution<'a> {
         };
         let data = objects_of(&selected, columns, parents.len()).into_iter().next().and_then(Result::ok);
         let errors = self.errors.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Response::new(data.unwrap_or(Data::NULL), errors)
-            .with_receipts(self.receipts.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let receipts = self.receipts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Response::new(data.unwrap_or(Data::NULL), errors).with_extensions(receipts, self.seen.least())
     }
 
     /// The fields of several objects of one type.

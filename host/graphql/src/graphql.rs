@@ -1,21 +1,23 @@
 //! The handle: takes requests, and follows deployments.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_graphql::dynamic::Schema;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{ServerError, Value};
+use axum::body::Bytes;
 use serde_json::{Value as Json, json};
 use tokio::time::{Instant, timeout_at};
 use yado_engine::{Catalogue, Engine, Surface};
+use yado_model::Digest;
 
 use crate::api::{self, Api, Source};
 use crate::backend::Backend;
 use crate::documents::{Documents, Prepared};
 use crate::error::{self, Error};
-use crate::execute::Execution;
+use crate::execute::{Execution, Seen};
 use crate::input::Variables;
 use crate::request::{Request, Response};
 use crate::{Limits, cost, document, execute, registry};
@@ -39,6 +41,22 @@ pub(crate) struct Served {
     documents: Documents,
     server: Json,
     catalogue: Arc<Catalogue>,
+    /// Made when it is first asked for.
+    sdl: OnceLock<Sdl>,
+}
+
+/// A schema as text, and what it is recognised by.
+#[derive(Debug, Clone)]
+pub(crate) struct Sdl {
+    pub(crate) text: Bytes,
+    pub(crate) digest: Digest,
+}
+
+impl Sdl {
+    fn new(text: String) -> Self {
+        let digest = Digest::of(text.as_bytes());
+        Self { text: text.into(), digest }
+    }
 }
 
 impl Served {
@@ -55,7 +73,7 @@ impl Served {
             })
         });
         let server = json!({ "version": env!("CARGO_PKG_VERSION"), "plugins": listed.collect::<Vec<_>>() });
-        Ok(Self { api, schema, documents: Documents::new(limits), server, catalogue })
+        Ok(Self { api, schema, documents: Documents::new(limits), server, catalogue, sdl: OnceLock::new() })
     }
 
     /// Holds a document against the schema, and answers what it asks about the schema itself.
@@ -141,6 +159,12 @@ impl GraphQl {
         self.0.served.load().schema.sdl()
     }
 
+    /// The same, as it is sent.
+    pub(crate) fn served_sdl(&self) -> Sdl {
+        let served = self.0.served.load();
+        served.sdl.get_or_init(|| Sdl::new(served.schema.sdl())).clone()
+    }
+
     /// Runs a request. Whatever goes wrong is in the answer.
     pub async fn execute(&self, request: Request) -> Response {
         // The future is large, and callers keep it in theirs.
@@ -199,6 +223,7 @@ impl GraphQl {
             deadline,
             errors: Mutex::default(),
             receipts: Mutex::default(),
+            seen: Seen::default(),
         };
         let run = execution.run(operation, roots);
         if document::is_mutation(&operation.node) {

@@ -7,6 +7,7 @@
 
 mod accept;
 mod parameters;
+mod schema;
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use futures::StreamExt;
 use uuid::Uuid;
-use yado_model::{Code, IdempotencyKey};
+use yado_model::{Code, IdempotencyKey, Position};
 
 use crate::error::Error;
 use crate::request::{Caller, Request, Response};
@@ -35,14 +36,22 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+const MIN_POSITION: HeaderName = HeaderName::from_static("yado-min-position");
+
+/// The header that says of which position an answer is. Pages of other sites can read it only where they are told of it.
+pub const POSITION: HeaderName = HeaderName::from_static("yado-position");
 
 /// Where [`router`] answers GraphQL.
 pub const PATH: &str = "/graphql";
 
-/// `/graphql`, and a page to try it on at `/graphiql`.
+/// Where [`router`] shows the schema as text.
+pub const SCHEMA_PATH: &str = "/graphql/schema.graphql";
+
+/// `/graphql`, its schema at `/graphql/schema.graphql`, and a page to try it on at `/graphiql`.
 pub fn router(graphql: GraphQl) -> Router {
     Router::new()
         .route(PATH, get(by_get).post(by_post).fallback(by_other))
+        .route(SCHEMA_PATH, get(schema::by_get))
         .with_state(graphql)
         .merge(graphiql::router())
 }
@@ -93,6 +102,9 @@ async fn run(graphql: &GraphQl, request: Result<Request, Fault>, media: Media) -
     let mut answer = respond(status(&response, media), media, response.to_json());
     if response.is_refused_change() {
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    if let Some(position) = response.position() {
+        answer.headers_mut().insert(POSITION, HeaderValue::from(position.get()));
     }
     answer
 }
@@ -168,8 +180,26 @@ fn caller(headers: &HeaderMap) -> Result<Caller, Fault> {
         idempotency_key: key.map_err(|e| Fault::bad(format!("the header Idempotency-Key is wrong: {e}")))?,
         // Proxies put all kinds of things there, and a request need not fail for it.
         correlation_id: text(&CORRELATION_ID).and_then(|id| Uuid::parse_str(&id).ok()),
+        min_position: min_position(headers)?,
         ..Caller::default()
     })
+}
+
+/// What the queries of a request are to show at least.
+fn min_position(headers: &HeaderMap) -> Result<Option<Position>, Fault> {
+    let mut given = headers.get_all(&MIN_POSITION).iter();
+    let Some(first) = given.next() else { return Ok(None) };
+    let digits = first.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    // What the argument of that name takes, and no more.
+    let number = digits.and_then(|digits| u64::try_from(digits.parse::<i64>().ok()?).ok());
+    match (number, given.next()) {
+        (Some(number), None) => Ok(Some(Position::new(number))),
+        _ => Err(Fault::bad(format!(
+            "the header Yado-Min-Position is wrong: it must be given once, as a whole number from 0 to {}, such as the \
+             header Yado-Position of an earlier answer",
+            i64::MAX
+        ))),
+    }
 }
 
 /// What a client sent is no request at all.

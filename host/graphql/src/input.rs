@@ -17,7 +17,7 @@ use async_graphql_value::Value;
 use serde_json::{Map, Value as Json};
 use yado_model::schema::Problem;
 
-use crate::api::{Api, Argument, Enum, Field, Input, Scalar, Type};
+use crate::api::{Api, Argument, Enum, Field, Input, Resolve, Scalar, Type};
 use crate::error::{Error, UNKNOWN_FIELD};
 use crate::values;
 
@@ -152,6 +152,11 @@ impl Arguments<'_> {
         let place = self.0.iter().position(|(known, _)| *known == name)?;
         Some(self.0.swap_remove(place).1)
     }
+
+    /// All of them, as an object.
+    pub(crate) fn into_object(self) -> Map<String, Json> {
+        self.0.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
 }
 
 /// Reads the arguments of a field.
@@ -170,7 +175,8 @@ pub(crate) fn arguments<'a>(
         let value = selected.get_argument(&argument.name).map(|value| Node::Literal(&value.node));
         // Problems are told with the path within what a command is given, as the command's own checks tell them. What is
         // wrong with the input as a whole has its name.
-        let within = argument.name == "input" && value.is_some_and(|value| reader.is_object(value));
+        let of_command = matches!(field.resolve, Resolve::Command { .. }) && argument.name == "input";
+        let within = of_command && value.is_some_and(|value| reader.is_object(value));
         reader.path.extend((!within).then_some(Step::Field(&argument.name)));
         let value = reader.argument(argument, value);
         reader.path.clear();

@@ -38,7 +38,7 @@ mod values;
 mod tests;
 
 pub use graphql::GraphQl;
-pub use http::{PATH, post, router};
+pub use http::{PATH, POSITION, SCHEMA_PATH, post, router};
 pub use limits::Limits;
 pub use names::{field as field_name, is_enum_value};
 pub use request::{Caller, Request, Response};

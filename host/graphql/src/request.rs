@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Map;
 use uuid::Uuid;
 use yado_engine::Receipt;
-use yado_model::{Actor, IdempotencyKey, TenantId};
+use yado_model::{Actor, IdempotencyKey, Position, TenantId};
 
 use crate::error::Error;
 
@@ -24,6 +24,8 @@ pub struct Caller {
     pub idempotency_key: Option<IdempotencyKey>,
     /// What ties the request to others.
     pub correlation_id: Option<Uuid>,
+    /// What queries are to show at least, where they don't say so themselves. A mutation waits for its own change.
+    pub min_position: Option<Position>,
 }
 
 /// A GraphQL request.
@@ -80,7 +82,9 @@ impl Serialize for Data {
 /// What there is to know beside the data.
 #[derive(Debug, Serialize)]
 struct Extensions {
-    #[serde(serialize_with = "by_name")]
+    /// Of what was recorded the last, and of what was read the least that was shown.
+    position: Position,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "by_name")]
     receipts: Vec<(Name, Receipt)>,
 }
 
@@ -123,9 +127,10 @@ impl Response {
         Self { data: Some(data), errors, extensions: None, changes: false }
     }
 
-    /// Says where commands were recorded, by the name under which each was asked for.
-    pub(crate) fn with_receipts(mut self, receipts: Vec<(Name, Receipt)>) -> Self {
-        self.extensions = (!receipts.is_empty()).then_some(Extensions { receipts });
+    /// Says where commands were recorded, by the name under which each was asked for, or what was seen where there are none.
+    pub(crate) fn with_extensions(mut self, receipts: Vec<(Name, Receipt)>, seen: Option<Position>) -> Self {
+        let recorded = receipts.iter().map(|(_, receipt)| receipt.position).max();
+        self.extensions = recorded.or(seen).map(|position| Extensions { position, receipts });
         self
     }
 
@@ -148,6 +153,13 @@ impl Response {
     #[must_use]
     pub const fn is_refused_change(&self) -> bool {
         self.changes
+    }
+
+    /// The position of the last change that the request has recorded. If it has recorded none, everything up to here is in
+    /// what it has read; nothing, if it has not read anything either.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.extensions.as_ref().map(|extensions| extensions.position)
     }
 
     /// The code of the first error.

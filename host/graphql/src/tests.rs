@@ -3,11 +3,13 @@
 //! The backend of these tests keeps its rows in memory and counts what it is asked. That real guests and databases give
 //! the same answers is tested end to end, elsewhere.
 
+mod consistency;
 mod documents;
 mod fixture;
 mod http;
 mod measures;
 mod mutations;
+mod named;
 mod names;
 mod queries;
 mod sdl;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::header::ETAG;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -47,6 +48,7 @@ fn cors(origins: &[Origin]) -> CorsLayer {
         .allow_origin(origins.collect::<Vec<_>>())
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([ETAG, yado_graphql::POSITION])
         .max_age(REMEMBERED)
 }
 

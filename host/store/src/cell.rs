@@ -46,7 +46,8 @@ impl Cell {
             }
             (Kind::Float, value) => {
                 let float = value.as_f64().filter(|float| float.is_finite());
-                float.map(Self::Float).ok_or_else(|| misfit("it holds floating point numbers"))
+                // Engines disagree about whether zero has a sign.
+                float.map(|float| Self::Float(float + 0.0)).ok_or_else(|| misfit("it holds floating point numbers"))
             }
             (Kind::Decimal, value) => value.as_str().and_then(decimal::canonical).map(Self::Decimal).ok_or_else(|| {
                 misfit(&format!(

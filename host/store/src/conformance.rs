@@ -11,12 +11,15 @@
     reason = "every function is a test, and its name is the sentence it proves"
 )]
 
+mod aggregate;
 mod append;
 mod claims;
 mod each;
 pub(crate) mod fixtures;
 mod kinds;
 mod log;
+mod random;
+mod related;
 mod repetition;
 mod rows;
 mod selection;
@@ -26,12 +29,15 @@ mod tables;
 
 pub mod concurrency;
 
+pub use aggregate::*;
 pub use append::*;
 pub use claims::*;
 pub use each::*;
 pub use fixtures::{counted, record, stream, tenant};
 pub use kinds::*;
 pub use log::*;
+pub use random::*;
+pub use related::*;
 pub use repetition::*;
 pub use rows::*;
 pub use selection::*;
@@ -143,6 +149,20 @@ macro_rules! conformance_reads {
             the_rows_of_each_value_are_filtered_and_in_order
             rows_of_each_value_come_as_any_rows_do
             limits_on_selections_for_each_value_are_kept
+            rows_are_found_by_what_they_belong_to
+            rows_are_found_by_what_belongs_to_them
+            relations_lead_on_from_one_to_the_next
+            relations_do_not_leave_their_tenant
+            a_relation_of_what_does_not_fit_is_refused
+            limits_on_relations_are_kept
+            rows_are_counted_and_computed_all_together
+            what_holds_nothing_has_no_sum
+            rows_are_computed_in_groups
+            sums_and_averages_are_exact
+            random_sums_are_those_of_whole_numbers
+            a_sum_out_of_range_is_refused
+            what_can_not_be_computed_is_refused
+            random_selections_are_those_of_the_naive_model
             a_projection_begins_at_zero_and_goes_on_where_it_was
             a_step_from_elsewhere_writes_nothing
             a_step_without_rows_moves_the_checkpoint

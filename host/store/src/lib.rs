@@ -37,6 +37,9 @@ pub use error::{Error, Result};
 pub use kinds::EventKind;
 pub use log::{EventStore, Forgotten, PluginRecord, PluginVersion, StreamPage};
 pub use open::{Options, open_events, open_reads};
-pub use read::{Checkpoint, Committed, Each, Filter, Op, Order, Progress, ReadStore, Row, Select, TableWrites, Write};
+pub use read::{
+    Aggregate, Checkpoint, Committed, Each, Filter, Function, Group, Link, Op, Order, Progress, Quantifier, ReadStore,
+    Row, Select, TableWrites, Write,
+};
 pub use snapshot::Snapshot;
 pub use table::{Column, Kind, Table};

@@ -33,6 +33,16 @@ pub const LONGEST_NEEDLE: usize = 1_024;
 pub const LARGEST_FILTER: usize = 500;
 /// A filter nests at most so deep.
 pub const DEEPEST_FILTER: usize = 32;
+/// In a filter, at most so many relations lead on from one to the next.
+pub const DEEPEST_RELATION: usize = 3;
+/// A filter has at most so many relations.
+pub const MOST_RELATIONS: usize = 8;
+/// Rows are grouped by at most so many columns.
+pub const MOST_GROUPED: usize = 4;
+/// At most so many values are computed of a group.
+pub const MOST_AGGREGATED: usize = 20;
+/// At most so many groups are read at once.
+pub const LONGEST_GROUPS: u32 = 1_000;
 /// A read-model table has at most so many columns.
 pub const MOST_COLUMNS: usize = 500;
 /// A read-model table has at most so many indexes.

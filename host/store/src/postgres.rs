@@ -52,10 +52,8 @@ const DERIVED_SESSION: &str = "\
         set_config('jit', 'off', false), \
         set_config('synchronous_commit', 'off', false)";
 
-/// The database's encoding, and the collation whose `lower` knows the case of all letters.
-const ABILITIES: &str = "\
-    select current_setting('server_encoding'), \
-        exists (select from pg_collation where collname = 'und-x-icu' and collnamespace = 'pg_catalog'::regnamespace)";
+/// The database's encoding.
+const ENCODING: &str = "select current_setting('server_encoding')";
 
 /// Settings of the server, out of a session's reach, that make a commit something else than what is on the disk.
 const LOSSES: &str = "\
@@ -74,8 +72,6 @@ struct Database {
     appending: Appending,
     /// For the one connection that hears of other nodes; made when it is asked for.
     listening: PgPool,
-    /// Whether the server was built with ICU; nearly all are.
-    icu: bool,
 }
 
 impl Database {
@@ -108,7 +104,7 @@ impl Database {
             })
             .connect_with(connect.clone())
             .await?;
-        let (encoding, icu): (String, bool) = sqlx::query_as(ABILITIES).fetch_one(&pool).await?;
+        let encoding: String = sqlx::query_scalar(ENCODING).fetch_one(&pool).await?;
         if encoding != "UTF8" {
             return Err(Error::Invalid(format!("the database's encoding is {encoding}; make one with encoding UTF8")));
         }
@@ -116,7 +112,7 @@ impl Database {
         if promise == Promise::Durable {
             warn_of_losses(&pool).await?;
         }
-        Ok(Self { pool, appending, listening, icu })
+        Ok(Self { pool, appending, listening })
     }
 
     /// A transaction in which each statement sees what was committed before it.

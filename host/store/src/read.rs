@@ -1,7 +1,13 @@
 //! The contract of the read side.
 
+pub(crate) mod aggregate;
 pub(crate) mod changes;
+mod filter;
+pub(crate) mod matches;
+pub(crate) mod search;
 pub(crate) mod select;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -63,6 +69,10 @@ pub trait ReadStore: Send + Sync {
 
     /// How many rows meet a filter. One statement.
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64>;
+
+    /// How many rows there are in each group, and what is computed of them. Without columns to group by there is exactly
+    /// one group, of all rows that meet the filter, even if there are none. One statement.
+    async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>>;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<()>;
@@ -132,6 +142,48 @@ pub struct Select {
     pub offset: u32,
 }
 
+/// What is computed of rows, all together or in groups.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregate {
+    /// Which rows; all of them if there is no filter.
+    pub filter: Option<Filter>,
+    /// Rows of one group have the same values in these columns, nothing being one of them. Groups are in ascending order
+    /// of these, nothing last.
+    pub by: Vec<String>,
+    /// What is computed, and of which column. What a column does not hold in a row is left out.
+    pub of: Vec<(Function, String)>,
+    /// At most so many groups, of those that `by` makes.
+    pub limit: u32,
+    /// So many are skipped first.
+    pub offset: u32,
+}
+
+/// What is computed of a column's values. Of no values, it is null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// The sum of numbers. Of whole and of decimal numbers it is exact, and a decimal number: a string. Of floating point
+    /// numbers it is one, of which the last digits depend on the order of the sum.
+    Sum,
+    /// The sum, divided by how many values there are. Of whole and of decimal numbers it is a decimal number, rounded half
+    /// to even to six digits more than the values have behind the point.
+    Avg,
+    /// The least, of numbers, texts and times. Of decimal numbers that are equal it is spelled as one of them.
+    Min,
+    /// The greatest, likewise.
+    Max,
+}
+
+/// A group of rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// What the rows have in common: the columns they are grouped by, null or not.
+    pub key: Row,
+    /// How many rows.
+    pub count: u64,
+    /// What was computed, in the order in which it was asked for.
+    pub values: Vec<Value>,
+}
+
 /// The values of a column of which each gets rows of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Each {
@@ -171,10 +223,43 @@ pub enum Filter {
         /// The column.
         field: String,
     },
+    /// Of the rows that a relation leads to, none, some or all meet a condition. At most [`limits::DEEPEST_RELATION`]
+    /// relations lead on from one to the next, and at most [`limits::MOST_RELATIONS`] are in one filter.
+    Related {
+        /// The relation.
+        link: Arc<Link>,
+        /// How many of them.
+        quantifier: Quantifier,
+        /// The condition, on their columns; without one, all of them meet it.
+        filter: Option<Box<Filter>>,
+    },
+}
+
+/// A relation: the way from a row to those of a table of the same database that hold the same value. Rows of other tenants
+/// are never related, and what holds nothing is related to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The table that it leads to.
+    pub table: Table,
+    /// The column of the row that it leads from. For a relation to one it holds the other's key.
+    pub from: String,
+    /// The column of the rows that it leads to. For a relation to one it is their key.
+    pub to: String,
+}
+
+/// How many related rows must meet a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantifier {
+    /// At least one.
+    Some,
+    /// Not one, as where there are none.
+    None,
+    /// Each of them, as where there are none.
+    Every,
 }
 
 /// A comparison. Texts compare by their code points, whatever the server's locale; those of the last three without
-/// regard to case, after Unicode. But for [`Op::NotEqual`], a column that holds nothing meets none of them.
+/// regard to the case of single letters, after Unicode. But for [`Op::NotEqual`], a column that holds nothing meets none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
     /// Equal.

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use yado_model::TenantId;
 use yado_store::{
-    Checkpoint, Committed, Each, Error, Filter, Progress, ReadStore, Result, Row, Select, Table, TableWrites,
+    Aggregate, Checkpoint, Committed, Each, Error, Filter, Group, Progress, ReadStore, Result, Row, Select, Table,
+    TableWrites,
 };
 
 use super::history::Random;
@@ -220,6 +221,11 @@ impl ReadStore for Failing {
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
         self.alive()?;
         self.store.count(table, tenant, filter).await
+    }
+
+    async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
+        self.alive()?;
+        self.store.aggregate(table, tenant, aggregate).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use yado_model::{Position, RecordedEvent, TenantId};
 use yado_runtime::{Condition, Plugin, Rows, RowsError, Selection};
 use yado_store::{
-    Checkpoint, Committed, Each, EventStore, Filter, Progress, ReadStore, Result, Row, Select, Table, TableWrites,
+    Aggregate, Checkpoint, Committed, Each, EventStore, Filter, Group, Progress, ReadStore, Result, Row, Select, Table,
+    TableWrites,
 };
 
 /// A read store that counts what it is asked.
@@ -103,6 +104,10 @@ impl ReadStore for Watched {
 
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
         self.store.count(table, tenant, filter).await
+    }
+
+    async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
+        self.store.aggregate(table, tenant, aggregate).await
     }
 
     async fn ping(&self) -> Result<()> {

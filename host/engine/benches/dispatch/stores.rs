@@ -8,8 +8,9 @@ use yado_model::{
     CommandId, CommandMeta, IdempotencyKey, NewEvent, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp,
 };
 use yado_store::{
-    Answer, Append, Appended, Checkpoint, ClaimsReport, Committed, Each, EventKind, EventStore, Filter, Forgotten,
-    PluginRecord, PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot, StreamPage, Table, TableWrites,
+    Aggregate, Answer, Append, Appended, Checkpoint, ClaimsReport, Committed, Each, EventKind, EventStore, Filter,
+    Forgotten, Group, PluginRecord, PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot, StreamPage,
+    Table, TableWrites,
 };
 
 /// The position of the last event that there will ever be.
@@ -144,6 +145,9 @@ impl ReadStore for Shown {
     }
     async fn count(&self, _: &Table, _: &TenantId, _: Option<&Filter>) -> Result<u64> {
         Ok(0)
+    }
+    async fn aggregate(&self, _: &Table, _: &TenantId, _: &Aggregate) -> Result<Vec<Group>> {
+        Ok(Vec::new())
     }
     async fn ping(&self) -> Result<()> {
         Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use yado_model::Name;
 use yado_model::manifest::EventSource;
 
-use super::{AggregateType, Catalogue, CommandType, Deployed, ProjectionType};
+use super::{AggregateType, Catalogue, CommandType, Deployed, ProjectionType, QueryType};
 
 /// Plugins that can't run side by side, or a manifest that refers to something no plugin brings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +60,14 @@ impl Catalogue {
                 })?;
             }
         }
+        for deployed in catalogue.plugins.values() {
+            let plugin = &deployed.manifest().name;
+            for query in &deployed.manifest().queries {
+                let made = QueryType::new(query, deployed, &catalogue.models)
+                    .map_err(|e| Clash(format!("query {} of plugin {plugin}: {e}", query.name)))?;
+                put(&mut catalogue.queries, "query", &query.name, Arc::new(made), |known| &known.deployed)?;
+            }
+        }
         catalogue.references()?;
         Ok(catalogue)
     }
@@ -91,6 +99,12 @@ impl Catalogue {
                     )));
                 }
             }
+        }
+        for query in self.queries.values() {
+            query.check_rows(&self.models).map_err(|why| {
+                let plugin = &query.deployed.manifest().name;
+                Clash(format!("query {} of plugin {plugin} {why}", query.manifest.name))
+            })?;
         }
         for projection in self.projections.values() {
             for source in &projection.manifest.events {

@@ -122,7 +122,8 @@ fn indexes(model: &ReadModel) -> Vec<Vec<Name>> {
     indexes
 }
 
-fn kind(shape: &Shape) -> Kind {
+/// How a value of a shape is kept in a column.
+pub(super) fn kind(shape: &Shape) -> Kind {
     match shape {
         Shape::Text | Shape::Id { .. } | Shape::Enumeration(_) => Kind::Text,
         Shape::Integer { .. } => Kind::Integer,

@@ -6,7 +6,7 @@ use yado_model::manifest::{Manifest, ReadModel};
 use yado_model::schema::{Object as Row, Shape};
 use yado_model::{Digest, Name};
 
-use super::{Answer, Api, Field, MUTATION, Object, QUERY, Type, commands, host, inputs, models};
+use super::{Answer, Api, Field, MUTATION, Object, QUERY, Type, commands, host, inputs, models, queries};
 use crate::Limits;
 
 /// A plugin, as far as the API depends on it.
@@ -27,6 +27,7 @@ pub(crate) fn build(plugins: &[Source<'_>], limits: &Limits) -> Result<Api, Stri
             let Shape::Object(row) = model.row.shape().map_err(|e| e.to_string())?.shape else {
                 return Err(format!("the row of read model {} is not an object", model.name));
             };
+            builder.api.models.insert(model.name.to_string());
             builder.rows.insert(model.name.clone(), (model.clone(), row));
         }
     }
@@ -39,6 +40,12 @@ pub(crate) fn build(plugins: &[Source<'_>], limits: &Limits) -> Result<Api, Stri
         }
         for command in plugin.aggregates.iter().flat_map(|aggregate| &aggregate.commands) {
             commands::add(&mut builder, plugin, command)?;
+        }
+    }
+    // They show rows of all plugins, whose types are there by now.
+    for plugin in plugins {
+        for query in &plugin.manifest.queries {
+            queries::add(&mut builder, plugin.manifest, query)?;
         }
     }
     Ok(builder.api)

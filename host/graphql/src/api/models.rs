@@ -5,12 +5,17 @@ use yado_model::manifest::{Manifest, ReadModel};
 use yado_model::schema::{Object as Row, Shape};
 
 use super::build::Builder;
-use super::{Argument, Field, Object, Resolve, Type, inputs, named, shapes};
+use super::{Argument, Field, MIN_POSITION, Object, Resolve, Scalar, Type, inputs, named, shapes};
 use crate::names;
 
 pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, model: &ReadModel) -> Result<(), String> {
     let owner = format!("read model {} of plugin {}", model.name, plugin.name);
     let Some((_, row)) = builder.model(&model.name).cloned() else { return Ok(()) };
+    if model.key.as_str() == MIN_POSITION {
+        return Err(format!(
+            "{owner} has the key {MIN_POSITION}, which GraphQL needs for what a query waits for: rename it"
+        ));
+    }
     inputs::add(builder, plugin, model, &row)?;
     let mut fields = shapes::output_fields(builder, &row, model.name.as_str(), &owner)?;
     fields.extend(relations(builder, model, &owner)?);
@@ -30,20 +35,32 @@ pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, model: &ReadMode
 /// `ticket(id: ID!): Ticket`.
 fn lookup(name: &str, model: &ReadModel, row: &Row) -> Field {
     let key = row.fields.get(model.key.as_str());
-    let scalar = key.map_or(super::Scalar::Id, |key| shapes::scalar(&key.slot.shape));
+    let scalar = key.map_or(Scalar::Id, |key| shapes::scalar(&key.slot.shape));
     let description = key.map_or("", |key| key.description.as_str());
     Field {
         name: name.to_owned(),
         description: format!("One row of {} by its key; null if there is none.", model.name),
-        arguments: vec![Argument::new(model.key.as_str(), description, named(scalar.name(), true))],
+        arguments: vec![Argument::new(model.key.as_str(), description, named(scalar.name(), true)), min_position()],
         ty: TypeRef::named(model.name.as_str()),
         resolve: Resolve::Row { model: model.name.clone(), key: model.key.to_string() },
     }
 }
 
+/// What a field is to show at least.
+pub(super) fn min_position() -> Argument {
+    Argument::new(
+        MIN_POSITION,
+        "Waits until everything up to this position is shown, here and in all that is selected below: the position in the \
+         extensions of an earlier answer. If that takes too long, the answer is LAGGING. It wins over the header \
+         Yado-Min-Position.",
+        named(Scalar::BigInt.name(), false),
+    )
+}
+
 /// `tickets(venueId: ID, where: TicketWhere, …): [Ticket!]!`.
 fn list(builder: &Builder<'_>, name: &str, model: &ReadModel, row: &Row) -> Field {
     let mut arguments = inputs::page(builder, model.name.as_str(), false);
+    arguments.push(min_position());
     let equal: Vec<String> = shorthands(model, row)
         .into_iter()
         .filter(|property| arguments.iter().all(|argument| argument.name != *property))

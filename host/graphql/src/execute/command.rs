@@ -77,7 +77,8 @@ impl Execution<'_> {
         if selected.iter().all(|one| [key, "__typename"].contains(&one.first.node.name.node.as_str())) {
             return Ok(json!({ key: id }));
         }
-        let rows = self.backend.rows(self.deployed, model, &self.caller.tenant, &[id.to_owned()]).await?;
+        let keys = [id.to_owned()];
+        let rows = self.read(model, self.backend.rows(self.deployed, model, &self.caller.tenant, &keys)).await?;
         rows.into_iter().next().map(Json::Object).ok_or_else(|| Error::Gone {
             model: model.to_string(),
             id: id.to_owned(),

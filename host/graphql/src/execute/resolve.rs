@@ -36,6 +36,7 @@ impl Execution<'_> {
         several: bool,
     ) -> Result<Resolved<'p>, Error> {
         let tenant = &self.caller.tenant;
+        self.wait_for_position(field, &arguments, one).await?;
         let values = match &field.resolve {
             Resolve::Property => {
                 let property = |parent: &'p Parent<'_>| parent.fields.get(&field.name).map(Cow::Borrowed);
@@ -43,19 +44,22 @@ impl Execution<'_> {
             }
             Resolve::Server => vec![Cow::Owned(self.server.clone()); parents.len()],
             Resolve::Row { model, key } => {
-                let key = text(arguments.get(key));
-                let rows = self.backend.rows(self.deployed, model, tenant, &[key]).await?;
+                let keys = [text(arguments.get(key))];
+                let rows = self.read(model, self.backend.rows(self.deployed, model, tenant, &keys)).await?;
                 vec![Cow::Owned(rows.into_iter().next().map_or(Json::Null, Json::Object)); parents.len()]
             }
             Resolve::Rows { model, equal } => {
                 let page = select::page(self.api, self.limits, model.as_str(), equal, &arguments)?;
-                let rows = self.backend.select(self.deployed, model, tenant, &page).await?;
+                let rows = self.read(model, self.backend.select(self.deployed, model, tenant, &page)).await?;
                 vec![Cow::Owned(list(rows)); parents.len()]
             }
             Resolve::ToOne { model, key, field } => self.to_one(model, key, field, parents).await?,
             Resolve::ToMany { model, key, field } => {
                 let page = select::page(self.api, self.limits, model.as_str(), &[], &arguments)?;
                 self.to_many(model, key, field, &page, parents).await?
+            }
+            Resolve::Query { query, .. } => {
+                vec![Cow::Owned(self.ask(field, query, arguments).await?); parents.len()]
             }
             Resolve::Command { command, answer } => {
                 let receipt = self.command(command, arguments, one, several).await?;
@@ -77,7 +81,7 @@ impl Execution<'_> {
             parents.iter().filter_map(wanted).filter(|key| seen.insert(*key)).map(str::to_owned).collect();
         let mut found: HashMap<String, Row> = HashMap::with_capacity(keys.len());
         for keys in keys.chunks(KEYS_MOST) {
-            let rows = self.backend.rows(self.deployed, model, &self.caller.tenant, keys).await?;
+            let rows = self.read(model, self.backend.rows(self.deployed, model, &self.caller.tenant, keys)).await?;
             found.extend(rows.into_iter().map(|row| (text(row.get(key)), row)));
         }
         let row = |parent| wanted(parent).and_then(|key| found.get(key)).cloned().map_or(Json::Null, Json::Object);
@@ -104,7 +108,8 @@ impl Execution<'_> {
         for keys in keys.chunks((ROWS_MOST / page.limit.max(1) as usize).clamp(1, KEYS_MOST)) {
             let values = keys.iter().map(|key| Json::String(key.clone())).collect();
             let each = Each { field: field.to_owned(), values };
-            for row in self.backend.select_each(self.deployed, model, &self.caller.tenant, &each, page).await? {
+            let rows = self.backend.select_each(self.deployed, model, &self.caller.tenant, &each, page);
+            for row in self.read(model, rows).await? {
                 found.entry(text(row.get(field))).or_default().push(row);
             }
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value as Json, json};
-use yado_engine::{Catalogue, Dispatch, Each, Error, Filter, Op, Receipt, Result, Row, Select};
+use yado_engine::{Ask, Catalogue, Dispatch, Each, Error, Filter, Op, Receipt, Result, Row, Select};
 use yado_model::{Digest, EntityId, Manifest, Name, Position, Revision, StreamId, TenantId};
 
 use crate::api::Source;
@@ -29,6 +29,10 @@ pub(super) fn venues() -> Json {
         "type": "object", "title": "Place", "description": "Where something is.", "required": ["city"],
         "properties": { "city": { "type": "string" }, "floors": { "type": "array", "items": { "type": "integer" } } },
     });
+    let price_range = json!({
+        "type": "object", "title": "PriceRange", "properties": { "min": price, "max": price },
+    });
+    let ticket = json!({ "type": "object", "x-model": "Ticket", "properties": { "id": id } });
     let named = |name: &str, properties: Json, required: Json| json!({ "name": name, "version": 1, "payload": { "type": "object", "properties": properties, "required": required } });
     json!({
         "contract": yado_model::manifest::CONTRACT, "name": "venues", "version": "1.0.0", "description": "Venues and tickets.",
@@ -75,6 +79,19 @@ pub(super) fn venues() -> Json {
                                        "tags": { "type": "array", "items": { "type": "string" } },
                                        "grade": { "type": "string", "enum": ["1st", "2nd"] },
                                        "extra": true } } },
+        ],
+        "queries": [
+            { "name": "searchTickets", "description": "Tickets with a label that contains a text.",
+              "arguments": { "type": "object", "required": ["label"], "additionalProperties": false,
+                             "properties": { "label": { "type": "string", "description": "A part of the label." },
+                                             "priceRange": { "anyOf": [price_range, { "type": "null" }] },
+                                             "input": { "type": ["boolean", "null"] } } },
+              "returns": { "type": "object", "title": "TicketPage", "description": "A page of tickets.",
+                           "required": ["tickets", "total"],
+                           "properties": { "tickets": { "type": "array", "items": ticket, "description": "The tickets." },
+                                           "best": { "anyOf": [ticket, { "type": "null" }] },
+                                           "total": { "type": "integer", "format": "int32" } } } },
+            { "name": "soldOut", "arguments": { "type": "object", "properties": {} }, "returns": { "type": ["boolean", "null"] } },
         ],
         "projections": [{ "name": "Rows", "models": ["Venue", "Ticket"],
                           "events": [{ "aggregate": "Venue" }, { "aggregate": "Ticket" }] }],
@@ -135,6 +152,9 @@ pub(super) struct Memory {
     written: Mutex<Vec<(Position, String, Row)>>,
     pub(super) dispatched: Mutex<Vec<Dispatch>>,
     pub(super) statements: Mutex<Vec<String>>,
+    /// What guests answer, by query, and what they were asked.
+    pub(super) answers: Mutex<HashMap<String, Json>>,
+    pub(super) asked: Mutex<Vec<Ask>>,
     pub(super) failure: Mutex<Option<Error>>,
     /// Whether the command `CloseAll` and lookups by key are never answered.
     pub(super) slow: AtomicBool,
@@ -142,6 +162,8 @@ pub(super) struct Memory {
     pub(super) handed_out: AtomicUsize,
     /// What is added to the revision of every receipt, which is 1 otherwise.
     pub(super) revision: AtomicU64,
+    /// Where read models stand; where nothing is said, at the beginning.
+    pub(super) positions: Mutex<HashMap<String, u64>>,
     lossy: AtomicBool,
 }
 
@@ -216,6 +238,10 @@ impl Backend for Memory {
         Ok(())
     }
 
+    fn position(&self, _: &Catalogue, model: &Name) -> Position {
+        Position::new(self.positions.lock().unwrap().get(model.as_str()).copied().unwrap_or_default())
+    }
+
     async fn rows(&self, _: &Catalogue, model: &Name, _: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
         if self.slow.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
@@ -248,6 +274,13 @@ impl Backend for Memory {
         };
         Ok(each.values.iter().flat_map(page).collect())
     }
+
+    async fn ask(&self, _: &Catalogue, ask: Ask) -> Result<Json> {
+        self.asked(format!("ask {}", ask.query))?;
+        let answer = self.answers.lock().unwrap().get(ask.query.as_str()).cloned().unwrap_or_default();
+        self.asked.lock().unwrap().push(ask);
+        Ok(answer)
+    }
 }
 
 /// As much of the meaning of filters as these tests need; the rest is the stores' to prove.
@@ -261,5 +294,6 @@ fn holds(filter: &Filter, row: &Map<String, Json>) -> bool {
         Filter::Compare { field, op, .. } => panic!("{field} is compared by {op:?}"),
         Filter::In { field, values } => values.contains(&get(field)),
         Filter::Null { field } => get(field).is_null(),
+        Filter::Related { link, .. } => panic!("{} is asked for what is related", link.table.name),
     }
 }

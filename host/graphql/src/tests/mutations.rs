@@ -305,7 +305,7 @@ async fn a_mutation_that_fails_takes_nothing_from_the_others() {
     assert_eq!(answer["errors"][0]["path"], json!(["b"]));
     assert_eq!(
         answer["extensions"],
-        json!({ "receipts": {
+        json!({ "position": 2, "receipts": {
             "a": { "id": "new1", "revision": 1, "position": 1 },
             "c": { "id": "new2", "revision": 1, "position": 2 },
         } })

@@ -61,3 +61,22 @@ fn a_property_can_not_be_called_like_a_combination_of_conditions() {
     });
     assert!(text.contains("has a property not"), "{text}");
 }
+
+#[test]
+fn a_query_can_not_be_called_like_another_field() {
+    let text = refused(|document| document["queries"][0]["name"] = json!("tickets"));
+    assert_eq!(
+        text,
+        "read model Ticket of plugin venues and query tickets of plugin venues both make a GraphQL field Query.tickets: \
+         rename one of them"
+    );
+}
+
+#[test]
+fn a_query_shows_rows_of_read_models_that_are_there() {
+    let text = refused(|document| {
+        document["queries"][0]["returns"]["properties"]["best"] =
+            json!({ "type": "object", "x-model": "Seat", "properties": {} });
+    });
+    assert_eq!(text, "query searchTickets of plugin venues shows rows of Seat, which no plugin brings");
+}

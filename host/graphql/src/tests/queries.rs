@@ -82,7 +82,10 @@ async fn decimals_are_answered_with_exactly_their_digits() {
     }
     let request = crate::Request { query: "{ tickets { price } }".into(), ..crate::Request::default() };
     let text = fixture.text(request).await;
-    assert_eq!(text, r#"{"data":{"tickets":[{"price":999.99},{"price":12345678901234567.89},{"price":0.10}]}}"#);
+    assert_eq!(
+        text,
+        r#"{"data":{"tickets":[{"price":999.99},{"price":12345678901234567.89},{"price":0.10}]},"extensions":{"position":0}}"#
+    );
 }
 
 #[tokio::test]
@@ -238,7 +241,7 @@ async fn the_answer_has_the_order_of_the_document_and_fields_are_merged() {
     assert_eq!(
         text,
         format!(
-            r#"{{"data":{{"z":{{"version":"{version}"}},"tickets":[{{"price":999.99,"venue":{{"id":"v0","name":"Hall 0"}}}}],"a":"Query"}}}}"#
+            r#"{{"data":{{"z":{{"version":"{version}"}},"tickets":[{{"price":999.99,"venue":{{"id":"v0","name":"Hall 0"}}}}],"a":"Query"}},"extensions":{{"position":0}}}}"#
         )
     );
 }
@@ -252,7 +255,7 @@ async fn introspection_and_data_come_together_in_one_answer() {
     let expected = json!({
         "b": { "kind": "OBJECT" }, "tickets": [{ "id": "t000" }], "__schema": { "queryType": { "name": "Query" } }, "c": null,
     });
-    assert_eq!(answer, json!({ "data": expected }));
+    assert_eq!(answer, json!({ "data": expected, "extensions": { "position": 0 } }));
 }
 
 #[tokio::test]

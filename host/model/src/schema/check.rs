@@ -121,8 +121,29 @@ fn problems(error: &ValidationError<'_>) -> Vec<Problem> {
         Kind::Enum { options } => here(format!("must be one of {options}")),
         Kind::Type { .. } => here(format!("has the wrong type: {}", error.masked_with("the value"))),
         Kind::Custom { message, .. } => here(message.clone()),
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => match meant(error, context) {
+            Some(broken) => {
+                let mut broken: Vec<_> = broken.iter().collect();
+                broken.sort_by_key(|inner| inner.instance_path().into_iter().count());
+                broken.into_iter().flat_map(problems).collect()
+            }
+            None => here(error.masked_with("the value").to_string()),
+        },
         _ => here(error.masked_with("the value").to_string()),
     }
+}
+
+/// What is wrong with a value by the one choice that is meant, if there is one: the only choice that the value has the
+/// type for. "This or null" is such a choice for whatever is not null.
+fn meant<'e>(
+    error: &ValidationError<'_>,
+    choices: &'e [Vec<ValidationError<'static>>],
+) -> Option<&'e [ValidationError<'static>]> {
+    let here = |broken: &ValidationError<'_>| broken.instance_path() == error.instance_path();
+    let other_type = |broken: &ValidationError<'_>| matches!(broken.kind(), Kind::Type { .. }) && here(broken);
+    let mut fitting = choices.iter().filter(|choice| !choice.iter().any(other_type));
+    let only = fitting.next()?;
+    fitting.next().is_none().then_some(only)
 }
 
 fn format_name(format: &str) -> &str {
@@ -238,6 +259,26 @@ mod tests {
             ]
         );
         assert_eq!(found(&json!({ "name": "Pen", "price": "1", "size": 3 })), [": unknown field size"]);
+    }
+
+    #[test]
+    fn what_is_wrong_within_something_optional_is_named_with_its_field() {
+        let range = json!({ "type": "object", "required": ["max"], "additionalProperties": false,
+                            "properties": { "min": { "type": "integer", "minimum": 0 }, "max": { "type": "integer" } } });
+        let found = |schema: Value, document: Value| {
+            let problems = Checker::new(&Schema::new(schema)).unwrap().check(&document);
+            problems.iter().map(|problem| format!("{}: {}", problem.pointer(), problem.message)).collect::<Vec<_>>()
+        };
+        for word in ["anyOf", "oneOf"] {
+            let optional = json!({ "properties": { "range": { word: [range, { "type": "null" }] } } });
+            assert_eq!(
+                found(optional.clone(), json!({ "range": { "min": -1 } })),
+                ["/range/max: is required", "/range/min: must be at least 0"]
+            );
+            assert_eq!(found(optional.clone(), json!({ "range": null })), Vec::<String>::new());
+            // Where no choice is meant more than another, the value as a whole is wrong.
+            assert!(found(optional, json!({ "range": 7 }))[0].starts_with("/range: "));
+        }
     }
 
     #[test]

@@ -311,6 +311,14 @@ table! {
         "limits-database-ms" "YADO_LIMITS_DATABASE_MS" database_ms: Positive => database_ms,
         /// The time for one command, in milliseconds.
         "limits-command-ms" "YADO_LIMITS_COMMAND_MS" command_ms: Positive => command_ms,
+        /// Queries that guests answer at the same time.
+        "limits-queries-max" "YADO_LIMITS_QUERIES_MAX" queries_max: Positive => queries_max,
+        /// Queries that may wait until a guest can answer them. One more is refused at once.
+        "limits-queries-waiting" "YADO_LIMITS_QUERIES_WAITING" queries_waiting: Natural => queries_waiting,
+        /// Rows that a guest may read to answer one query, in bytes.
+        "limits-query-rows-bytes" "YADO_LIMITS_QUERY_ROWS_BYTES" query_rows_bytes: Natural => query_rows_bytes,
+        /// The time for one query that a guest answers, in milliseconds.
+        "limits-query-ms" "YADO_LIMITS_QUERY_MS" query_ms: Positive => query_ms,
         /// How long a reader waits for a read model to show a change, in milliseconds.
         "limits-caught-up-ms" "YADO_LIMITS_CAUGHT_UP_MS" caught_up_ms: Positive => caught_up_ms,
         /// Events that are read or projected in one go.

@@ -9,13 +9,12 @@ use yado_model::TenantId;
 
 use super::time::Time;
 use crate::cell::Cell;
-use crate::read::select::{Dialect, Place};
+use crate::read::aggregate::{Found, Total};
+use crate::read::search::{Place, expression};
+use crate::read::select::Dialect;
 use crate::{Column, Kind, Result, Row, Table};
 
-pub(super) struct PostgresDialect {
-    /// Whether the server was built with ICU.
-    pub(super) icu: bool,
-}
+pub(super) struct PostgresDialect;
 
 /// The type of a column, as the system tables spell it.
 pub(super) const fn declared(kind: Kind) -> &'static str {
@@ -61,6 +60,8 @@ pub(super) fn push_array<'a>(sql: &mut QueryBuilder<Postgres>, kind: Kind, cells
 impl Dialect for PostgresDialect {
     type Database = Postgres;
 
+    const EXISTS: &'static str = "";
+
     fn tenant(&self, sql: &mut QueryBuilder<Postgres>, tenant: &TenantId) {
         sql.push_bind(tenant.as_str());
     }
@@ -88,12 +89,14 @@ impl Dialect for PostgresDialect {
         sql.push(")");
     }
 
-    /// Both sides in lower case. The collation that knows all letters is named, because the column's own knows ASCII only.
     fn matches(&self, sql: &mut QueryBuilder<Postgres>, column: &str, place: Place, needle: &str) {
-        let collation = if self.icu { "\"und-x-icu\"" } else { "\"default\"" };
-        sql.push(format_args!("lower({column} collate {collation}) like lower("));
-        sql.push_bind(pattern(place, needle));
-        sql.push(format_args!(" collate {collation})"));
+        sql.push(format_args!("{column} ~ "));
+        sql.push_bind(expression(place, needle));
+    }
+
+    fn total(&self, column: &str, kind: Kind) -> Vec<String> {
+        let cast = if kind == Kind::Float { "" } else { "::text" };
+        vec![format!("sum({column}){cast}")]
     }
 
     fn read(&self, column: &str, kind: Kind) -> String {
@@ -104,50 +107,40 @@ impl Dialect for PostgresDialect {
     }
 }
 
-/// A pattern for `like` that finds a text as it is.
-fn pattern(place: Place, needle: &str) -> String {
-    let mut pattern = String::new();
-    if place != Place::Start {
-        pattern.push('%');
-    }
-    for c in needle.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    if place != Place::End {
-        pattern.push('%');
-    }
-    pattern
-}
-
 /// A row, read by the columns of its table.
 pub(super) fn row(table: &Table, found: &PgRow) -> Result<Row> {
-    let cell = |at: usize, column: &Column| -> Result<serde_json::Value> {
-        let cell = match column.kind {
-            Kind::Text => found.try_get::<Option<String>, _>(at)?.map(Cell::Text),
-            Kind::Integer => found.try_get::<Option<i64>, _>(at)?.map(Cell::Integer),
-            Kind::Float => found.try_get::<Option<f64>, _>(at)?.map(Cell::Float),
-            Kind::Decimal => found.try_get::<Option<String>, _>(at)?.map(Cell::Decimal),
-            Kind::Boolean => found.try_get::<Option<bool>, _>(at)?.map(Cell::Boolean),
-            Kind::Timestamp => found.try_get::<Option<Time>, _>(at)?.map(|time| Cell::Timestamp(time.0)),
-            Kind::Json => found.try_get::<Option<String>, _>(at)?.map(Cell::Json),
-        };
-        cell.unwrap_or(Cell::Null).into_json(column)
-    };
     let columns = table.columns.iter().enumerate();
-    columns.map(|(at, column)| Ok((column.name.as_str().to_owned(), cell(at, column)?))).collect()
+    columns
+        .map(|(at, column)| Ok((column.name.as_str().to_owned(), cell(found, at, column)?.into_json(column)?)))
+        .collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn cell(found: &PgRow, at: usize, column: &Column) -> Result<Cell> {
+    let cell = match column.kind {
+        Kind::Text => found.try_get::<Option<String>, _>(at)?.map(Cell::Text),
+        Kind::Integer => found.try_get::<Option<i64>, _>(at)?.map(Cell::Integer),
+        Kind::Float => found.try_get::<Option<f64>, _>(at)?.map(Cell::Float),
+        Kind::Decimal => found.try_get::<Option<String>, _>(at)?.map(Cell::Decimal),
+        Kind::Boolean => found.try_get::<Option<bool>, _>(at)?.map(Cell::Boolean),
+        Kind::Timestamp => found.try_get::<Option<Time>, _>(at)?.map(|time| Cell::Timestamp(time.0)),
+        Kind::Json => found.try_get::<Option<String>, _>(at)?.map(Cell::Json),
+    };
+    Ok(cell.unwrap_or(Cell::Null))
+}
 
-    #[test]
-    fn a_text_is_searched_for_as_it_is() {
-        assert_eq!(pattern(Place::Anywhere, "50%_\\"), r"%50\%\_\\%");
-        assert_eq!(pattern(Place::Start, "a"), "a%");
-        assert_eq!(pattern(Place::End, "a"), "%a");
+impl Found for PgRow {
+    fn value(&self, at: usize, column: &Column) -> Result<serde_json::Value> {
+        cell(self, at, column)?.into_json(column)
+    }
+
+    fn count(&self, at: usize) -> Result<i64> {
+        Ok(self.try_get(at)?)
+    }
+
+    fn total(&self, at: usize, column: &Column) -> Result<Option<Total>> {
+        Ok(match column.kind {
+            Kind::Float => self.try_get::<Option<f64>, _>(at)?.map(Total::Float),
+            _ => self.try_get::<Option<String>, _>(at)?.map(Total::Exact),
+        })
     }
 }

@@ -15,10 +15,11 @@ use crate::limits::{self, LONGEST_NAME};
 use crate::number::loaded;
 use crate::open::Promise;
 use crate::read::changes::Changes;
-use crate::read::select;
+use crate::read::{aggregate, select};
 use crate::table::{TENANT, check_name, index_name, quoted};
 use crate::{
-    Checkpoint, Committed, Each, Filter, Kind, Options, Progress, ReadStore, Result, Row, Select, Table, TableWrites,
+    Aggregate, Checkpoint, Committed, Each, Filter, Group, Kind, Options, Progress, ReadStore, Result, Row, Select,
+    Table, TableWrites,
 };
 
 /// Nodes that start together make the same tables; `if not exists` alone does not keep them from colliding. The number
@@ -57,10 +58,6 @@ impl Reads {
         let database = Database::open(url, options, Promise::Derived).await?;
         let warm = Warm::new(database.pool.clone(), options.acquire_timeout());
         Ok(Self { database, warm })
-    }
-
-    fn dialect(&self) -> PostgresDialect {
-        PostgresDialect { icu: self.database.icu }
     }
 
     async fn fetch(&self, table: &Table, mut sql: QueryBuilder<Postgres>) -> Result<Vec<Row>> {
@@ -174,21 +171,27 @@ impl ReadStore for Reads {
     }
 
     async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
-        self.fetch(table, select::by_keys(&self.dialect(), table, tenant, keys)?).await
+        self.fetch(table, select::by_keys(&PostgresDialect, table, tenant, keys)?).await
     }
 
     async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
-        self.fetch(table, select::select(&self.dialect(), table, tenant, select)?).await
+        self.fetch(table, select::select(&PostgresDialect, table, tenant, select)?).await
     }
 
     async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
-        self.fetch(table, select::select_each(&self.dialect(), table, tenant, each, select)?).await
+        self.fetch(table, select::select_each(&PostgresDialect, table, tenant, each, select)?).await
     }
 
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
-        let mut sql = select::count(&self.dialect(), table, tenant, filter)?;
+        let mut sql = select::count(&PostgresDialect, table, tenant, filter)?;
         let count: i64 = sql.build().fetch_one(&self.database.pool).await?.try_get(0)?;
         loaded(count, &table.name)
+    }
+
+    async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
+        let (mut sql, answer) = aggregate::aggregate(&PostgresDialect, table, tenant, aggregate)?;
+        let rows = sql.build().fetch_all(&self.database.pool).await?;
+        rows.iter().map(|found| answer.group(found)).collect()
     }
 
     async fn ping(&self) -> Result<()> {

@@ -1,16 +1,14 @@
 //! From a selection to SQL: one statement with parameters. What the engines say differently is a [`Dialect`].
-//!
-//! Conditions are true or false, never unknown: a comparison with a column that holds nothing is false, and what is not
-//! equal is the opposite of what is equal. SQL's third value is taken out of `not` by `is not true`; under `and` and `or`
-//! it makes no difference, because a row is kept only for what is true.
 
 use sqlx::{Database, QueryBuilder};
 use yado_model::{Name, TenantId};
 
+use super::filter;
+use super::search::Place;
 use crate::cell::Cell;
-use crate::limits::{self, DEEPEST_FILTER, LARGEST_ANSWER, LARGEST_FILTER, LONGEST_LIST, LONGEST_NEEDLE};
+use crate::limits::{self, LARGEST_ANSWER, LONGEST_LIST};
 use crate::table::{TENANT, quoted};
-use crate::{Column, Each, Error, Filter, Kind, Op, Order, Result, Select, Table};
+use crate::{Column, Each, Error, Filter, Kind, Order, Result, Select, Table};
 
 /// The place of a row among those of the same value. No column has this name, because names begin with a letter.
 const PLACE: &str = "_place";
@@ -18,6 +16,9 @@ const PLACE: &str = "_place";
 /// What the engines say differently.
 pub(crate) trait Dialect {
     type Database: Database;
+
+    /// What follows `exists (…)` to have it answered as it is meant.
+    const EXISTS: &'static str;
 
     /// Pushes a tenant.
     fn tenant(&self, sql: &mut QueryBuilder<Self::Database>, tenant: &TenantId);
@@ -31,16 +32,11 @@ pub(crate) trait Dialect {
     /// Pushes whether a column's text contains, begins or ends with another, without regard to case.
     fn matches(&self, sql: &mut QueryBuilder<Self::Database>, column: &str, place: Place, needle: &str);
 
+    /// What to read for the sum of a column's numbers.
+    fn total(&self, column: &str, kind: Kind) -> Vec<String>;
+
     /// How a column is read, so that it decodes into a cell.
     fn read(&self, column: &str, kind: Kind) -> String;
-}
-
-/// Where a text is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    Start,
-    Anywhere,
-    End,
 }
 
 /// Rows that meet a selection.
@@ -55,8 +51,10 @@ where
 {
     let limit = limits::page(select.limit)?;
     let mut sql = begin(dialect, table, tenant);
-    push_filter(dialect, &mut sql, table, select.filter.as_ref())?;
+    filter::push(dialect, &mut sql, table, tenant, select.filter.as_ref())?;
+    sql.push(" order by ");
     push_order(&mut sql, table, &select.order)?;
+    push_key(&mut sql, table, &select.order);
     // Both are numbers of their own types; nothing else can be in them.
     sql.push(format_args!(" limit {limit} offset {}", select.offset));
     Ok(sql)
@@ -90,12 +88,14 @@ where
         columns(&outer),
         columns(&inner)
     ));
+    sql.push(" order by ");
     push_order(&mut sql, table, &select.order)?;
+    push_key(&mut sql, table, &select.order);
     sql.push(format_args!(") as {PLACE}"));
     push_from(dialect, &mut sql, table, tenant);
     let among = Filter::In { field: each.field.clone(), values: each.values.clone() };
-    push_filter(dialect, &mut sql, table, Some(&among))?;
-    push_filter(dialect, &mut sql, table, select.filter.as_ref())?;
+    filter::push(dialect, &mut sql, table, tenant, Some(&among))?;
+    filter::push(dialect, &mut sql, table, tenant, select.filter.as_ref())?;
     let first = i64::from(select.offset);
     sql.push(format_args!(
         ") as {} where {PLACE} > {first} and {PLACE} <= {} order by {field}, {PLACE}",
@@ -117,7 +117,7 @@ where
 {
     let mut sql = QueryBuilder::new("select count(*)");
     push_from(dialect, &mut sql, table, tenant);
-    push_filter(dialect, &mut sql, table, filter)?;
+    filter::push(dialect, &mut sql, table, tenant, filter)?;
     Ok(sql)
 }
 
@@ -157,159 +157,39 @@ where
 
 /// A column of the table, and nothing else. Without the table's name, PostgreSQL would put rows in the order of what is
 /// read, which may be a number's text, and SQLite would take a column that is not there for a string.
-fn qualified(table: &Table, column: &Name) -> String {
+pub(super) fn qualified(table: &Table, column: &Name) -> String {
     format!("{}.{}", quoted(&table.name), quoted(column.as_str()))
 }
 
-fn push_from<D: Dialect>(dialect: &D, sql: &mut QueryBuilder<D::Database>, table: &Table, tenant: &TenantId) {
+pub(super) fn push_from<D: Dialect>(
+    dialect: &D,
+    sql: &mut QueryBuilder<D::Database>,
+    table: &Table,
+    tenant: &TenantId,
+) {
     sql.push(format_args!(" from {} where {TENANT} = ", quoted(&table.name)));
     dialect.tenant(sql, tenant);
 }
 
-fn push_order<D: Database>(sql: &mut QueryBuilder<D>, table: &Table, orders: &[Order]) -> Result<()> {
-    sql.push(" order by ");
+/// Pushes the columns of an order.
+pub(super) fn push_order<D: Database>(sql: &mut QueryBuilder<D>, table: &Table, orders: &[Order]) -> Result<()> {
     limits::within("the columns of an order", orders.len(), table.columns.len())?;
-    for order in orders {
+    for (at, order) in orders.iter().enumerate() {
         let column = table.known(&order.field)?;
         if column.kind == Kind::Json {
             return Err(Error::Invalid(format!("column {} holds JSON, which has no order", column.name)));
         }
+        let comma = if at == 0 { "" } else { ", " };
         let direction = if order.descending { "desc" } else { "asc" };
         // Where nothing is null, saying where nulls go would only keep an index from being read backwards.
         let nulls = if column.nullable { " nulls last" } else { "" };
-        sql.push(format_args!("{} {direction}{nulls}, ", qualified(table, &column.name)));
+        sql.push(format_args!("{comma}{} {direction}{nulls}", qualified(table, &column.name)));
     }
-    sql.push(qualified(table, &table.key));
     Ok(())
 }
 
-fn push_filter<D: Dialect>(
-    dialect: &D,
-    sql: &mut QueryBuilder<D::Database>,
-    table: &Table,
-    filter: Option<&Filter>,
-) -> Result<()> {
-    let Some(filter) = filter else { return Ok(()) };
-    sql.push(" and ");
-    Compiler { dialect, table, conditions: 0 }.push(sql, filter, 1)
-}
-
-struct Compiler<'a, D> {
-    dialect: &'a D,
-    table: &'a Table,
-    conditions: usize,
-}
-
-impl<D: Dialect> Compiler<'_, D> {
-    fn push(&mut self, sql: &mut QueryBuilder<D::Database>, filter: &Filter, depth: usize) -> Result<()> {
-        limits::within("the depth of a filter", depth, DEEPEST_FILTER)?;
-        self.conditions += 1;
-        limits::within("the conditions of a filter", self.conditions, LARGEST_FILTER)?;
-        match filter {
-            Filter::All(parts) => self.join(sql, parts, " and ", "true", depth),
-            Filter::Any(parts) => self.join(sql, parts, " or ", "false", depth),
-            Filter::Not(inner) => {
-                sql.push("((");
-                self.push(sql, inner, depth + 1)?;
-                sql.push(") is not true)");
-                Ok(())
-            }
-            Filter::Null { field } => {
-                let column = self.table.known(field)?;
-                sql.push(format_args!("{} is null", qualified(self.table, &column.name)));
-                Ok(())
-            }
-            Filter::In { field, values } => {
-                let column = self.comparable(field)?;
-                limits::within("the values of a list", values.len(), LONGEST_LIST)?;
-                let cells = values.iter().map(|value| operand(column, value)).collect::<Result<Vec<_>>>()?;
-                if cells.is_empty() {
-                    sql.push("false");
-                } else {
-                    sql.push(qualified(self.table, &column.name));
-                    self.dialect.among(sql, column.kind, cells);
-                }
-                Ok(())
-            }
-            Filter::Compare { field, op, value } => self.compare(sql, field, *op, value),
-        }
-    }
-
-    fn join(
-        &mut self,
-        sql: &mut QueryBuilder<D::Database>,
-        parts: &[Filter],
-        word: &str,
-        empty: &str,
-        depth: usize,
-    ) -> Result<()> {
-        if parts.is_empty() {
-            sql.push(empty);
-            return Ok(());
-        }
-        for (at, part) in parts.iter().enumerate() {
-            sql.push(if at == 0 { "(" } else { word });
-            self.push(sql, part, depth + 1)?;
-        }
-        sql.push(")");
-        Ok(())
-    }
-
-    fn compare(
-        &self,
-        sql: &mut QueryBuilder<D::Database>,
-        field: &str,
-        op: Op,
-        value: &serde_json::Value,
-    ) -> Result<()> {
-        let column = self.comparable(field)?;
-        let name = qualified(self.table, &column.name);
-        let cell = operand(column, value)?;
-        let (place, operator) = match op {
-            Op::Equal => (None, "="),
-            Op::NotEqual => (None, "is distinct from"),
-            Op::Less => (None, "<"),
-            Op::LessOrEqual => (None, "<="),
-            Op::Greater => (None, ">"),
-            Op::GreaterOrEqual => (None, ">="),
-            Op::Contains => (Some(Place::Anywhere), ""),
-            Op::StartsWith => (Some(Place::Start), ""),
-            Op::EndsWith => (Some(Place::End), ""),
-        };
-        match (place, cell) {
-            (None, cell) => {
-                sql.push(format_args!("{name} {operator} "));
-                self.dialect.value(sql, cell);
-            }
-            (Some(place), Cell::Text(needle)) => {
-                limits::within("the bytes of a text to search for", needle.len(), LONGEST_NEEDLE)?;
-                self.dialect.matches(sql, &name, place, &needle);
-            }
-            (Some(_), _) => {
-                return Err(Error::Invalid(format!("column {} holds no text to search in", column.name)));
-            }
-        }
-        Ok(())
-    }
-
-    fn comparable(&self, field: &str) -> Result<&Column> {
-        let column = self.table.known(field)?;
-        if column.kind == Kind::Json {
-            return Err(Error::Invalid(format!(
-                "column {} holds JSON, which compares with nothing but null",
-                column.name
-            )));
-        }
-        Ok(column)
-    }
-}
-
-/// A value to compare with. It fits the column's kind; null is asked for by a condition of its own.
-fn operand(column: &Column, value: &serde_json::Value) -> Result<Cell> {
-    match Cell::from_json(column, value)? {
-        Cell::Null => {
-            Err(Error::Invalid(format!("column {} can't be compared with null; ask whether it is", column.name)))
-        }
-        cell => Ok(cell),
-    }
+/// Pushes the key as the last column of an order, or as the only one.
+fn push_key<D: Database>(sql: &mut QueryBuilder<D>, table: &Table, orders: &[Order]) {
+    let comma = if orders.is_empty() { "" } else { ", " };
+    sql.push(format_args!("{comma}{}", qualified(table, &table.key)));
 }

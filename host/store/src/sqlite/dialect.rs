@@ -9,8 +9,15 @@ use sqlx::{QueryBuilder, Row as _, Sqlite};
 use yado_model::TenantId;
 
 use crate::cell::{Cell, damaged};
-use crate::read::select::{Dialect, Place};
-use crate::{Column, Kind, Result, Row, Table};
+use crate::decimal::PART;
+use crate::limits::LONGEST_DECIMAL;
+use crate::read::aggregate::{Found, Total};
+use crate::read::search::{Place, expression};
+use crate::read::select::Dialect;
+use crate::{Column, Kind, Result, Row, Table, decimal};
+
+/// Into so many parts a decimal number is cut on either side of the point.
+const PARTS: usize = LONGEST_DECIMAL.div_ceil(PART);
 
 pub(super) struct SqliteDialect;
 
@@ -29,6 +36,10 @@ pub(super) const fn declared(kind: Kind) -> &'static str {
 
 impl Dialect for SqliteDialect {
     type Database = Sqlite;
+
+    /// SQLite makes a join of an `exists` that stands alone, and then counts a row that `offset` skips once for each row that
+    /// is related to it. What is part of an expression stays what it is.
+    const EXISTS: &'static str = " is true";
 
     fn tenant(&self, sql: &mut QueryBuilder<Sqlite>, tenant: &TenantId) {
         sql.push_bind(tenant.as_str());
@@ -73,10 +84,45 @@ impl Dialect for SqliteDialect {
         sql.push("))");
     }
 
-    /// By a regular expression, because SQLite's `like` knows the case of ASCII only.
     fn matches(&self, sql: &mut QueryBuilder<Sqlite>, column: &str, place: Place, needle: &str) {
         sql.push(format_args!("{column} regexp "));
         sql.push_bind(expression(place, needle));
+    }
+
+    /// SQLite has no exact numbers but whole ones of 64 bits, which end the statement when they overflow. So numbers are cut
+    /// into parts, and each part is summed by itself. A part that only long numbers have is looked for in those alone.
+    fn total(&self, column: &str, kind: Kind) -> Vec<String> {
+        match kind {
+            Kind::Decimal => {
+                let digits = format!("ltrim({column}, '-')");
+                let point = format!("instr({digits} || '.', '.')");
+                let sign = format!("case when {column} like '-%' then -1 else 1 end");
+                let part = |needed: usize, of: String| {
+                    let part = format!("({sign}) * cast({of} as integer)");
+                    if needed == 0 {
+                        format!("sum({part})")
+                    } else {
+                        format!("sum(case when length({column}) > {needed} then {part} else 0 end)")
+                    }
+                };
+                let whole = (0..PARTS).rev().map(|at| {
+                    let end = (at + 1) * PART;
+                    part(at * PART, format!("substr(substr({digits}, 1, {point} - 1), -{end}, {PART})"))
+                });
+                let fraction = (0..PARTS).map(|at| {
+                    let begin = at * PART + 1;
+                    let zeros = "0".repeat(PART - 1);
+                    part(at * PART, format!("substr(substr({digits}, {point} + 1) || '{zeros}', {begin}, {PART})"))
+                });
+                let scale = format!("max(length(substr({digits}, {point} + 1)))");
+                whole.chain(fraction).chain([scale]).collect()
+            }
+            Kind::Integer => {
+                let base = decimal::BASE;
+                vec![format!("sum({column} / {base})"), format!("sum({column} % {base})")]
+            }
+            _ => vec![format!("sum({column})"), format!("count({column})")],
+        }
     }
 
     fn read(&self, column: &str, _: Kind) -> String {
@@ -84,55 +130,53 @@ impl Dialect for SqliteDialect {
     }
 }
 
-/// A regular expression for a text as it is. Every character of ASCII that could mean something is escaped.
-fn expression(place: Place, needle: &str) -> String {
-    let mut expression = String::from("(?i)");
-    if place == Place::Start {
-        expression.push_str(r"\A");
-    }
-    for c in needle.chars() {
-        if c.is_ascii_punctuation() {
-            expression.push('\\');
-        }
-        expression.push(c);
-    }
-    if place == Place::End {
-        expression.push_str(r"\z");
-    }
-    expression
-}
-
 /// A row, read by the columns of its table.
 pub(super) fn row(table: &Table, found: &SqliteRow) -> Result<Row> {
-    let cell = |at: usize, column: &Column| -> Result<serde_json::Value> {
-        let cell = match column.kind {
-            Kind::Text => found.try_get::<Option<String>, _>(at)?.map(Cell::Text),
-            Kind::Integer => found.try_get::<Option<i64>, _>(at)?.map(Cell::Integer),
-            Kind::Float => found.try_get::<Option<f64>, _>(at)?.map(Cell::Float),
-            Kind::Decimal => found.try_get::<Option<String>, _>(at)?.map(Cell::Decimal),
-            Kind::Boolean => found.try_get::<Option<bool>, _>(at)?.map(Cell::Boolean),
-            Kind::Timestamp => match found.try_get::<Option<String>, _>(at)? {
-                Some(text) => {
-                    Some(Cell::Timestamp(text.parse().map_err(|error| damaged(column, &format!("{error}")))?))
-                }
-                None => None,
-            },
-            Kind::Json => found.try_get::<Option<String>, _>(at)?.map(Cell::Json),
-        };
-        cell.unwrap_or(Cell::Null).into_json(column)
-    };
     let columns = table.columns.iter().enumerate();
-    columns.map(|(at, column)| Ok((column.name.as_str().to_owned(), cell(at, column)?))).collect()
+    columns
+        .map(|(at, column)| Ok((column.name.as_str().to_owned(), cell(found, at, column)?.into_json(column)?)))
+        .collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn cell(found: &SqliteRow, at: usize, column: &Column) -> Result<Cell> {
+    let cell = match column.kind {
+        Kind::Text => found.try_get::<Option<String>, _>(at)?.map(Cell::Text),
+        Kind::Integer => found.try_get::<Option<i64>, _>(at)?.map(Cell::Integer),
+        Kind::Float => found.try_get::<Option<f64>, _>(at)?.map(Cell::Float),
+        Kind::Decimal => found.try_get::<Option<String>, _>(at)?.map(Cell::Decimal),
+        Kind::Boolean => found.try_get::<Option<bool>, _>(at)?.map(Cell::Boolean),
+        Kind::Timestamp => match found.try_get::<Option<String>, _>(at)? {
+            Some(text) => Some(Cell::Timestamp(text.parse().map_err(|error| damaged(column, &format!("{error}")))?)),
+            None => None,
+        },
+        Kind::Json => found.try_get::<Option<String>, _>(at)?.map(Cell::Json),
+    };
+    Ok(cell.unwrap_or(Cell::Null))
+}
 
-    #[test]
-    fn a_text_is_searched_for_as_it_is() {
-        assert_eq!(expression(Place::Anywhere, "a.b*"), r"(?i)a\.b\*");
-        assert_eq!(expression(Place::Start, "50%"), r"(?i)\A50\%");
-        assert_eq!(expression(Place::End, "é\\"), r"(?i)é\\\z");
+impl Found for SqliteRow {
+    fn value(&self, at: usize, column: &Column) -> Result<serde_json::Value> {
+        cell(self, at, column)?.into_json(column)
+    }
+
+    fn count(&self, at: usize) -> Result<i64> {
+        Ok(self.try_get(at)?)
+    }
+
+    fn total(&self, at: usize, column: &Column) -> Result<Option<Total>> {
+        let number = |at: usize| Ok(self.try_get::<Option<i64>, _>(at)?);
+        let parts = |count: usize| (at..at + count).map(number).collect::<Result<Option<Vec<_>>>>();
+        Ok(match column.kind {
+            Kind::Decimal => match (parts(2 * PARTS)?, number(at + 2 * PARTS)?) {
+                (Some(parts), Some(scale)) => {
+                    Some(Total::Exact(decimal::joined(&parts, PARTS, usize::try_from(scale).unwrap_or_default())))
+                }
+                _ => None,
+            },
+            Kind::Integer => parts(2)?.map(|parts| Total::Exact(decimal::joined(&parts, 0, 0))),
+            // The sum of what is greater than any number and what is less is null here, though there are values.
+            _ if self.count(at + 1)? == 0 => None,
+            _ => Some(Total::Float(self.try_get::<Option<f64>, _>(at)?.unwrap_or(f64::NAN))),
+        })
     }
 }

@@ -9,11 +9,13 @@ use super::dialect::{SqliteDialect, declared, row};
 use super::{Database, chunks};
 use crate::number::{loaded, stored};
 use crate::open::Promise;
+use crate::read::aggregate;
 use crate::read::changes::{Changes, update};
 use crate::read::select::{self, Dialect as _};
 use crate::table::{TENANT, check_name, index_name, quoted};
 use crate::{
-    Checkpoint, Committed, Each, Filter, Kind, Options, Progress, ReadStore, Result, Row, Select, Table, TableWrites,
+    Aggregate, Checkpoint, Committed, Each, Filter, Group, Kind, Options, Progress, ReadStore, Result, Row, Select,
+    Table, TableWrites,
 };
 
 const CHECKPOINT: &str = "select last, command_id from checkpoints where projection = ?";
@@ -145,6 +147,12 @@ impl ReadStore for Reads {
         let mut sql = select::count(&SqliteDialect, table, tenant, filter)?;
         let count: i64 = sql.build().fetch_one(&self.database.readers).await?.try_get(0)?;
         loaded(count, &table.name)
+    }
+
+    async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
+        let (mut sql, answer) = aggregate::aggregate(&SqliteDialect, table, tenant, aggregate)?;
+        let rows = sql.build().fetch_all(&self.database.readers).await?;
+        rows.iter().map(|found| answer.group(found)).collect()
     }
 
     async fn ping(&self) -> Result<()> {

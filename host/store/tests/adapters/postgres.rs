@@ -162,10 +162,8 @@ async fn claims_go_down_in_the_statement_that_records_their_events() {
         .unwrap();
     let value = |value: &str| ClaimValue { constraint: "unique_label".into(), value: value.into() };
     let (take, release) = (|text| Claim::Take(value(text)), |text| Claim::Release(value(text)));
-    let append = |stream: &str, expected, claims: &[Claim]| Draft {
-        claims: claims.to_vec(),
-        ..counted(stream, expected, 2)
-    };
+    let append =
+        |stream: &str, expected, claims: &[Claim]| Draft { claims: claims.to_vec(), ..counted(stream, expected, 2) };
     let batches = [
         vec![append("Counter-a", 0, &[take("x"), take("y")])],
         // What does not belong to who lets go of it stays.
@@ -178,7 +176,8 @@ async fn claims_go_down_in_the_statement_that_records_their_events() {
     let seen: Vec<String> = sqlx::query_scalar("select query from seen").fetch_all(&mut connection).await.unwrap();
     assert!(seen.len() >= 2 && seen.iter().all(|query| query.starts_with("with moved as")), "{seen:?}");
     let held = || sqlx::query_as::<_, (String, String)>("select value, stream from claims order by value");
-    let expected = [("y", "Counter-a"), ("z", "Counter-b")].map(|(value, stream)| (value.to_owned(), stream.to_owned()));
+    let expected =
+        [("y", "Counter-a"), ("z", "Counter-b")].map(|(value, stream)| (value.to_owned(), stream.to_owned()));
     assert_eq!(held().fetch_all(&mut connection).await.unwrap(), expected);
 
     // One that is held by another stream is found out about the long way, and what goes along is not harmed.
@@ -206,9 +205,7 @@ async fn what_fails_only_at_the_commit_is_not_acknowledged() {
         )
         .await
         .unwrap();
-    let take = |value: &str| {
-        Claim::Take(ClaimValue { constraint: "unique_label".into(), value: value.into() })
-    };
+    let take = |value: &str| Claim::Take(ClaimValue { constraint: "unique_label".into(), value: value.into() });
     // By the short way, and by the long one.
     for (at, claims) in [(1, vec![]), (2, vec![take("x"), take("x")])] {
         let bad = Draft { claims, ..counted("Counter-bad", 0, 1) };

@@ -1,0 +1,199 @@
+//! A named query that a guest answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use yado_model::Name;
+use yado_model::manifest::Query;
+use yado_model::schema::{Broken, Checker, Field, Object, Problem, Shape, Slot};
+
+use super::breaker::Breaker;
+use super::model::kind;
+use super::{Deployed, Model};
+
+/// A named query that a guest answers.
+#[derive(Debug)]
+pub struct QueryType {
+    /// What the manifest says of it.
+    pub manifest: Query,
+    /// Whose it is.
+    pub deployed: Arc<Deployed>,
+    /// What it may read: the read models of its plugin.
+    pub models: Vec<Arc<Model>>,
+    /// Its answer, as a type.
+    pub answer: Slot,
+    pub(crate) breaker: Breaker,
+    arguments: Checker,
+    returns: Checker,
+}
+
+impl QueryType {
+    /// Makes a query out of what its manifest says. `models` are the read models of all plugins.
+    pub(super) fn new(
+        manifest: &Query,
+        deployed: &Arc<Deployed>,
+        models: &BTreeMap<Name, Arc<Model>>,
+    ) -> Result<Self, Broken> {
+        let own = deployed.manifest().read_models.iter().filter_map(|model| models.get(&model.name));
+        Ok(Self {
+            deployed: deployed.clone(),
+            models: own.cloned().collect(),
+            answer: manifest.returns.shape()?,
+            breaker: Breaker::default(),
+            arguments: Checker::new(&manifest.arguments)?,
+            returns: Checker::new(&manifest.returns)?,
+            manifest: manifest.clone(),
+        })
+    }
+
+    /// What in the arguments breaks the schema's rules, or can't be asked of a database.
+    #[must_use]
+    pub fn check(&self, arguments: &Value) -> Vec<Problem> {
+        let mut problems = self.arguments.check(arguments);
+        if problems.is_empty() {
+            nul(arguments, &mut Vec::new(), &mut problems);
+        }
+        problems
+    }
+
+    /// Holds what the guest has answered against what its manifest promises.
+    ///
+    /// # Errors
+    /// Says what is wrong, for the operator.
+    pub fn check_answer(&self, answer: &Value) -> Result<(), String> {
+        match self.returns.check(answer).into_iter().next() {
+            None => Ok(()),
+            Some(problem) => {
+                let (name, at) = (&self.manifest.name, problem.pointer());
+                Err(format!("the answer to {name} breaks its schema at {at:?}: {}", problem.message))
+            }
+        }
+    }
+
+    /// Holds the rows in the answer against the read models that they are of: whoever asks may select whatever such a row
+    /// has, and follow its relations.
+    ///
+    /// # Errors
+    /// Says which rows are not what they are said to be.
+    pub(super) fn check_rows(&self, models: &BTreeMap<Name, Arc<Model>>) -> Result<(), String> {
+        let mut shown = Vec::new();
+        rows(&self.answer, &mut shown);
+        for (name, shown) in shown {
+            let Some(model) = models.get(name) else {
+                return Err(format!("shows rows of {name}, which no plugin brings: deploy that plugin first"));
+            };
+            if let Some(misfit) = misfit(shown, &model.row) {
+                return Err(format!("shows rows of {name}, and {misfit}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// No row has a NUL in it, and not every database takes one in a question.
+fn nul(value: &Value, path: &mut Vec<String>, problems: &mut Vec<Problem>) {
+    let mut below = |step: String, value: &Value| {
+        path.push(step);
+        nul(value, path, problems);
+        path.pop();
+    };
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| below(name.clone(), value)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| below(at.to_string(), item)),
+        Value::String(text) if text.contains('\0') => {
+            let message = "must not contain the character NUL, which no row has".to_owned();
+            problems.push(Problem { path: path.clone(), message });
+        }
+        _ => {}
+    }
+}
+
+/// The parts of an answer that are rows, each with the read model that it names.
+fn rows<'a>(slot: &'a Slot, found: &mut Vec<(&'a Name, &'a Object)>) {
+    match &slot.shape {
+        Shape::List(inner) => rows(inner, found),
+        Shape::Object(object) => match &object.model {
+            Some(model) => found.push((model, object)),
+            None => object.fields.iter().for_each(|field| rows(&field.slot, found)),
+        },
+        _ => {}
+    }
+}
+
+/// What keeps an object from being a row.
+fn misfit(shown: &Object, row: &Object) -> Option<String> {
+    let always = |field: &Field| field.required && !field.slot.nullable;
+    row.fields.iter().find_map(|field| {
+        let name = &field.name;
+        match shown.fields.get(name.as_str()) {
+            None if always(field) => Some(format!("its schema lacks {name}")),
+            Some(known) if always(field) && !always(known) => Some(format!("its schema lets {name} be missing")),
+            Some(known) if kind(&known.slot.shape) != kind(&field.slot.shape) => {
+                Some(format!("its schema has another type for {name}"))
+            }
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use yado_model::schema::Schema;
+
+    use super::*;
+
+    fn slot(document: Value) -> Slot {
+        Schema::new(document).shape().unwrap()
+    }
+
+    fn ticket(properties: &Value, required: &Value) -> Value {
+        json!({ "type": "object", "x-model": "Ticket", "properties": properties, "required": required })
+    }
+
+    #[test]
+    fn rows_are_found_wherever_they_stand_in_an_answer() {
+        let row = ticket(&json!({ "id": { "type": "string" } }), &json!(["id"]));
+        let page = json!({ "type": "object", "properties": {
+            "tickets": { "type": "array", "items": row }, "first": { "anyOf": [row, { "type": "null" }] },
+            "count": { "type": "integer" },
+        } });
+        for (schema, expected) in
+            [(page, 2), (json!({ "type": "array", "items": row }), 1), (json!({ "type": "string" }), 0)]
+        {
+            let (slot, mut found) = (slot(schema), Vec::new());
+            rows(&slot, &mut found);
+            assert_eq!(found.len(), expected);
+            assert!(found.iter().all(|(model, _)| model.as_str() == "Ticket"));
+        }
+    }
+
+    #[test]
+    fn an_object_is_a_row_only_if_it_has_what_every_row_has() {
+        let (text, price) = (json!({ "type": "string" }), json!({ "type": "string", "format": "decimal" }));
+        let row = json!({ "id": text, "price": price, "label": { "type": ["string", "null"] } });
+        let both = json!(["id", "price"]);
+        let object = |properties: &Value, required: &Value| match slot(ticket(properties, required)).shape {
+            Shape::Object(object) => object,
+            other => panic!("{other:?}"),
+        };
+        let model = object(&row, &both);
+        for (properties, required, expected) in [
+            (row.clone(), json!(["id", "price", "label"]), None),
+            (json!({ "id": text, "price": price }), both.clone(), None),
+            (json!({ "id": text }), json!(["id"]), Some("its schema lacks price")),
+            (row, json!(["id"]), Some("its schema lets price be missing")),
+            (json!({ "id": text, "price": text }), both, Some("its schema has another type for price")),
+        ] {
+            assert_eq!(misfit(&object(&properties, &required), &model).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn a_nul_is_told_with_its_place() {
+        let mut problems = Vec::new();
+        nul(&json!({ "a": ["b", { "c": "d\0" }], "e": 1 }), &mut Vec::new(), &mut problems);
+        assert_eq!(problems.iter().map(Problem::pointer).collect::<Vec<_>>(), ["/a/1/c"]);
+    }
+}

@@ -1,0 +1,108 @@
+//! What a guest reads while it answers a query: the tables of its plugin's read models, for one tenant.
+
+use std::sync::{Arc, Weak};
+
+use serde_json::Value;
+use tokio::runtime::Handle;
+use yado_model::TenantId;
+use yado_runtime::{Condition, Rows, RowsError, Selection};
+use yado_store::Row;
+
+use crate::catalogue::Model;
+use crate::reads::{self, QueryBus};
+use crate::{Error, Result};
+
+/// The tables of one plugin, for one tenant and one query.
+pub(super) struct ReadRows {
+    models: Vec<Arc<Model>>,
+    tenant: TenantId,
+    reads: QueryBus,
+    runtime: Handle,
+    /// Gone once nobody waits for the answer any more.
+    caller: Weak<()>,
+    most: usize,
+    /// How many bytes of rows may still be read.
+    left: usize,
+}
+
+impl ReadRows {
+    pub(super) fn new(
+        models: Vec<Arc<Model>>,
+        tenant: TenantId,
+        reads: QueryBus,
+        runtime: Handle,
+        caller: Weak<()>,
+        most: usize,
+    ) -> Self {
+        Self { models, tenant, reads, runtime, caller, most, left: most }
+    }
+
+    fn model(&self, name: &str) -> Result<Arc<Model>, RowsError> {
+        let known = self.models.iter().find(|model| model.manifest.name.as_str() == name);
+        known.cloned().ok_or_else(|| RowsError::Misused(format!("the plugin has no read model {name}")))
+    }
+
+    /// Waits for an answer of the database.
+    fn wait<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T, RowsError> {
+        if self.caller.strong_count() == 0 {
+            let reason = "nobody waits for the answer any more".to_owned();
+            return Err(RowsError::Unavailable(Box::new(Error::Unavailable { reason, retry_after_ms: 0 })));
+        }
+        self.runtime.block_on(asked).map_err(|error| match error {
+            // The question is the guest's, so this is its mistake and not the caller's.
+            Error::BadInput { .. } => RowsError::Misused(error.to_string()),
+            error => RowsError::Unavailable(Box::new(error)),
+        })
+    }
+
+    /// A row as the guest gets it.
+    fn text(&mut self, row: Row) -> Result<String, RowsError> {
+        let text = Value::Object(row).to_string();
+        let left = self.left.checked_sub(text.len());
+        self.left = left.ok_or_else(|| {
+            RowsError::Misused(format!("a query may read {} bytes of rows, and this one reads more", self.most))
+        })?;
+        Ok(text)
+    }
+}
+
+impl Rows for ReadRows {
+    fn get(&mut self, model: &str, key: &str) -> Result<Option<String>, RowsError> {
+        let model = self.model(model)?;
+        let found = self.wait(self.reads.rows(&model, &self.tenant, &[key.to_owned()]))?;
+        found.into_iter().next().map(|row| self.text(row)).transpose()
+    }
+
+    fn find(&mut self, model: &str, selection: Selection) -> Result<Vec<String>, RowsError> {
+        let model = self.model(model)?;
+        let select = reads::select(&model.table, selection).map_err(RowsError::Misused)?;
+        let found = self.wait(self.reads.select(&model, &self.tenant, &select))?;
+        found.into_iter().map(|row| self.text(row)).collect()
+    }
+
+    fn count(&mut self, model: &str, conditions: Vec<Condition>) -> Result<u64, RowsError> {
+        let model = self.model(model)?;
+        let filter = reads::filter(&model.table, conditions).map_err(RowsError::Misused)?;
+        self.wait(self.reads.count(&model, &self.tenant, filter.as_ref()))
+    }
+
+    fn put(&mut self, model: &str, _: String) -> Result<(), RowsError> {
+        Err(read_only(model))
+    }
+
+    fn patch(&mut self, model: &str, _: &str, _: String) -> Result<(), RowsError> {
+        Err(read_only(model))
+    }
+
+    fn add(&mut self, model: &str, _: &str, _: &str, _: &str) -> Result<(), RowsError> {
+        Err(read_only(model))
+    }
+
+    fn delete(&mut self, model: &str, _: &str) -> Result<(), RowsError> {
+        Err(read_only(model))
+    }
+}
+
+fn read_only(model: &str) -> RowsError {
+    RowsError::Misused(format!("a query tried to write to {model}"))
+}

@@ -1,0 +1,111 @@
+//! Which position a caller wants to see, and which one it has seen.
+//!
+//! Read models follow the log, each at its own pace. Whoever has recorded something, or has been shown something, holds a
+//! position, and may ask for what is not older. A field that is asked so waits before anything of it is read, for its own
+//! read model and for all those of what is selected below it: a row and its relations then show at least as much.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use futures::future::join_all;
+use serde_json::Value as Json;
+use yado_engine as engine;
+use yado_model::{Name, Position};
+
+use super::Execution;
+use super::tree::{self, Selected};
+use crate::api::{Field, MIN_POSITION, Resolve};
+use crate::error::Error;
+use crate::input::Arguments;
+
+/// The position up to which everything was in what has been read, whichever read model it was of.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(Mutex<Option<Position>>);
+
+impl Seen {
+    fn note(&self, position: Position) {
+        let mut least = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *least = Some(least.map_or(position, |least| least.min(position)));
+    }
+
+    /// The least of them; nothing, if nothing has been read.
+    pub(super) fn least(self) -> Option<Position> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Execution<'_> {
+    /// Reads a read model, and takes note of what is seen: at least what it was known to show before that.
+    pub(super) async fn read<T>(
+        &self,
+        model: &Name,
+        rows: impl Future<Output = engine::Result<T>>,
+    ) -> Result<T, Error> {
+        self.read_all(std::iter::once(model), rows).await
+    }
+
+    /// The same with several read models, any of which may be read.
+    pub(super) async fn read_all<'m, T>(
+        &self,
+        models: impl Iterator<Item = &'m Name>,
+        read: impl Future<Output = engine::Result<T>>,
+    ) -> Result<T, Error> {
+        let position = models.map(|model| self.backend.position(self.deployed, model)).min();
+        let done = read.await?;
+        if let Some(position) = position {
+            self.seen.note(position);
+        }
+        Ok(done)
+    }
+
+    /// The read models that a named query may read.
+    pub(super) fn models_of(&self, query: &Name) -> impl Iterator<Item = &Name> {
+        let known = self.deployed.query(query);
+        known.into_iter().flat_map(|known| &known.models).map(|model| &model.manifest.name)
+    }
+
+    /// Waits until a field shows what the caller wants to see, if it is one that can be asked to.
+    pub(super) async fn wait_for_position(
+        &self,
+        field: &Field,
+        arguments: &Arguments<'_>,
+        one: &Selected<'_>,
+    ) -> Result<(), Error> {
+        let own = match &field.resolve {
+            Resolve::Row { .. } | Resolve::Rows { .. } => position(arguments.get(MIN_POSITION))?,
+            // All of its arguments are its author's.
+            Resolve::Query { .. } => None,
+            _ => return Ok(()),
+        };
+        let Some(wanted) = own.or(self.caller.min_position) else { return Ok(()) };
+        let mut models = BTreeSet::new();
+        self.models(field, one, &mut models);
+        let waits = models.into_iter().map(|model| self.backend.caught_up(self.deployed, model, wanted));
+        join_all(waits).await.into_iter().collect::<engine::Result<()>>().map_err(Error::of_query)
+    }
+
+    /// The read models of a field and of all that is selected below it.
+    fn models<'f>(&'f self, field: &'f Field, one: &Selected<'_>, models: &mut BTreeSet<&'f Name>) {
+        models.extend(field.resolve.model());
+        if let Resolve::Query { query, .. } = &field.resolve {
+            models.extend(self.models_of(query));
+        }
+        let ty = field.ty.type_name();
+        let Some(object) = self.api.object(ty) else { return };
+        for below in tree::collect(self.document, self.variables, ty, &one.sets()) {
+            if let Some(field) = object.field(below.first.node.name.node.as_str()) {
+                self.models(field, &below, models);
+            }
+        }
+    }
+}
+
+fn position(argument: Option<&Json>) -> Result<Option<Position>, Error> {
+    match argument.filter(|value| !value.is_null()) {
+        None => Ok(None),
+        Some(value) => match value.as_u64() {
+            Some(position) => Ok(Some(Position::new(position))),
+            None => Err(Error::input(format!("{MIN_POSITION} is {value}, and a position is not below 0"))),
+        },
+    }
+}

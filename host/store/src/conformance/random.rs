@@ -1,0 +1,309 @@
+//! Random selections from random rows, held against [`Filter::matches`] and a sort: what engines like to see differently
+//! is all in here, such as texts of many scripts, numbers at the ends of their ranges, and nothing.
+//!
+//! The numbers are random, but always the same ones: what fails once fails again.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use yado_model::TenantId;
+
+use super::fixtures::{put, row, tickets};
+use super::related::{baskets, holders, inner, outer, ticket};
+use crate::cell::Cell;
+use crate::read::matches::compare;
+use crate::{Filter, Link, Op, Order, Quantifier, ReadStore, Row, Select, Table};
+
+/// Selections that are tried.
+const ROUNDS: usize = 400;
+
+const TEXTS: &[&str] = &[
+    "",
+    "a",
+    "A",
+    "s",
+    "S",
+    "ſ",
+    "ss",
+    "ß",
+    "ẞ",
+    "i",
+    "I",
+    "ı",
+    "İ",
+    "k",
+    "\u{212a}",
+    "ς",
+    "σ",
+    "Σ",
+    "é",
+    "É",
+    "e\u{301}",
+    "ǆ",
+    "ǅ",
+    "Ǆ",
+    "全角",
+    "Ａ",
+    "ａ",
+    "ﬁ",
+    "𝔘",
+    "𐐀",
+    "𐐨",
+    "\u{e000}",
+    "\u{10ffff}",
+    "👩\u{200d}👩",
+    "%",
+    "_",
+    "\\",
+    "<",
+    ">",
+    "<b>",
+    ".",
+    "*",
+    "[",
+    "]",
+    "(?i)",
+    "^",
+    "$",
+    "#",
+    "&",
+    "~",
+    "-",
+    " ",
+    "\n",
+    "'",
+    "\"",
+    "{}",
+    "1",
+    "10",
+    "9",
+    "true",
+    "null",
+    "OPEN",
+    "CLOSED",
+    "\u{ad}",
+    "μ",
+    "µ",
+    "ꭰ",
+    "Ꭰ",
+    "ΐ",
+    "ﬅ",
+];
+
+const DECIMALS: &[&str] = &[
+    "0",
+    "-0.0",
+    "0.00",
+    "1",
+    "1.0",
+    "1.10",
+    "1.1",
+    "-1",
+    "9.5",
+    "10",
+    "010",
+    "-9.49",
+    "0.1",
+    "-0.000001",
+    "0.0000010",
+    "79228162514264337593543950335",
+    "-79228162514264337593543950335",
+    "7.9228162514264337593543950335",
+    "12345678901234567890123456789012345678901234567890.5",
+    "9007199254740993",
+    "9007199254740992",
+];
+
+const TIMES: &[&str] = &[
+    "2026-01-01T00:00:00Z",
+    "2026-01-01T01:00:00+01:00",
+    "2026-01-01T00:00:00.000001Z",
+    "1969-12-31T23:59:59.999999Z",
+    "1970-01-01T00:00:00Z",
+    "0001-01-02T00:00:00Z",
+    "9999-12-30T00:00:00Z",
+    "2024-02-29T12:00:00-11:30",
+];
+
+/// A stream of numbers (xorshift) that is the same each time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from((self.0 >> 16) % limit as u64).unwrap()
+    }
+
+    fn one_of<T: Clone>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())].clone()
+    }
+
+    fn text(&mut self) -> Value {
+        (0..self.below(4)).map(|_| self.one_of(TEXTS)).collect::<String>().into()
+    }
+
+    /// A value for a column, by its name; two columns are enumerations of few values.
+    fn value(&mut self, field: &str) -> Value {
+        match field {
+            "id" => json!(format!("{}{}", self.one_of(&["a", "B", "é", "全"]), self.below(12))),
+            "ticketId" | "within" => self.value("id"),
+            "title" => self.text(),
+            "seats" | "number" => json!(self.one_of(&[0, 1, -1, 9, 10, i64::MAX, i64::MIN, 9_007_199_254_740_993])),
+            "weight" => json!(self.one_of(&[
+                0.0,
+                -0.0,
+                0.1,
+                0.2,
+                0.30000000000000004,
+                -2.5e10,
+                1.7976931348623157e308,
+                5e-324,
+                9007199254740993.0
+            ])),
+            "unitPrice" | "limit" => json!(self.one_of(DECIMALS)),
+            "isOpen" => json!(self.below(2) == 0),
+            "openedAt" => json!(self.one_of(TIMES)),
+            "extra" => {
+                self.one_of(&[json!([1, "a", null]), json!([]), json!({ "b": [2.50] }), json!("text"), json!(0)])
+            }
+            other => panic!("{other} is no column of these tables"),
+        }
+    }
+
+    fn rows(&mut self, table: &Table, count: usize) -> Vec<Row> {
+        let mut rows: Vec<Row> = Vec::new();
+        while rows.len() < count {
+            let key = self.value("id");
+            if rows.iter().any(|row| row["id"] == key) {
+                continue;
+            }
+            let mut fields = row(json!({ "id": key }));
+            for column in table.columns.iter().filter(|column| column.nullable) {
+                if self.below(4) > 0 {
+                    fields.insert(column.name.as_str().into(), self.value(column.name.as_str()));
+                }
+            }
+            rows.push(fields);
+        }
+        rows
+    }
+
+    fn field(&mut self, table: &Table, fit: impl Fn(&str) -> bool) -> String {
+        let fields: Vec<_> =
+            table.columns.iter().map(|column| column.name.to_string()).filter(|name| fit(name)).collect();
+        self.one_of(&fields)
+    }
+
+    /// A filter that no store refuses. So many relations may still be in it.
+    fn filter(&mut self, table: &Table, depth: usize, level: usize, left: &mut usize) -> Filter {
+        let compared = |name: &str| name != "extra";
+        match self.below(if depth == 0 { 5 } else { 11 }) {
+            0 => Filter::Null { field: self.field(table, |_| true) },
+            1 => {
+                let field = self.field(table, compared);
+                let values = (0..self.below(4)).map(|_| self.value(&field)).collect();
+                Filter::In { field, values }
+            }
+            2 => {
+                let field = self.field(table, |name| ["id", "title", "ticketId"].contains(&name));
+                let value = self.value(&field);
+                // A part of a value that may be there, more often than not.
+                let letters: Vec<char> = value.as_str().unwrap().chars().collect();
+                let from = self.below(letters.len() + 1);
+                let to = from + self.below(letters.len() - from + 1);
+                let op = self.one_of(&[Op::Contains, Op::StartsWith, Op::EndsWith]);
+                Filter::Compare { field, op, value: letters[from..to].iter().collect::<String>().into() }
+            }
+            3 | 4 => {
+                let field = self.field(table, compared);
+                let ops = [Op::Equal, Op::NotEqual, Op::Less, Op::LessOrEqual, Op::Greater, Op::GreaterOrEqual];
+                Filter::Compare { op: self.one_of(&ops), value: self.value(&field), field }
+            }
+            5 | 6 => Filter::All((0..self.below(4)).map(|_| self.filter(table, depth - 1, level, left)).collect()),
+            7 | 8 => Filter::Any((0..self.below(4)).map(|_| self.filter(table, depth - 1, level, left)).collect()),
+            9 => Filter::Not(Box::new(self.filter(table, depth - 1, level, left))),
+            _ if level == 0 || *left == 0 => self.filter(table, 0, level, left),
+            _ => {
+                *left -= 1;
+                let links: &[fn() -> Arc<Link>] =
+                    if table.name == tickets().name { &[holders] } else { &[ticket, inner, outer] };
+                let link = self.one_of(links)();
+                let quantifier = self.one_of(&[Quantifier::Some, Quantifier::None, Quantifier::Every]);
+                let inner = self.below(5) > 0;
+                let filter = inner.then(|| Box::new(self.filter(&link.table, depth - 1, level - 1, left)));
+                Filter::Related { link, quantifier, filter }
+            }
+        }
+    }
+
+    fn selection(&mut self, table: &Table) -> Select {
+        let order = (0..self.below(4))
+            .map(|_| Order { field: self.field(table, |name| name != "extra"), descending: self.below(2) == 0 })
+            .collect();
+        let filter = (self.below(8) > 0).then(|| self.filter(table, 4, 3, &mut 8));
+        Select {
+            filter,
+            order,
+            limit: u32::try_from(self.below(50)).unwrap(),
+            offset: u32::try_from(self.below(8)).unwrap(),
+        }
+    }
+}
+
+/// How two rows follow each other: nothing last, whatever the direction, and at last by key.
+fn follow(table: &Table, order: &[Order], a: &Row, b: &Row) -> Ordering {
+    let cell = |row: &Row, field: &str| {
+        Cell::from_json(table.column(field).unwrap(), row.get(field).unwrap_or(&Value::Null)).unwrap()
+    };
+    for Order { field, descending } in order {
+        let (a, b) = (cell(a, field), cell(b, field));
+        let ordering = match compare(&a, &b) {
+            Some(ordering) if *descending => ordering.reverse(),
+            Some(ordering) => ordering,
+            None => (a == Cell::Null).cmp(&(b == Cell::Null)),
+        };
+        if ordering.is_ne() {
+            return ordering;
+        }
+    }
+    compare(&cell(a, table.key.as_str()), &cell(b, table.key.as_str())).unwrap()
+}
+
+pub async fn random_selections_are_those_of_the_naive_model(store: &dyn ReadStore) {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let tables = [tickets(), baskets()];
+    let mut filled = Vec::new();
+    for table in &tables {
+        store.ensure_table(table).await.unwrap();
+        let rows = random.rows(table, 40);
+        put(store, table, rows.iter().cloned().map(Value::Object)).await;
+        // As the store gives them, so that values are spelled as it spells them.
+        let all = Select { filter: None, order: vec![], limit: 100, offset: 0 };
+        filled.push(store.select(table, &TenantId::default(), &all).await.unwrap());
+    }
+    let rows_of = |table: &Table| filled[usize::from(table.name != tables[0].name)].clone();
+
+    let mut met = 0;
+    for round in 0..ROUNDS {
+        let table = &tables[round % 2];
+        let select = random.selection(table);
+        let holds = |row: &Row| {
+            let others = |link: &Link| Ok(rows_of(&link.table));
+            select.filter.as_ref().is_none_or(|filter| filter.matches_among(table, row, &others).unwrap())
+        };
+        let mut expected: Vec<Row> = rows_of(table).into_iter().filter(holds).collect();
+        expected.sort_by(|a, b| follow(table, &select.order, a, b));
+        let count = store.count(table, &TenantId::default(), select.filter.as_ref()).await.unwrap();
+        assert_eq!(count, expected.len() as u64, "round {round}: {select:#?}");
+        let page = expected.into_iter().skip(select.offset as usize).take(select.limit as usize);
+        let page: Vec<Row> = page.collect();
+        let found = store.select(table, &TenantId::default(), &select).await.unwrap();
+        assert_eq!(found, page, "round {round}: {select:#?}");
+        met += usize::from(!page.is_empty());
+    }
+    // Conditions that nothing ever meets would prove nothing.
+    assert!(met > ROUNDS / 4, "{met}");
+}
