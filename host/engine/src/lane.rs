@@ -181,7 +181,8 @@ impl Writer {
         let Some(last) = events.last().map(|event| event.position) else { return };
         self.figures.flushed(events.len(), began.elapsed());
         self.feed.publish(events);
-        self.committed.send_replace(last);
+        // News of an earlier transaction that comes late takes nothing back.
+        self.committed.send_if_modified(|committed| std::mem::replace(committed, last.max(*committed)) < last);
     }
 
     /// Records a batch, and repeats the attempt when the database fails in passing. A connection that breaks during a

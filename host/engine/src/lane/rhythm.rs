@@ -31,7 +31,7 @@ impl Rhythm {
 
     /// It has ended, and so many groups wait.
     pub(super) fn ended(&mut self, groups: usize, waiting: usize) {
-        let lately = self.callers - self.callers / FORGETTING;
+        let lately = self.callers - self.callers.div_ceil(FORGETTING);
         self.callers = lately.max(self.under_way + waiting);
         self.under_way -= groups;
     }
@@ -91,6 +91,11 @@ mod tests {
             rhythm.begun(4);
             rhythm.ended(4, 4);
         }
-        assert!(rhythm.worth() <= 8, "{rhythm:?}");
+        assert_eq!(rhythm.worth(), 4, "{rhythm:?}");
+        for _ in 0..40 {
+            rhythm.begun(1);
+            rhythm.ended(1, 0);
+        }
+        assert_eq!(rhythm.worth(), 1, "{rhythm:?}");
     }
 }

@@ -23,6 +23,8 @@
 //! are taken**: one that somebody holds is refused by the primary key of the claims, and the long way finds out who. A
 //! value is let go of only where its holder is the one who lets go. The statement's snapshot suffices for that: whoever
 //! has taken it has done so by an event before the first new one, and that one is in the snapshot, or was witnessed.
+//! Only a repair of the claims writes rows without events. One that puts back a row at the very moment in which its holder
+//! lets go of the value may leave it there, and the next comparison shows it.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
