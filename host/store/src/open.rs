@@ -8,8 +8,8 @@ use crate::{Error, EventStore, ReadStore, Result, postgres, sqlite};
 /// How a store uses its database.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// At most so many connections for requests. One more request waits. An event store in PostgreSQL has two besides: one
-    /// that appends go through, and one that listens for other nodes. A read store there has one besides for each
+    /// At most so many connections for requests. One more request waits. An event store in PostgreSQL has three besides:
+    /// two that appends go through, and one that listens for other nodes. A read store there has one besides for each
     /// projection that takes a small step at the same moment; four of them at most stay open, for a minute.
     pub connections: u32,
     /// How long a request waits for a connection, or for another process's lock, before it fails as unavailable.

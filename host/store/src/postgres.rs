@@ -34,8 +34,10 @@ use crate::{Error, Options, Result};
 /// Statements of the log are planned once: they are of one shape whatever their arguments, and to plan one costs more than
 /// to run it. A plan from when the log was small must serve when it is large, so none walks through whole tables; none is
 /// worth compiling. A statement that is a transaction by itself reads what is committed, like all others.
+///
 /// A session of a node that hangs must not hold the log's lock for long, and nothing is computed between the statements of
-/// an append that would take a second; a statement must end at some time. A server that does not wait for its disk would make what is acknowledged a matter of luck; stricter settings are left alone.
+/// an append that would take a second; a statement must end at some time. A server that does not wait for its disk would
+/// make what is acknowledged a matter of luck; stricter settings are left alone.
 const DURABLE_SESSION: &str = "\
     select set_config('idle_in_transaction_session_timeout', '2s', false), \
         set_config('statement_timeout', '30s', false), \
