@@ -4,13 +4,12 @@
 //! built is left out; the result says so.
 
 use std::env;
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::step::{LeftOut, step};
-use crate::workspace::{self, Workspace, is_there};
-use crate::{node, plugins, postgres};
+use crate::workspace::{self, Workspace};
+use crate::{node, plugins, postgres, python, run as start};
 
 /// Where the other systems are.
 const PEERS: &str = "tests/bench/peers";
@@ -20,6 +19,7 @@ const BANKS: [&str; 2] = ["bank", "bank-accounts"];
 /// Builds everything, and measures. What follows `bench` on the command line goes to the bench itself.
 pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<(), String> {
     let postgres = postgres::programs()?;
+    start::guests(workspace)?;
     step("building the bank", || plugins::test_guests_of(workspace, &BANKS))?;
     // One after the other: built together they would share the features of their dependencies, and the server that is
     // measured would not be the one that ships.
@@ -49,7 +49,7 @@ fn peers(workspace: &Workspace, left_out: &mut LeftOut) {
         }
     };
     // Python comes first: it may have to bring the compiler that one of the peers is built with.
-    try_step("UmaDB's Python wheel", &|| python(workspace));
+    try_step("UmaDB's Python wheel", &|| umadb(workspace));
     try_step("building the peers", &|| rust(workspace));
     try_step("emmett's npm packages", &|| emmett(workspace));
 }
@@ -70,23 +70,9 @@ fn venv(workspace: &Workspace) -> PathBuf {
     workspace.target.join("peers/venv")
 }
 
-/// A Python of the bench's own, with what `requirements.txt` names. It is made anew when that has changed.
-fn python(workspace: &Workspace) -> Result<(), String> {
-    let requirements = workspace.root.join(PEERS).join("umadb/requirements.txt");
-    let wanted =
-        fs::read(&requirements).map_err(|error| format!("{} can't be read: {error}", requirements.display()))?;
-    let venv = venv(workspace);
-    let installed = venv.join("requirements.txt");
-    if fs::read(&installed).is_ok_and(|there| there == wanted) {
-        return Ok(());
-    }
-    let python = ["python3", "python"].into_iter().find(|python| is_there(Command::new(python).arg("--version")));
-    let python = python.ok_or("Python is not installed")?;
-    workspace::run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv))?;
-    let mut pip = Command::new(venv.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
-    workspace::run(&mut pip)?;
-    fs::write(&installed, wanted).map_err(|error| format!("{} can't be written: {error}", installed.display()))
+/// UmaDB's server is in its wheel.
+fn umadb(workspace: &Workspace) -> Result<(), String> {
+    python::bring(&workspace.root.join(PEERS).join("umadb/requirements.txt"), &venv(workspace))
 }
 
 fn emmett(workspace: &Workspace) -> Result<(), String> {

@@ -3,11 +3,13 @@
 //! Each command is a module that says what it does while it does it, and returns why it could not.
 
 mod bench;
+mod curl;
 mod debian;
 mod graphiql;
 mod node;
 mod plugins;
 mod postgres;
+mod python;
 mod run;
 mod rustup;
 mod step;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::step::{LeftOut, step};
+use crate::step::LeftOut;
 use crate::workspace::{self, Workspace, run};
 
 /// Whether Node and npm are on this machine.
@@ -32,8 +32,7 @@ pub(crate) fn bring(sources: &Path, folder: &Path) -> Result<bool, String> {
     Ok(true)
 }
 
-/// Does a step that needs Node and npm's registry, and says whether it was done. A machine may lack either, and the step
-/// is left out there; but where `CI` is set and Node is there, what it is for must not vanish unnoticed.
+/// Does a step that needs Node and npm's registry, and says whether it was done. A machine without Node is left in peace.
 pub(crate) fn try_step(
     left_out: &mut LeftOut,
     what: &str,
@@ -43,19 +42,7 @@ pub(crate) fn try_step(
         left_out.add(what, "because Node is not installed");
         return Ok(false);
     }
-    match step(what, work) {
-        Ok(()) => Ok(true),
-        Err(reason) if is_ci() => Err(reason),
-        Err(reason) => {
-            left_out.add(what, &format!("because {reason}"));
-            Ok(false)
-        }
-    }
-}
-
-/// Whether this runs where nobody watches, as continuous integration says it.
-fn is_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false")
+    left_out.unless(what, work)
 }
 
 /// Installs the clients that tests borrow, and says where they are. Where they can't be had, the tests that need them are

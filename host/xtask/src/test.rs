@@ -4,18 +4,21 @@
 //! fails. Its last line is the sum of the runner's summaries; what was left out is repeated right above it.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use crate::step::{LeftOut, say, step};
 use crate::summary::Summary;
 use crate::workspace::{Workspace, is_there, run};
-use crate::{node, plugins, postgres, run as start};
+use crate::{curl, node, plugins, postgres, python, run as start};
 
 /// Runs all checks and tests, or, with a filter, only the tests whose names contain it.
 pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<(), String> {
     let postgres = postgres::programs()?;
     let mut left_out = LeftOut::default();
     let clients = node::clients(workspace, &mut left_out)?;
+    let fuzzer = fuzzer(workspace, &mut left_out)?;
+    curl::ensure(&mut left_out)?;
     if filter.is_empty() {
         step("cargo fmt", || run(&mut workspace.cargo(&["fmt", "--all", "--check"])))?;
     }
@@ -35,8 +38,10 @@ pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<(), Strin
     // What has just been set up, where tests look for it first.
     let shelves = plugins::shelves(workspace).map_err(|error| format!("the folders of guests: {error}"))?;
     tests.env("YADO_TEST_PLUGINS", shelves).env("YADO_TEST_POSTGRES_BIN", postgres);
-    if let Some(clients) = clients {
-        tests.env("YADO_TEST_CLIENTS", clients);
+    for (variable, folder) in [("YADO_TEST_CLIENTS", clients), ("YADO_TEST_FUZZER", fuzzer)] {
+        if let Some(folder) = folder {
+            tests.env(variable, folder);
+        }
     }
     let mut summary = Summary::default();
     let outcome = step("tests", || {
@@ -59,6 +64,14 @@ pub(crate) fn test(workspace: &Workspace, filter: &[String]) -> Result<(), Strin
     outcome.map_err(|reason| format!("{reason}\n{summary}"))?;
     say(&summary.to_string());
     Ok(())
+}
+
+/// Brings Schemathesis, and says where it is. Where it can't be had, the test that needs it is left out too.
+fn fuzzer(workspace: &Workspace, left_out: &mut LeftOut) -> Result<Option<PathBuf>, String> {
+    let (requirements, venv) = (workspace.root.join("tests/fuzz/requirements.txt"), workspace.target.join("fuzzer"));
+    let there =
+        left_out.unless("Schemathesis from PyPI, and the test with it", || python::bring(&requirements, &venv))?;
+    Ok(there.then_some(venv))
 }
 
 fn lint(workspace: &Workspace, left_out: &mut LeftOut) -> Result<(), String> {

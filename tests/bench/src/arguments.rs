@@ -9,8 +9,8 @@ use crate::contender::System;
 pub const USAGE: &str = "\
 cargo xtask bench [FLAG…]
 
-    --only PART     only this part: throughput, catch-up, lag, memory or storage; or only the comparisons of throughput in
-                    which a system takes part (such as bus-postgres or umadb). May be given several times
+    --only PART     only this part: throughput, catch-up, lag, reads, memory or storage; or only the comparisons of
+                    throughput in which a system takes part (such as bus-postgres or umadb). May be given several times
     --rounds N      so many rounds; by default 5, and fewer make no ratios
     --seconds S     how long a contender's turn counts; by default 5, and a result from under 2 stays out of the README
     --seed N        what shuffling and the choice of accounts begin with; by default a new one
@@ -29,6 +29,8 @@ pub enum Part {
     CatchUp,
     /// How long it takes from a command to a row that shows it.
     Lag,
+    /// Pages of rows with what they are related to.
+    Reads,
     /// Memory with many accounts in it.
     Memory,
     /// How much a long log slows down.
@@ -36,10 +38,11 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
         ("throughput", Self::Throughput),
         ("catch-up", Self::CatchUp),
         ("lag", Self::Lag),
+        ("reads", Self::Reads),
         ("memory", Self::Memory),
         ("storage", Self::Storage),
     ];

@@ -1,10 +1,10 @@
 //! Those who take part: Yado in several forms, the floor below it, the ceiling above it, and its peers.
 
 mod bus;
-mod graphql;
+pub(crate) mod graphql;
 mod mixed;
 mod peer;
-mod pgbench;
+pub(crate) mod pgbench;
 
 use async_trait::async_trait;
 use serde::Serialize;

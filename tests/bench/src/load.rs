@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use crate::Result;
 use crate::chance::{Accounts, Chance};
 use crate::histogram::Histogram;
+use crate::http::{Connection, Url};
 use crate::work::{Outcome, Spec};
 
 /// What a client pauses after a failure, so that one that fails at once does not take the processor from the others.
@@ -15,7 +17,32 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// A client.
 pub trait Client: Send + 'static {
     /// Carries out one operation on an account, a deposit as a rule; returns when that is durable.
-    fn operate(&mut self, account: u32) -> impl Future<Output = Result<(), String>> + Send;
+    fn operate(&mut self, account: u32) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Lets clients of an API run on a thread and a runtime of their own: nothing else waits for that thread, and no client for
+/// another one's.
+///
+/// # Errors
+/// When the API can't be reached.
+pub async fn apart<C: Client>(
+    url: &Url,
+    spec: &Spec,
+    client: impl Fn(Connection) -> C + Send + 'static,
+) -> Result<Outcome> {
+    let (url, spec) = (url.clone(), spec.clone());
+    let driving = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("no clients can be run: {error}"))?;
+        runtime.block_on(async {
+            let mut clients = Vec::new();
+            for _ in 0..spec.clients {
+                clients.push(client(Connection::open(&url, "POST").await?));
+            }
+            Ok(run(&spec, clients).await)
+        })
+    });
+    driving.await.map_err(|error| format!("the clients broke: {error}"))?
 }
 
 /// What one client has seen.
@@ -62,7 +89,7 @@ pub async fn run<C: Client>(spec: &Spec, clients: Vec<C>) -> Outcome {
 
 impl Seen {
     /// Counts an operation, if it ended while it counts. A failure counts whenever it happens: nothing may fail.
-    fn note(&mut self, outcome: Result<(), String>, begun: Instant, ended: Instant, counts: &Range<Instant>) {
+    fn note(&mut self, outcome: Result<()>, begun: Instant, ended: Instant, counts: &Range<Instant>) {
         match outcome {
             Ok(()) if counts.contains(&ended) => self.took.record(ended - begun),
             Ok(()) => {}

@@ -9,7 +9,7 @@ use yado_bench::arguments::{Arguments, Part};
 use yado_bench::cluster::{Cluster, SETTINGS};
 use yado_bench::figures::median;
 use yado_bench::machine::{self, Machine};
-use yado_bench::parts::{Bench, CatchUp, Lag, Memory, Storage, Throughput};
+use yado_bench::parts::{Bench, CatchUp, Lag, Memory, Reads, Storage, Throughput};
 use yado_bench::place::Place;
 use yado_bench::report::{Report, say, terminal, write};
 use yado_model::Timestamp;
@@ -103,6 +103,13 @@ async fn measure(bench: &Bench, begun_at: String, postgres: String) -> Result<Re
         }
     }
     fsyncs.extend(machine::fsyncs(bench.place.scratch.path())?);
+    let mut reads = None;
+    if wants(Part::Reads, "pages of rows") {
+        match Reads::measure(bench).await {
+            Ok(found) => reads = Some(found),
+            Err(reason) => or_failed("pages of rows", reason),
+        }
+    }
     let mut memory = Vec::new();
     if wants(Part::Memory, "memory") {
         match Memory::measure(bench).await {
@@ -123,6 +130,7 @@ async fn measure(bench: &Bench, begun_at: String, postgres: String) -> Result<Re
     let mut verdicts = throughput.as_ref().map_or_else(Vec::new, |found| found.verdicts(fsync_us));
     verdicts.extend(catch_up.as_ref().map(CatchUp::verdict));
     verdicts.extend(lag.as_ref().map(|found: &Lag| found.verdict(fsync_us)));
+    verdicts.extend(reads.as_ref().map(Reads::verdict));
     verdicts.extend(memory.iter().map(Memory::verdict));
     verdicts.extend(storage.iter().map(Storage::verdict));
     Ok(Report {
@@ -139,6 +147,7 @@ async fn measure(bench: &Bench, begun_at: String, postgres: String) -> Result<Re
         throughput,
         catch_up,
         lag,
+        reads,
         memory,
         storage,
         failed,

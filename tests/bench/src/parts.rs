@@ -3,12 +3,14 @@
 mod catch_up;
 mod lag;
 mod memory;
+mod reads;
 mod storage;
 mod throughput;
 
 pub use catch_up::CatchUp;
 pub use lag::Lag;
 pub use memory::Memory;
+pub use reads::Reads;
 pub use storage::Storage;
 pub use throughput::{Participant, Throughput};
 

@@ -40,7 +40,15 @@ impl Place {
     /// # Errors
     /// When it has not been built.
     pub fn bank(&self, plugin: Plugin) -> Result<Vec<u8>> {
-        let path = self.target.join("test-guests").join(plugin.guest()).with_extension("wasm");
+        self.component("test-guests", plugin.guest())
+    }
+
+    /// A component from a shelf of the target folder.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn component(&self, shelf: &str, name: &str) -> Result<Vec<u8>> {
+        let path = self.target.join(shelf).join(name).with_extension("wasm");
         std::fs::read(&path)
             .map_err(|error| format!("{} can't be read: {error}; `cargo xtask bench` builds it", path.display()))
     }

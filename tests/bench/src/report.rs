@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::machine::Machine;
-use crate::parts::{CatchUp, Lag, Memory, Storage, Throughput};
+use crate::parts::{CatchUp, Lag, Memory, Reads, Storage, Throughput};
 use crate::requirement::Verdict;
 use crate::work::Spec;
 use crate::{Result, place};
@@ -54,6 +54,8 @@ pub struct Report {
     pub catch_up: Option<CatchUp>,
     /// From command to row.
     pub lag: Option<Lag>,
+    /// Pages of rows.
+    pub reads: Option<Reads>,
     /// Memory.
     pub memory: Vec<Memory>,
     /// Long logs.

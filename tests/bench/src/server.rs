@@ -9,7 +9,6 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use crate::Result;
-use crate::bank::Plugin;
 use crate::http::{Connection, Url};
 use crate::place::{self, Place};
 
@@ -23,22 +22,21 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Server {
     child: Child,
     host: String,
-    plugin: Plugin,
     log: PathBuf,
 }
 
 impl Server {
-    /// Starts one with a form of the bank. Without a database it keeps everything in SQLite files in its folder, which is what it
+    /// Starts one with a plugin. Without a database it keeps everything in SQLite files in its folder, which is what it
     /// does for everybody.
     ///
     /// # Errors
     /// When it does not start.
-    pub async fn start(place: &Place, name: &str, plugin: Plugin, database: Option<&str>) -> Result<Self> {
+    pub async fn start(place: &Place, name: &str, plugin: &[u8], database: Option<&str>) -> Result<Self> {
         let folder = place.folder(name)?;
         let plugins = folder.join("plugins");
         place::make(&plugins)?;
         let failed = |error: std::io::Error| format!("{} can't be written: {error}", folder.display());
-        fs::write(plugins.join("bank.wasm"), place.bank(plugin)?).map_err(failed)?;
+        fs::write(plugins.join("plugin.wasm"), plugin).map_err(failed)?;
         let log = folder.join("log");
         let file = File::create(&log).map_err(failed)?;
         let mut command = Command::new(place.server());
@@ -54,7 +52,7 @@ impl Server {
         command.stdin(Stdio::null()).stdout(file.try_clone().map_err(failed)?).stderr(file).kill_on_drop(true);
         let child = command.spawn();
         let child = child.map_err(|error| format!("{} can't be started: {error}", place.server().display()))?;
-        let mut server = Self { child, host: String::new(), plugin, log };
+        let mut server = Self { child, host: String::new(), log };
         server.ready().await?;
         Ok(server)
     }
@@ -87,20 +85,11 @@ impl Server {
         Err(format!("the server was not ready after {PATIENCE:?}: its log is {}", self.log.display()))
     }
 
-    /// The form of the bank that it runs.
-    #[must_use]
-    pub fn plugin(&self) -> Plugin {
-        self.plugin
-    }
-
-    /// Waits until its read models show a position. Where there are none, nothing is to be waited for.
+    /// Waits until its read models show a position.
     ///
     /// # Errors
     /// When they don't get there.
     pub async fn settle(&self, position: u64) -> Result<()> {
-        if !self.plugin.keeps_rows() {
-            return Ok(());
-        }
         let url = Url { host: self.host.clone(), path: "/health".into() };
         let mut connection = Connection::open(&url, "GET").await?;
         let begun = Instant::now();

@@ -23,6 +23,7 @@ const AT_ONCE: usize = 64;
 /// The server that ships, and where its log is.
 pub struct Yado {
     server: Server,
+    plugin: Plugin,
 }
 
 impl Yado {
@@ -37,8 +38,8 @@ impl Yado {
         database: Option<&str>,
         spec: &Spec,
     ) -> Result<Self> {
-        let server = Server::start(place, name, plugin, database).await?;
-        let yado = Self { server };
+        let server = Server::start(place, name, &place.bank(plugin)?, database).await?;
+        let yado = Self { server, plugin };
         yado.open_accounts(spec.accounts).await?;
         Ok(yado)
     }
@@ -94,7 +95,12 @@ impl Yado {
         while let Some(done) = shares.next().await {
             last = last.max(done?);
         }
-        self.server.settle(last).await
+        self.shows(last).await
+    }
+
+    /// Waits until the read model shows a position, if there is one.
+    async fn shows(&self, position: u64) -> Result<()> {
+        if self.plugin.keeps_rows() { self.server.settle(position).await } else { Ok(()) }
     }
 }
 
@@ -113,7 +119,7 @@ impl Contender for Yado {
 
     /// One more deposit says where the log's end is; the read model has to get there, if there is one.
     async fn settle(&mut self) -> Result<()> {
-        if !self.server.plugin().keeps_rows() {
+        if !self.plugin.keeps_rows() {
             return Ok(());
         }
         let mut body = Vec::new();
@@ -121,7 +127,7 @@ impl Contender for Yado {
         let mut connection = Connection::open(&self.server.graphql(), "POST").await?;
         let (_, answer) = connection.send(&body).await?;
         let position = position(answer).ok_or_else(|| format!("it answers {}", String::from_utf8_lossy(answer)))?;
-        self.server.settle(position).await
+        self.shows(position).await
     }
 
     fn process(&self) -> Option<u32> {
@@ -129,11 +135,7 @@ impl Contender for Yado {
     }
 
     fn about(&self) -> String {
-        format!(
-            "yado serve {} with its default settings; {}",
-            env!("CARGO_PKG_VERSION"),
-            super::keeps(self.server.plugin())
-        )
+        format!("yado serve {} with its default settings; {}", env!("CARGO_PKG_VERSION"), super::keeps(self.plugin))
     }
 }
 
@@ -166,24 +168,17 @@ impl Contender for Noop {
     }
 }
 
-/// Lets clients run against a GraphQL API, on a thread and a runtime of their own: nothing else waits for that thread, and
-/// no client for another one's.
+/// Lets clients deposit over a GraphQL API.
 async fn drive(url: &Url, spec: &Spec) -> Result<Outcome> {
-    let (url, spec) = (url.clone(), spec.clone());
-    let driving = tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| format!("no clients can be run: {error}"))?;
-        runtime.block_on(async {
-            let mut clients = Vec::new();
-            for _ in 0..spec.clients {
-                let connection = Some(Connection::open(&url, "POST").await?);
-                let reference = bank::reference(spec.payload_bytes);
-                clients.push(Caller { url: url.clone(), connection, body: Vec::new(), reference });
-            }
-            Ok(load::run(&spec, clients).await)
-        })
-    });
-    driving.await.map_err(|error| format!("the clients broke: {error}"))?
+    let reference = bank::reference(spec.payload_bytes);
+    let at = url.clone();
+    let caller = move |connection| Caller {
+        url: at.clone(),
+        connection: Some(connection),
+        body: Vec::new(),
+        reference: reference.clone(),
+    };
+    load::apart(url, spec, caller).await
 }
 
 struct Caller {

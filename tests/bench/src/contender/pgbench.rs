@@ -19,7 +19,7 @@ use crate::work::{Distribution, Outcome, Spec};
 
 /// Every row has a position of its own, in order, as in the log. Its revision is the same number, which makes it distinct
 /// within its stream. Streams are spread as the bank's are.
-const SCRIPT: &str = "\
+const INSERT: &str = "\
 \\set account random(0, :accounts - 1)
 insert into events (position, tenant, stream, revision, name, version, payload, recorded_at, command_id, plugin)
 values (nextval('bench_position'), 'default', 'Account-account-' || :account, currval('bench_position'), 'Deposited', 1,
@@ -31,8 +31,8 @@ const SAMPLED: f64 = 0.05;
 /// Threads that pgbench uses.
 const THREADS: u32 = 2;
 
-/// `pgbench`, and its database.
-pub(super) struct Pgbench {
+/// A script that pgbench runs again and again, and the database in which it does.
+pub(crate) struct Script {
     folder: PathBuf,
     database: String,
     program: PathBuf,
@@ -40,30 +40,37 @@ pub(super) struct Pgbench {
     turns: u32,
 }
 
-impl Pgbench {
-    pub(super) async fn prepare(place: &Place, cluster: &Cluster, _: &Spec) -> Result<Self> {
+impl Script {
+    /// Writes it into a folder of its own.
+    pub(crate) fn write(place: &Place, cluster: &Cluster, name: &str, database: String, sql: &str) -> Result<Self> {
         let program: PathBuf = cluster.program("pgbench").as_std().get_program().into();
         let version = says(Process::new(&program).arg("--version"));
         let version = version.ok_or("pgbench is not installed (on Debian it is in the package postgresql-contrib)")?;
-        let database = cluster.database().await;
-        // Yado's own migrations make the table.
-        let events = open_events(&database, &Options::default()).await.map_err(|error| error.to_string())?;
-        events.close().await;
-        cluster.query(&database, "create sequence bench_position").await?;
-        let folder = place.folder("pgbench")?;
-        let script = folder.join("insert.sql");
-        fs::write(&script, SCRIPT).map_err(|error| format!("{} can't be written: {error}", script.display()))?;
+        let folder = place.folder(name)?;
+        let file = folder.join("script.sql");
+        fs::write(&file, sql).map_err(|error| format!("{} can't be written: {error}", file.display()))?;
         Ok(Self { folder, database, program, version, turns: 0 })
     }
 
-    async fn insert(&self, spec: &Spec, seconds: f64, log: &str) -> Result<String> {
+    /// Runs it for as long as a turn lasts.
+    pub(crate) async fn run(&mut self, spec: &Spec, variables: &[(&str, String)]) -> Result<Outcome> {
+        self.turns += 1;
+        if spec.warm_up_seconds > 0.0 {
+            self.play(spec, spec.warm_up_seconds, &format!("warm-up-{}", self.turns), variables).await?;
+        }
+        let log = format!("turn-{}", self.turns);
+        let report = self.play(spec, spec.seconds, &log, variables).await?;
+        let took = latencies(&self.folder, &format!("{log}."))?;
+        outcome(&report, &took).ok_or_else(|| format!("pgbench's report is not understood: {report}"))
+    }
+
+    async fn play(&self, spec: &Spec, seconds: f64, log: &str, variables: &[(&str, String)]) -> Result<String> {
         let mut command = tokio::process::Command::new(&self.program);
-        command.current_dir(&self.folder).args(["--no-vacuum", "--protocol=prepared", "--file=insert.sql"]);
+        command.current_dir(&self.folder).args(["--no-vacuum", "--protocol=prepared", "--file=script.sql"]);
         command.arg(format!("--client={}", spec.clients)).arg(format!("--jobs={}", THREADS.min(spec.clients)));
         // It takes whole seconds only.
         command.arg(format!("--time={}", seconds.round().max(1.0)));
-        command.arg(format!("--define=accounts={}", spec.accounts));
-        command.arg(format!("--define=payload={}", bank::deposited(&bank::reference(spec.payload_bytes))));
+        command.args(variables.iter().map(|(name, value)| format!("--define={name}={value}")));
         command.arg(format!("--random-seed={}", spec.seed));
         command.args(["--log", &format!("--log-prefix={log}"), &format!("--sampling-rate={SAMPLED}")]);
         command.arg(&self.database).stdin(Stdio::null()).kill_on_drop(true);
@@ -76,24 +83,35 @@ impl Pgbench {
     }
 }
 
+/// `pgbench` that inserts, and its database.
+pub(super) struct Pgbench {
+    script: Script,
+}
+
+impl Pgbench {
+    pub(super) async fn prepare(place: &Place, cluster: &Cluster, _: &Spec) -> Result<Self> {
+        let database = cluster.database().await;
+        // Yado's own migrations make the table.
+        let events = open_events(&database, &Options::default()).await.map_err(|error| error.to_string())?;
+        events.close().await;
+        cluster.query(&database, "create sequence bench_position").await?;
+        Ok(Self { script: Script::write(place, cluster, "pgbench", database, INSERT)? })
+    }
+}
+
 #[async_trait]
 impl Contender for Pgbench {
     async fn run(&mut self, spec: &Spec) -> Result<Outcome> {
         if spec.distribution != Distribution::Uniform {
             return Err("it inserts into all streams alike and no other way".into());
         }
-        self.turns += 1;
-        if spec.warm_up_seconds > 0.0 {
-            self.insert(spec, spec.warm_up_seconds, &format!("warm-up-{}", self.turns)).await?;
-        }
-        let log = format!("turn-{}", self.turns);
-        let report = self.insert(spec, spec.seconds, &log).await?;
-        let took = latencies(&self.folder, &format!("{log}."))?;
-        outcome(&report, &took).ok_or_else(|| format!("pgbench's report is not understood: {report}"))
+        let payload = bank::deposited(&bank::reference(spec.payload_bytes));
+        self.script.run(spec, &[("accounts", spec.accounts.to_string()), ("payload", payload)]).await
     }
 
     fn about(&self) -> String {
-        format!("{}; --protocol=prepared, one insert a transaction, {THREADS} threads", self.version)
+        let version = &self.script.version;
+        format!("{version}; --protocol=prepared, one insert a transaction, {THREADS} threads")
     }
 }
 

@@ -138,6 +138,11 @@ fn others(report: &Report) -> Table {
         row("command to visible row, p50", format!("{} us", grouped(lag.visible_p50_us as f64)));
         row("command to visible row, p99", format!("{} us", grouped(lag.visible_p99_us as f64)));
     }
+    if let Some(reads) = &report.reads {
+        let shown = reads.rates().map(|rate| rate.map_or_else(|| "nothing".into(), grouped));
+        row("pages of 50 products with their category, over GraphQL", format!("{} a second", shown[0]));
+        row("the same rows by two statements, pgbench", format!("{} a second", shown[1]));
+    }
     for memory in &report.memory {
         row(
             &format!("memory of a server on {}", memory.database),
