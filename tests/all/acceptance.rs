@@ -3,60 +3,94 @@
 use serde_json::{Value, json};
 use yado_store::testing::Postgres;
 
-use crate::support::{Client, Server, component};
+use crate::support::{Client, Documents, Server, component, eventually};
 
-const CREATE_CATEGORY: &str =
-    "mutation CreateCategory($name: String!) { createCategory(input: { name: $name }) { id name } }";
-const RENAME_CATEGORY: &str =
-    "mutation RenameCategory($id: ID!, $name: String!) { updateCategory(input: { id: $id, name: $name }) { id name } }";
-const DELETE_CATEGORY: &str = "mutation DeleteCategory($id: ID!) { deleteCategory(input: { id: $id }) { id } }";
-const CREATE_PRODUCT: &str = r#"mutation CreateProduct($categoryId: ID!) {
-  createProduct(input: { name: "MacBook Pro", price: 999.99, categoryId: $categoryId }) {
-    id name price category { name }
-  }
-}"#;
-const PRODUCTS: &str = "query Products { products { id name price category { id name } } }";
-const PRODUCTS_OF_CATEGORY: &str = "query ProductsOfCategory($categoryId: ID!) { products(categoryId: $categoryId) { id name price category { name } } }";
-const SEARCH_PRODUCTS: &str = r#"query SearchProducts {
-  searchProducts(name: "book", priceRange: { min: 500, max: 2000 }, pagination: { page: 1, limit: 10 }) {
-    products { id name price }
-    totalCount
-  }
-}"#;
+const CALLS: Documents = Documents::CATALOG;
 
 /// Walks through all of it.
-async fn walk(client: &Client) {
-    let created = client.ask(CREATE_CATEGORY, json!({ "name": "Laptops" })).await;
+pub(crate) async fn walk(client: &Client) {
+    let created = client.ask(CALLS.operation("CreateCategory"), json!({ "name": "Laptops" })).await;
     let category = created["createCategory"]["id"].clone();
     assert_eq!(created["createCategory"]["name"], "Laptops");
-    let renamed = client.ask(RENAME_CATEGORY, json!({ "id": category, "name": "Computers" })).await;
+    let renamed = client.ask(CALLS.operation("RenameCategory"), json!({ "id": category, "name": "Computers" })).await;
     assert_eq!(renamed["updateCategory"], json!({ "id": category, "name": "Computers" }));
 
-    let created = client.ask(CREATE_PRODUCT, json!({ "categoryId": category })).await;
+    let created = client.ask(CALLS.operation("CreateProduct"), json!({ "categoryId": category })).await;
     let product = created["createProduct"]["id"].clone();
     let expected =
         json!({ "id": product, "name": "MacBook Pro", "price": 999.99, "category": { "name": "Computers" } });
     assert_eq!(created["createProduct"].to_string(), expected.to_string());
 
-    let other = client.ask(CREATE_CATEGORY, json!({ "name": "Phones" })).await["createCategory"]["id"].clone();
-    let all = client.ask(PRODUCTS, json!({})).await;
+    let other =
+        client.ask(CALLS.operation("CreateCategory"), json!({ "name": "Phones" })).await["createCategory"]["id"]
+            .clone();
+    let all = client.ask(CALLS.operation("Products"), json!({})).await;
     assert_eq!(all["products"][0]["category"], json!({ "id": category, "name": "Computers" }));
-    let of_category = client.ask(PRODUCTS_OF_CATEGORY, json!({ "categoryId": category })).await;
+    let of_category = client.ask(CALLS.operation("ProductsOfCategory"), json!({ "categoryId": category })).await;
     assert_eq!(of_category["products"].as_array().unwrap().len(), 1);
-    let of_other = client.ask(PRODUCTS_OF_CATEGORY, json!({ "categoryId": other })).await;
+    let of_other = client.ask(CALLS.operation("ProductsOfCategory"), json!({ "categoryId": other })).await;
     assert_eq!(of_other["products"], json!([]));
 
-    let found = client.ask(SEARCH_PRODUCTS, json!({})).await;
+    let found = client.ask(CALLS.operation("SearchProducts"), json!({})).await;
     let expected = json!({ "products": [{ "id": product, "name": "MacBook Pro", "price": 999.99 }], "totalCount": 1 });
     assert_eq!(found["searchProducts"].to_string(), expected.to_string());
     search(client, &category).await;
 
+    statistics(client).await;
+    updates(client, &product).await;
+
     let one = client.ask("query($id: ID!) { product(id: $id) { name categoryId } }", json!({ "id": product })).await;
     assert_eq!(one["product"], json!({ "name": "MacBook Pro", "categoryId": category }));
-    let deleted = client.ask(DELETE_CATEGORY, json!({ "id": other })).await;
+    let deleted = client.ask(CALLS.operation("DeleteCategory"), json!({ "id": other })).await;
     assert_eq!(deleted["deleteCategory"]["id"], other);
-    let gone = client.send(RENAME_CATEGORY, json!({ "id": other, "name": "Again" })).await;
+    let gone = client.send(CALLS.operation("RenameCategory"), json!({ "id": other, "name": "Again" })).await;
     assert_eq!(gone["errors"][0]["extensions"]["code"], "NOT_FOUND");
+}
+
+/// What is computed of a laptop for 999.99 and three products for 3.50, 12 and 2.
+async fn statistics(client: &Client) {
+    let of = |price: &str| format!("{{\"price\":{price}}}");
+    let found = client.ask(CALLS.operation("Statistics"), json!({})).await;
+    let statistics = &found["productsAggregate"];
+    assert_eq!(statistics["count"], 4);
+    for (what, price) in [("sum", "1017.49"), ("avg", "254.3725"), ("min", "2"), ("max", "999.99")] {
+        assert_eq!(statistics[what].to_string(), of(price), "{what}");
+    }
+}
+
+/// What a subscriber is told while somebody else changes a product: everything, in order.
+async fn updates(client: &Client, product: &Value) {
+    let mut told = client.start(CALLS.operation("ProductUpdates"), &json!({}));
+    let rename = "mutation($id: ID!, $n: String!) { updateProduct(input: { id: $id, name: $n }) { name } }";
+    let changes = client.here();
+    let mut count = 0;
+    let mut change = async || {
+        count += 1;
+        changes.ask(rename, json!({ "id": product, "n": format!("MacBook Pro {count}") })).await;
+        count
+    };
+    // A client does not say when its subscription has arrived, so changes are made until one is told.
+    let mut first = None;
+    eventually("the subscription is live", async || {
+        change().await;
+        first = told.try_next();
+        first.is_some()
+    })
+    .await;
+    let (first, last) = (first.unwrap(), change().await);
+    let name = first["productUpdated"]["name"].as_str().unwrap();
+    assert_eq!(first["productUpdated"]["price"].to_string(), "999.99");
+    let begun: u32 = name.rsplit(' ').next().unwrap().parse().unwrap();
+    let mut before = first["productUpdated"]["updatedAt"].clone();
+    for number in begun + 1..=last {
+        let update = told.next().await["productUpdated"].take();
+        assert_eq!(update["name"], format!("MacBook Pro {number}"));
+        assert_eq!(update["id"], *product);
+        assert!(update["updatedAt"].as_str() > before.as_str(), "{update} after {before}");
+        before = update["updatedAt"].clone();
+    }
+    let back = changes.ask(rename, json!({ "id": product, "n": "MacBook Pro" })).await;
+    assert_eq!(back["updateProduct"]["name"], "MacBook Pro");
 }
 
 /// What a search finds among a laptop and what is put beside it here, and what it can't be asked.

@@ -3,50 +3,31 @@
 use serde_json::{Value, json};
 use yado_store::testing::Postgres;
 
-use crate::support::{Client, Server, component, eventually};
+use crate::support::{Client, Documents, Server, component, eventually};
 
-/// Operations with empty lines between them. Below some of them their variables stand as a comment.
-const DOCUMENTS: &str = include_str!("../acceptance/accounts.graphql");
-
-/// The operation of this name as it is written, comment and all.
-#[track_caller]
-fn document(name: &str) -> &'static str {
-    let is_it = |paragraph: &&str| {
-        let named = paragraph.strip_prefix("mutation ").or_else(|| paragraph.strip_prefix("query "));
-        named.and_then(|rest| rest.split(['(', ' ']).next()) == Some(name)
-    };
-    DOCUMENTS.split("\n\n").find(is_it).unwrap_or_else(|| panic!("there is no operation {name}"))
-}
-
-/// The variables that are written below an operation; `…` is an id that only whoever runs it knows.
-#[track_caller]
-fn variables(document: &str, id: &str) -> Value {
-    let written = document.lines().find_map(|line| line.strip_prefix("# ")).unwrap();
-    serde_json::from_str(&written.replace('…', id)).unwrap()
-}
+const CALLS: Documents = Documents::ACCOUNTS;
 
 /// Runs a mutation with the variables that are written below it, and returns the id that it answers with.
 async fn change(client: &Client, name: &str, id: &str) -> String {
-    let document = document(name);
-    let answer = client.ask(document, variables(document, id)).await;
+    let answer = client.ask(CALLS.operation(name), CALLS.variables(name, id)).await;
     let answer = answer.as_object().unwrap().values().next().unwrap();
     answer["id"].as_str().unwrap().to_owned()
 }
 
 async fn all(client: &Client) -> Value {
-    client.ask(document("All"), json!({})).await["getUserAccounts"].clone()
+    client.ask(CALLS.operation("All"), json!({})).await["getUserAccounts"].clone()
 }
 
 async fn one(client: &Client, id: &str) -> Value {
-    client.ask(document("One"), json!({ "id": id })).await["getUserAccount"].clone()
+    client.ask(CALLS.operation("One"), json!({ "id": id })).await["getUserAccount"].clone()
 }
 
 async fn found(client: &Client, term: &str) -> Value {
-    client.ask(document("Search"), json!({ "term": term })).await["searchUserAccounts"].clone()
+    client.ask(CALLS.operation("Search"), json!({ "term": term })).await["searchUserAccounts"].clone()
 }
 
 /// Walks through all of it.
-async fn walk(client: &Client) {
+pub(crate) async fn walk(client: &Client) {
     let id = change(client, "Create", "").await;
     let created = one(client, &id).await;
     let at = created["createdAt"].clone();
@@ -73,7 +54,7 @@ async fn walk(client: &Client) {
     assert_eq!(change(client, "Delete", &id).await, id);
     eventually("the account is gone", async || one(client, &id).await.is_null()).await;
     assert_eq!(all(client).await[0]["id"], json!(second));
-    let again = client.send(document("Delete"), variables(document("Delete"), &id)).await;
+    let again = client.send(CALLS.operation("Delete"), CALLS.variables("Delete", &id)).await;
     assert_eq!(again["errors"][0]["extensions"]["code"], "NOT_FOUND", "{again}");
 }
 
@@ -94,9 +75,9 @@ async fn searches(client: &Client, first: &str, second: &str) {
     }
     let wide =
         json!({ "input": { "firstName": "Ｔａｒｏ", "lastName": "やまだ", "emailAddress": "wide@example.com" } });
-    let third = client.ask(document("Create"), wide).await["createUserAccount"]["id"].clone();
+    let third = client.ask(CALLS.operation("Create"), wide).await["createUserAccount"]["id"].clone();
     assert_eq!(json!(ids("ｔＡＲＯ やま").await), json!([third]));
-    let empty = client.send(document("Search"), json!({ "term": "" })).await;
+    let empty = client.send(CALLS.operation("Search"), json!({ "term": "" })).await;
     assert_eq!(empty["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{empty}");
 }
 

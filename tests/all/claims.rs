@@ -111,6 +111,27 @@ async fn claims_survive_a_kill_and_read_models_that_are_made_anew() {
     eventually("the entry is shown again", async || shown().await == json!([{ "address": "ada@example.org" }])).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_is_too_long_is_the_callers_mistake_and_names_its_constraint() {
+    for (server, _) in [on_sqlite().await, on_postgresql().await] {
+        let client = server.client();
+        for (address, wrong) in [
+            ("a".repeat(1_025), "the value for address has 1025 bytes, and 1024 is the most"),
+            ("a\0b".to_owned(), "the value for address contains the character NUL"),
+        ] {
+            let answer = client.send(REGISTER, json!({ "a": address })).await;
+            let error = &answer["errors"][0];
+            assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
+            assert_eq!(error["extensions"]["fields"], json!([{ "path": "", "message": wrong }]), "{answer}");
+        }
+        // The longest that there may be is none, and nothing was recorded of the others.
+        let longest = "a".repeat(1_024);
+        register(&client, &longest).await;
+        let entries = client.ask("{ entries { address } }", json!({})).await;
+        assert_eq!(entries["entries"], json!([{ "address": longest }]));
+    }
+}
+
 /// Runs `yado claims …` on a server's log, whether it runs or not.
 fn claims(server: &Server, what: &str, log: &str) -> (bool, String) {
     let Output { status, stdout, stderr } =

@@ -1,29 +1,14 @@
 //! Clients from outside: what others have written to hold servers against specifications.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::{Server, component};
-
-/// Where `cargo xtask test` has put npm's packages; none where they can't be had. If it says where they are, they have to
-/// be there.
-fn packages() -> Option<PathBuf> {
-    // npm writes this file last.
-    let is_whole = |folder: &PathBuf| folder.join("node_modules/.package-lock.json").is_file();
-    if let Some(folder) = std::env::var_os("YADO_TEST_CLIENTS").filter(|folder| !folder.is_empty()) {
-        let folder = PathBuf::from(folder);
-        assert!(is_whole(&folder), "YADO_TEST_CLIENTS is {}, and npm's packages are not there", folder.display());
-        return Some(folder);
-    }
-    let beside = std::env::current_exe().ok()?.ancestors().nth(3)?.join("node");
-    is_whole(&beside).then_some(beside)
-}
+use crate::support::{Client, Server, component, packages};
+use crate::{acceptance, accounts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_audits_of_graphql_over_http_pass() {
     let Some(folder) = packages() else {
-        eprintln!("left out: npm's packages are not there; `cargo xtask test` brings them where there is Node");
-        return;
+        return left_out();
     };
     let server = Server::start(&[("catalog", &component("catalog"))]).await;
     let script = folder.join("run-audits.mjs");
@@ -31,6 +16,46 @@ async fn all_audits_of_graphql_over_http_pass() {
     let said = String::from_utf8_lossy(&audits.stdout);
     assert!(audits.status.success(), "{said}\n{}", String::from_utf8_lossy(&audits.stderr));
     assert!(said.contains("61 of 61 audits passed"), "{said}");
+}
+
+/// Makes every documented call of both example plugins by another client than this process.
+async fn every_documented_call(by: impl FnOnce(Client) -> Client) {
+    let plugins = ["catalog", "accounts"].map(|name| (name, component(name)));
+    let server = Server::start(&plugins.each_ref().map(|(name, component)| (*name, &component[..]))).await;
+    let client = by(server.client());
+    acceptance::walk(&client).await;
+    accounts::walk(&client).await;
+}
+
+async fn every_documented_call_by_npm(name: &str) {
+    match packages() {
+        Some(packages) => every_documented_call(|client| client.by_npm(&packages, name)).await,
+        None => left_out(),
+    }
+}
+
+fn left_out() {
+    eprintln!("left out: npm's packages are not there; `cargo xtask test` brings them where there is Node");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_documented_call_runs_by_curl() {
+    every_documented_call(Client::by_curl).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_documented_call_runs_by_urql() {
+    every_documented_call_by_npm("urql").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_documented_call_runs_by_graphql_ws() {
+    every_documented_call_by_npm("graphql-ws").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_documented_call_runs_by_graphql_sse() {
+    every_documented_call_by_npm("graphql-sse").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

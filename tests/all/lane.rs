@@ -5,6 +5,7 @@ mod answers;
 mod bounds;
 mod figures;
 mod idempotency;
+mod late;
 mod overload;
 mod rewound;
 mod silence;

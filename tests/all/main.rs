@@ -8,14 +8,19 @@
 
 mod acceptance;
 mod accounts;
+mod asking;
 mod claims;
 mod clients;
 mod consistency;
 mod durability;
+mod fuzz;
 mod history;
 mod hostile;
 mod lane;
+mod layers;
+mod live;
 mod projections;
+mod reads;
 mod resident;
 mod sdl;
 mod statements;

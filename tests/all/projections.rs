@@ -1,13 +1,17 @@
 //! The read side, whatever happens on the way: rows are those that one event after the other would have made, however
 //! events are batched, whatever fails, wherever a process dies, and whoever else does the same work at the same time.
 
+mod changes;
 mod failing;
 mod history;
+mod parked;
 mod restored;
 mod stopping;
+mod watchdog;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use yado_engine::{Dispatch, DispatchOptions, Engine, Model, Parts, Row, Select, Settings};
 use yado_model::{Name, Position, TenantId};
@@ -26,21 +30,30 @@ type Shown = BTreeMap<(TenantId, String), Row>;
 struct Databases {
     log: String,
     reads: Vec<String>,
-    _folder: tempfile::TempDir,
+    postgres: bool,
+    folder: tempfile::TempDir,
+    made: AtomicUsize,
 }
 
 impl Databases {
     /// One for the log, and so many for read models.
     async fn new(postgres: bool, reads: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut urls = Vec::new();
-        for number in 0..=reads {
-            urls.push(match postgres {
-                true => Postgres::shared().database().await,
-                false => format!("sqlite:{}", folder.path().join(format!("{number}.db")).display()),
-            });
+        let mut databases = Self { log: String::new(), reads: Vec::new(), postgres, folder, made: AtomicUsize::new(0) };
+        databases.log = databases.another().await;
+        for _ in 0..reads {
+            databases.reads.push(databases.another().await);
         }
-        Self { log: urls.remove(0), reads: urls, _folder: folder }
+        databases
+    }
+
+    /// One more.
+    async fn another(&self) -> String {
+        if self.postgres {
+            return Postgres::shared().database().await;
+        }
+        let number = self.made.fetch_add(1, Relaxed);
+        format!("sqlite:{}", self.folder.path().join(format!("{number}.db")).display())
     }
 
     async fn log(&self) -> Arc<dyn EventStore> {
@@ -77,7 +90,7 @@ async fn shown(engine: &Engine, to: Position) -> Shown {
     engine.caught_up(&model, to).await.unwrap();
     let mut all = Shown::new();
     for tenant in history::tenants() {
-        let everything = Select { filter: None, order: Vec::new(), limit: 10_000, offset: 0 };
+        let everything = Select::page(10_000);
         let rows = engine.select(&model, &tenant, &everything).await.unwrap();
         all.extend(rows.into_iter().map(|row| ((tenant.clone(), row["id"].as_str().unwrap().to_owned()), row)));
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::reads::fill;
 use crate::support::{Server, component};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,6 +22,33 @@ async fn products_with_their_categories_cost_two_statements_however_many_there_a
     let before = count();
     client.ask("{ products { name category { name } } }", json!({})).await;
     assert_eq!(count() - before, 2);
+}
+
+/// How many statements on read models a document costs.
+async fn cost(server: &Server, document: &str) -> usize {
+    let count = || server.log().lines().filter(|line| line.to_lowercase().contains("from \\\"rm_")).count();
+    let before = count();
+    server.client().ask(document, json!({})).await;
+    count() - before
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_to_ask_costs_one_statement_and_one_for_each_relation() {
+    let server = Server::start_with(&["--log", "warn,sqlx::query=debug"], &[("catalog", &component("catalog"))]).await;
+    fill(&server.client()).await;
+    for (document, expected) in [
+        ("{ products(limit: 100) { name category { name } } }", 2),
+        ("{ products(limit: 100, where: { category: { name: { contains: \"1\" } } }, search: \"1\") { name } }", 1),
+        ("{ productsConnection(first: 100) { nodes { name category { name } } pageInfo { endCursor } } }", 2),
+        ("{ productsConnection(first: 100) { edges { cursor node { category { name } } } totalCount } }", 3),
+        ("{ productsConnection { totalCount } }", 1),
+        ("{ productsAggregate { count sum { price } avg { price } min { price } max { price name } } }", 1),
+        ("{ productsAggregate { groups(by: categoryId) { key { category { name } } count } } }", 2),
+        ("{ categories { name products(limit: 3) { name } productsAggregate { count max { price } } } }", 3),
+        ("{ categories { productsAggregate(where: { category: { name: { startsWith: \"C\" } } }) { count } } }", 2),
+    ] {
+        assert_eq!(cost(&server, document).await, expected, "{document}");
+    }
 }
 
 /// The rows that statements on read models have returned, one by one.

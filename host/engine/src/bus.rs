@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::future::join_all;
 use serde_json::Value;
@@ -39,16 +39,8 @@ impl CommandBus {
         Self { streams, store, settings, room }
     }
 
-    /// Runs a command, within the time that a command may take.
+    /// Runs a command. How long that may take is for whoever waits for it to say.
     pub(crate) async fn dispatch(&self, catalogue: &Catalogue, dispatch: &Dispatch) -> Result<Receipt> {
-        let limit_ms = self.settings.command_ms;
-        match tokio::time::timeout(Duration::from_millis(limit_ms), self.run(catalogue, dispatch)).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::Timeout { what: format!("the command {}", dispatch.command), limit_ms }),
-        }
-    }
-
-    async fn run(&self, catalogue: &Catalogue, dispatch: &Dispatch) -> Result<Receipt> {
         let payload = json(&dispatch.payload);
         let room = self.admit(dispatch, payload.len())?;
         let key = dispatch.options.idempotency_key.clone();

@@ -2,7 +2,8 @@
 //!
 //! Databases have limits of their own, which are no help when the server, or the way to it, is gone without a word. A
 //! question that is never answered would hold whoever waits for it for good, and with it all that waits behind. So what
-//! the engine works with is a store that gives up, in one place for all of its loops.
+//! the engine works with is a store that gives up, in one place for all of its loops. An engine that is to stop has an
+//! end, and whatever is not answered by then is given up as well: every loop gets to its own end soon after.
 //!
 //! What is given up is not undone: an append may still be recorded. Whoever repeats it finds that out.
 
@@ -10,28 +11,56 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_store::{
-    Aggregate, Answer, Append, Appended, Checkpoint, ClaimsReport, Committed, Each, Error, EventKind, EventStore,
-    Filter, Forgotten, Group, PluginRecord, PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot,
-    StreamPage, Table, TableWrites,
+    Aggregate, Answer, Append, Appended, ChangePage, Checkpoint, ClaimsReport, Committed, Each, Error, EventKind,
+    EventStore, Filter, Forgotten, Group, Parked, PluginRecord, PluginVersion, ProjectionState, ReadStore, Result, Row,
+    Select, Snapshot, Step, StreamPage, Table,
 };
 
 /// A store that gives up waiting for the one beneath it.
 pub(crate) struct Deadline<S: ?Sized> {
     store: Arc<S>,
     limit: Duration,
+    end: End,
 }
 
+/// When no answer is waited for any more; none as long as the engine is not to stop.
+pub(crate) type End = watch::Receiver<Option<Instant>>;
+
+/// How long a database may take to be closed. Nobody waits for anything that is in it by then.
+const CLOSING: Duration = Duration::from_secs(2);
+
 impl<S: ?Sized> Deadline<S> {
-    pub(crate) const fn new(store: Arc<S>, limit: Duration) -> Self {
-        Self { store, limit }
+    pub(crate) const fn new(store: Arc<S>, limit: Duration, end: End) -> Self {
+        Self { store, limit, end }
     }
 
     async fn within<T>(&self, asked: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        let late = |_| Error::Unavailable(format!("no answer within {:?}", self.limit));
-        tokio::time::timeout(self.limit, asked).await.map_err(late)?
+        let late = |_| Error::Unheard(format!("no answer within {:?}", self.limit));
+        tokio::select! {
+            biased;
+            answer = tokio::time::timeout(self.limit, asked) => answer.map_err(late)?,
+            () = over(self.end.clone()) => Err(Error::Unheard("no answer before the server had to stop".into())),
+        }
+    }
+
+    async fn closed(&self, closing: impl Future<Output = ()>) {
+        if tokio::time::timeout(CLOSING, closing).await.is_err() {
+            tracing::warn!("a database could not be closed in order, because it does not answer");
+        }
+    }
+}
+
+/// Waits for the end.
+async fn over(mut end: End) {
+    match end.wait_for(Option::is_some).await.map(|at| *at) {
+        Ok(Some(at)) => tokio::time::sleep_until(at).await,
+        // There is nobody left who could set one.
+        _ => std::future::pending().await,
     }
 }
 
@@ -88,7 +117,7 @@ impl EventStore for Deadline<dyn EventStore> {
         self.within(self.store.ping()).await
     }
     async fn close(&self) {
-        self.store.close().await;
+        self.closed(self.store.close()).await;
     }
 }
 
@@ -96,6 +125,9 @@ impl EventStore for Deadline<dyn EventStore> {
 impl ReadStore for Deadline<dyn ReadStore> {
     async fn ensure_table(&self, table: &Table) -> Result<()> {
         self.within(self.store.ensure_table(table)).await
+    }
+    async fn prune_indexes(&self, table: &Table) -> Result<()> {
+        self.within(self.store.prune_indexes(table)).await
     }
     async fn drop_table(&self, name: &str) -> Result<()> {
         self.within(self.store.drop_table(name)).await
@@ -115,8 +147,14 @@ impl ReadStore for Deadline<dyn ReadStore> {
     async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed> {
         self.within(self.store.begin_anew(projection, from, tables)).await
     }
-    async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {
-        self.within(self.store.commit(progress, writes)).await
+    async fn commit(&self, step: &Step<'_>) -> Result<Committed> {
+        self.within(self.store.commit(step)).await
+    }
+    async fn changes(&self, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage> {
+        self.within(self.store.changes(projection, after, limit)).await
+    }
+    async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten> {
+        self.within(self.store.forget_changes(projection, up_to)).await
     }
     async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
         self.within(self.store.rows(table, tenant, keys)).await
@@ -133,10 +171,28 @@ impl ReadStore for Deadline<dyn ReadStore> {
     async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
         self.within(self.store.aggregate(table, tenant, aggregate)).await
     }
+    async fn aggregate_each(
+        &self,
+        table: &Table,
+        tenant: &TenantId,
+        each: &Each,
+        aggregate: &Aggregate,
+    ) -> Result<Vec<(Value, Group)>> {
+        self.within(self.store.aggregate_each(table, tenant, each, aggregate)).await
+    }
+    async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>> {
+        self.within(self.store.parked(projection, limit)).await
+    }
+    async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState> {
+        self.within(self.store.projection_state(plugin, projection)).await
+    }
+    async fn set_projection_state(&self, plugin: &str, projection: &str, state: &ProjectionState) -> Result<()> {
+        self.within(self.store.set_projection_state(plugin, projection, state)).await
+    }
     async fn ping(&self) -> Result<()> {
         self.within(self.store.ping()).await
     }
     async fn close(&self) {
-        self.store.close().await;
+        self.closed(self.store.close()).await;
     }
 }

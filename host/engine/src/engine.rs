@@ -1,30 +1,40 @@
 //! The engine as a whole: what the surfaces and the server hold.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod operator;
 
-use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use tokio::sync::watch;
 use yado_model::schema::Problem;
-use yado_model::{Position, TenantId};
+use yado_model::{Name, Position, TenantId};
 use yado_runtime::Runtime;
-use yado_store::{Each, EventStore, Filter, ReadStore, Row, Select};
+use yado_store::{EventStore, Filter, ReadStore, Row, Select};
+
+pub use operator::{DeadLetter, ProjectionState, ProjectionStatus};
 
 use crate::bus::CommandBus;
 use crate::catalogue::Model;
+use crate::changes::{self, Changes};
 use crate::deadline::Deadline;
-use crate::error::rewound;
+use crate::events::{Events, Following};
 use crate::feed::{self, Feed};
 use crate::figures::{Figures, Handles};
 use crate::lane::Lane;
+use crate::layers::Layers;
+use crate::layers::places::Places;
 use crate::lifecycle::Lifecycle;
-use crate::projection::{Room, Stage, Status, Surroundings};
+use crate::projection::{Pace, Room, Stage, Status, Surroundings, Watchdog};
 use crate::queries::Queries;
 use crate::reads::QueryBus;
-use crate::stream::{Streams, stopping};
+use crate::session::Ground;
+use crate::stream::Streams;
 use crate::sweep;
 use crate::vigil::{Broken, Vigil};
-use crate::{Ask, Catalogue, Check, Deployment, Dispatch, Error, Health, Receipt, Refusal, Result, Settings, Surface};
+use crate::{
+    Catalogue, ChangeStream, Check, Circumstances, Cursor, Deployment, Dispatch, Error, Health, Hooks, Receipt,
+    Refusal, Result, Session, Settings, Surface,
+};
 
 /// How long a database may take to say that it is there.
 const PING_MS: u64 = 2_000;
@@ -43,19 +53,20 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Engine {
     lifecycle: Lifecycle,
-    queries: QueryBus,
-    named: Queries,
+    watchdog: Watchdog,
     events: Arc<dyn EventStore>,
     reads: Arc<dyn ReadStore>,
     feed: Feed,
+    following: Following,
+    changes: Changes,
     figures: Figures,
+    /// What requests stand on.
+    ground: Arc<Ground>,
     shared: Arc<Shared>,
 }
 
 /// What ends with the engine.
 struct Shared {
-    /// The way for commands. It is closed first.
-    commands: Mutex<Option<CommandBus>>,
     /// The loops of the write side.
     writers: Vigil,
     /// The loops of the read side.
@@ -63,13 +74,10 @@ struct Shared {
     /// How many groups wait for the log.
     lane_depth: Box<dyn Fn() -> usize + Send + Sync>,
     stopped: watch::Sender<bool>,
-}
-
-impl Shared {
-    /// The position that the log has gone back behind, if any loop has found that it has.
-    fn has_rewound(&self) -> Option<Position> {
-        self.writers.has_rewound().or_else(|| self.readers.has_rewound())
-    }
+    /// How long databases are waited for once the engine is to stop: for as long as anybody waits for a command.
+    stopping: Duration,
+    /// When that is over.
+    end: watch::Sender<Option<tokio::time::Instant>>,
 }
 
 impl Engine {
@@ -78,15 +86,27 @@ impl Engine {
     /// # Errors
     /// When a setting can't be, or the log can't be read.
     pub async fn start(parts: Parts, settings: Settings) -> Result<Self> {
+        Self::start_with(parts, settings, Hooks::default()).await
+    }
+
+    /// The same, with something that says who may have what, and is told of what was answered.
+    ///
+    /// # Errors
+    /// When a setting can't be, or the log can't be read.
+    pub async fn start_with(parts: Parts, settings: Settings, hooks: Hooks) -> Result<Self> {
         settings.check().map_err(|message| Error::BadInput {
             what: "the engine's settings".into(),
             problems: vec![Problem { path: Vec::new(), message }],
         })?;
         let Parts { events, reads, runtime } = parts;
         let limit = Duration::from_millis(settings.database_ms);
-        let events: Arc<dyn EventStore> = Arc::new(Deadline::new(events, limit));
-        let reads: Arc<dyn ReadStore> = Arc::new(Deadline::new(reads, limit));
         let settings = Arc::new(settings);
+        let (end, ends) = watch::channel(None);
+        let events: Arc<dyn EventStore> = Arc::new(Deadline::new(events, limit, ends.clone()));
+        // Whoever reads for a caller is given up by that caller, and needs no second clock.
+        let queries = QueryBus::new(reads.clone(), Arc::clone(&settings));
+        let reads: Arc<dyn ReadStore> = Arc::new(Deadline::new(reads, limit, ends));
+        let stopping = Duration::from_millis(settings.command_ms);
         let head = events.head().await?;
         let figures = Handles::register();
         let feed = Feed::new(events.clone(), head, &settings, figures.clone());
@@ -94,14 +114,23 @@ impl Engine {
         let (writers, readers) = (Vigil::new(), Vigil::new());
         let stopped = watch::Sender::new(false);
         feed::follow(&feed, &settings, own_commits, &stopped.subscribe(), &writers);
-        let lane = Lane::start(events.clone(), &settings, feed.clone(), committed, figures.clone(), &writers);
+        let lane = Lane::start(
+            events.clone(),
+            &settings,
+            feed.clone(),
+            committed,
+            figures.clone(),
+            stopped.subscribe(),
+            &writers,
+        );
         let lane_depth = Box::new(lane.depth());
         let guest_stack_bytes = runtime.limits().stack_bytes;
         let streams = Streams::start(&events, &lane, &settings, guest_stack_bytes, &writers)
             .map_err(|error| Error::Unavailable { reason: format!("no thread: {error}"), retry_after_ms: 1_000 })?;
-        let queries = QueryBus::new(reads.clone(), settings.clone());
         let named = Queries::new(queries.clone(), settings.clone());
+        let changes = Changes::new(reads.clone(), settings.clone());
         let surroundings = Surroundings {
+            changes: changes.clone(),
             events: events.clone(),
             reads: reads.clone(),
             settings: settings.clone(),
@@ -111,11 +140,29 @@ impl Engine {
             stopped: stopped.subscribe(),
         };
         let lifecycle = Lifecycle::start(runtime, surroundings, queries.clone());
+        let watchdog = Watchdog::default();
+        let watching =
+            watchdog.clone().run(lifecycle.statuses(), feed.head(), settings.stalled_ms, stopped.subscribe());
+        tokio::spawn(readers.watch("the watchdog", watching));
         let sweep = sweep::run(events.clone(), settings.clone(), lifecycle.live(), stopped.subscribe());
         tokio::spawn(writers.watch("the sweep", sweep));
-        let commands = Mutex::new(Some(CommandBus::new(streams, events.clone(), settings)));
-        let shared = Shared { commands, writers, readers, lane_depth, stopped };
-        Ok(Self { lifecycle, queries, named, events, reads, feed, figures, shared: Arc::new(shared) })
+        let forgetting = changes::forget(changes.clone(), stopped.subscribe());
+        tokio::spawn(readers.watch("the sweep of changes", forgetting));
+        let ground = Ground {
+            commands: Mutex::new(Some(CommandBus::new(streams, events.clone(), settings.clone()))),
+            live: lifecycle.live(),
+            reads: queries,
+            named,
+            feed: feed.clone(),
+            layers: Layers::new(hooks, figures.clone()),
+            places: Places::new(settings.queries_max, settings.queries_waiting),
+            settings,
+            loops: [writers.clone(), readers.clone()],
+        };
+        let shared = Shared { writers, readers, lane_depth, stopped, stopping, end };
+        let following = Following::new(feed.clone());
+        let (ground, shared) = (Arc::new(ground), Arc::new(shared));
+        Ok(Self { lifecycle, watchdog, events, reads, feed, following, changes, figures, ground, shared })
     }
 
     /// What is live.
@@ -124,43 +171,18 @@ impl Engine {
         self.lifecycle.catalogue()
     }
 
-    /// Runs a command of a catalogue: a request keeps the one that its schema was made from, and finishes on its code.
+    /// Opens a session: one request, against one catalogue. Surfaces ask for everything through it.
+    #[must_use]
+    pub fn session(&self, catalogue: &Arc<Catalogue>, circumstances: Circumstances) -> Session {
+        Session::new(self.ground.clone(), catalogue.clone(), circumstances)
+    }
+
+    /// Runs one command of a catalogue, in a session of its own.
     ///
     /// # Errors
     /// Says why nothing was recorded; or, if it is not known whether something was, that it is not.
     pub async fn dispatch(&self, catalogue: &Arc<Catalogue>, dispatch: Dispatch) -> Result<Receipt> {
-        let commands = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(commands) = commands else { return Err(stopping()) };
-        let began = Instant::now();
-        let answer = match self.shared.has_rewound() {
-            Some(seen) => Err(rewound(seen)),
-            None => self.answer(&commands, catalogue, &dispatch).await,
-        };
-        let answer = match self.shared.has_rewound() {
-            // What has been recorded is in the log that there is. Everything else may rest on the one that there was.
-            Some(seen) if !answer.as_ref().is_ok_and(|receipt| receipt.changed) => Err(rewound(seen)),
-            _ => answer,
-        };
-        if let Ok(receipt) = &answer {
-            // It may be the answer of another process, or rest on what another process has recorded.
-            self.feed.heard(receipt.position);
-        }
-        self.figures.answered(&answer, began.elapsed());
-        answer
-    }
-
-    async fn answer(&self, commands: &CommandBus, catalogue: &Arc<Catalogue>, dispatch: &Dispatch) -> Result<Receipt> {
-        match commands.dispatch(catalogue, dispatch).await {
-            // Between two versions of a plugin: the new one has recorded what the old one can't read.
-            Err(Error::Superseded { .. }) => {
-                let done = commands.dispatch(&self.catalogue(), dispatch).await;
-                if let Err(error @ Error::Superseded { .. }) = &done {
-                    tracing::error!(%error, "the version of a plugin that runs is older than what is recorded");
-                }
-                done
-            }
-            done => done,
-        }
+        self.ground.dispatch(catalogue, &dispatch, None).await
     }
 
     /// Waits until a read model shows everything up to a position.
@@ -168,20 +190,7 @@ impl Engine {
     /// # Errors
     /// `LAGGING` when it takes too long.
     pub async fn caught_up(&self, model: &Model, position: Position) -> Result<()> {
-        if *self.feed.head().borrow() < position
-            && let Err(error) = self.feed.look().await
-        {
-            // Another process may have recorded it. Whether it has will be known a little later.
-            tracing::debug!(%error, "the log's end could not be read");
-        }
-        self.queries.caught_up(model, position).await
-    }
-
-    /// The position up to which everything is in what is read of a read model from now on, as far as this process knows:
-    /// there may be more in it.
-    #[must_use]
-    pub fn position(&self, model: &Model) -> Position {
-        self.queries.position(model)
+        self.ground.caught_up(model, position, None).await
     }
 
     /// Rows by their keys, in any order, by one statement; keys without a row are left out.
@@ -189,7 +198,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be read.
     pub async fn rows(&self, model: &Model, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
-        self.queries.rows(model, tenant, keys).await
+        self.ground.reads.rows(model, tenant, keys).await
     }
 
     /// Rows that meet a selection, in its order, by one statement.
@@ -197,22 +206,7 @@ impl Engine {
     /// # Errors
     /// When the database can't be read.
     pub async fn select(&self, model: &Model, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
-        self.queries.select(model, tenant, select).await
-    }
-
-    /// Rows that meet a selection for each of several values of a field, by one statement: limit and offset are those of
-    /// one value. Rows of one value are together, in the selection's order.
-    ///
-    /// # Errors
-    /// When the database can't be read.
-    pub async fn select_each(
-        &self,
-        model: &Model,
-        tenant: &TenantId,
-        each: &Each,
-        select: &Select,
-    ) -> Result<Vec<Row>> {
-        self.queries.select_each(model, tenant, each, select).await
+        self.ground.reads.select(model, tenant, select).await
     }
 
     /// How many rows meet a filter, by one statement.
@@ -220,16 +214,13 @@ impl Engine {
     /// # Errors
     /// When the database can't be read.
     pub async fn count(&self, model: &Model, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
-        self.queries.count(model, tenant, filter).await
+        self.ground.reads.count(model, tenant, filter).await
     }
 
-    /// Asks a named query of a catalogue, which a guest answers: a request keeps the catalogue that its schema was made
-    /// from, and is answered by its code.
-    ///
-    /// # Errors
-    /// Says what is wrong with the arguments, what the domain has against it, or why there is no answer.
-    pub async fn ask(&self, catalogue: &Catalogue, ask: Ask) -> Result<Value> {
-        self.named.ask(catalogue, ask).await
+    /// Follows the log: the events of all tenants after a position, or those that are recorded from now on.
+    #[must_use]
+    pub fn events(&self, after: Option<Position>) -> Events {
+        self.following.after(after)
     }
 
     /// Deploys a plugin, in place of another version of it.
@@ -254,6 +245,15 @@ impl Engine {
         self.lifecycle.add_surface(surface).await
     }
 
+    /// The changes of a tenant's rows of a read model, in order, from a place on; from now on, if there is none. Whoever
+    /// listens goes over to other code when that goes live, as long as it has the read model.
+    ///
+    /// # Errors
+    /// When there is no such read model.
+    pub fn watch(&self, model: &Name, tenant: &TenantId, after: Option<Cursor>) -> Result<ChangeStream> {
+        self.changes.watch(model, tenant, after)
+    }
+
     /// How the engine stands.
     pub async fn health(&self) -> Health {
         let mut checks =
@@ -272,8 +272,8 @@ impl Engine {
             .map(|deployed| format!("{} {}", deployed.manifest().name, deployed.manifest().version))
             .collect();
         checks.push(Check { name: "plugins".into(), ok: true, detail: plugins.join(", ") });
-        checks.extend(self.lifecycle.projections().iter().map(projection));
-        checks.extend(self.lifecycle.filled_anew().iter().map(projection));
+        let projections = self.lifecycle.live_statuses().into_iter().chain(self.lifecycle.filled_anew());
+        checks.extend(projections.map(|(key, status)| projection(&status, self.watchdog.pace(&key))));
         Health { ready, checks }
     }
 
@@ -282,8 +282,8 @@ impl Engine {
         let head = *self.feed.head().borrow();
         self.figures.head(head);
         self.figures.lane_depth((self.shared.lane_depth)());
-        for status in self.lifecycle.projections() {
-            self.figures.projection(&status.name, status.position, head);
+        for (key, status) in self.lifecycle.live_statuses() {
+            self.figures.projection(&status, self.watchdog.pace(&key), head);
         }
     }
 
@@ -294,21 +294,22 @@ impl Engine {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     }
 
-    /// Takes no more commands, finishes those that are under way, stops every loop, and closes the databases.
+    /// Takes no more commands, finishes those that are under way, stops every loop, and closes the databases. It takes
+    /// no longer than a command may, and a few seconds, even if a database does not answer any more.
     pub async fn shutdown(&self) {
+        self.shared.end.send_replace(Some(tokio::time::Instant::now() + self.shared.stopping));
         self.shared.stopped.send_replace(true);
         // The shards end when the last handle to them is gone, and the lane when the last shard is.
-        drop(self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.ground.commands.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.shared.writers.ended().await;
         self.lifecycle.stop().await;
         self.shared.readers.ended().await;
-        self.events.close().await;
-        self.reads.close().await;
+        tokio::join!(self.events.close(), self.reads.close());
     }
 }
 
 /// How a projection stands. What exactly its trouble is may be a guest's words or the database's, and is for the log alone.
-fn projection(status: &Status) -> Check {
+fn projection(status: &Status, pace: Pace) -> Check {
     let position = status.position;
     let anew = match status.stage {
         Stage::Anew { until } => format!(
@@ -319,12 +320,18 @@ fn projection(status: &Status) -> Check {
     };
     let at = match status.trouble {
         Some(_) => format!("stands at position {position}; the server's log says why"),
+        None if pace.stalled => format!("has events to show and does not get on, at position {position}"),
         None => format!("at position {position}"),
+    };
+    let parked = match status.parked {
+        0 => String::new(),
+        1 => "; a stream is parked, and waits for a replay".to_owned(),
+        count => format!("; {count} streams are parked, and wait for a replay"),
     };
     Check {
         name: format!("projection {}", status.name),
-        ok: status.trouble.is_none() && anew.is_empty(),
-        detail: anew + &at,
+        ok: status.trouble.is_none() && !pace.stalled && anew.is_empty() && parked.is_empty(),
+        detail: anew + &at + &parked,
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use yado_model::schema::Problem;
 use yado_model::{Code, Position, Rejection, Revision, StreamId};
 
+use crate::Cursor;
 use crate::vigil::Broken;
 
 /// Short for results of this crate.
@@ -91,6 +92,18 @@ pub enum Error {
         /// What was allowed.
         limit_ms: u64,
     },
+    /// It is for some only, and it is not known who asks.
+    #[error("{what} is not for everybody: say who you are")]
+    Unauthenticated {
+        /// What was asked for.
+        what: String,
+    },
+    /// Whoever asks may not have it.
+    #[error("{what} is not allowed to whoever asked: ask an operator for a role that may")]
+    Forbidden {
+        /// What was asked for.
+        what: String,
+    },
     /// The engine can't take the request at present.
     #[error("{reason}; try again in {retry_after_ms} ms")]
     Unavailable {
@@ -113,6 +126,24 @@ pub enum Error {
         reached: Position,
         /// How long it was waited for.
         limit_ms: u64,
+    },
+    /// What has changed since a place is not kept any more, as far as that.
+    #[error(
+        "what has changed in {model} after {cursor} is not kept any more: read it anew, and subscribe without a place"
+    )]
+    ResumeExpired {
+        /// Which read model.
+        model: String,
+        /// The place that was to be gone on from.
+        cursor: Cursor,
+        /// The position after which everything is kept, if anything is.
+        floor: Option<Position>,
+    },
+    /// Other code has gone live, without what was asked for.
+    #[error("{model} is not part of what is live any more: fetch the schema anew")]
+    SchemaChanged {
+        /// Which read model.
+        model: String,
     },
     /// The idempotency key was used for another request.
     #[error("the idempotency key {key:?} was used for another request: use a new key for each request")]
@@ -141,8 +172,12 @@ impl Error {
             Self::NotFound { .. } => Code::NotFound,
             Self::PluginFault { .. } | Self::Superseded { .. } => Code::PluginFault,
             Self::Timeout { .. } | Self::Late { .. } => Code::Timeout,
+            Self::Unauthenticated { .. } => Code::Unauthenticated,
+            Self::Forbidden { .. } => Code::Forbidden,
             Self::Unavailable { .. } => Code::Unavailable,
             Self::Lagging { .. } => Code::Lagging,
+            Self::ResumeExpired { .. } => Code::ResumeExpired,
+            Self::SchemaChanged { .. } => Code::SchemaChanged,
             Self::IdempotencyKeyReused { .. } => Code::IdempotencyKeyReused,
         }
     }
@@ -170,12 +205,16 @@ impl Error {
             Self::Lagging { wanted, reached, .. } => {
                 vec![("position", wanted.get().into()), ("reachedPosition", reached.get().into())]
             }
+            Self::ResumeExpired { floor, .. } => floor.map(|floor| ("floor", floor.get().into())).into_iter().collect(),
             Self::NotFound { .. }
             | Self::Unknown { .. }
             | Self::PluginFault { .. }
             | Self::Superseded { .. }
             | Self::Timeout { .. }
             | Self::Late { .. }
+            | Self::Unauthenticated { .. }
+            | Self::Forbidden { .. }
+            | Self::SchemaChanged { .. }
             | Self::IdempotencyKeyReused { .. } => Vec::new(),
         }
     }

@@ -2,12 +2,13 @@
 //!
 //! After a commit the lane hands over what it has recorded, and every reader of this process gets it from here without
 //! asking the database. Whoever is too far behind for that, or wants events that another process has recorded, is given
-//! them from the log. So readers can't tell the two apart but by speed, and falling behind never means to miss
-//! something.
+//! them from the log; those at its end stay here for the next who wants them. So readers can't tell the two apart but by
+//! speed, and falling behind never means to miss something.
 //!
 //! Invariants: what a read returns is durable, begins right after the position that was asked for, and has no gaps. The
 //! head is where the log has been seen to end, never what somebody says of it; so a log that ends before it has gone back,
-//! and whoever finds that out says so instead of asking again. A reader holds no lock while it looks at what it got, and nothing is copied for it.
+//! and whoever finds that out says so instead of asking again. A reader holds no lock while it looks at what it got, and
+//! nothing is copied for it.
 
 mod news;
 mod page;
@@ -72,13 +73,27 @@ impl Feed {
             self.shared.figures.feed_memory.increment(page.len() as u64);
             return Ok(page);
         }
-        let events = self.read_log(after, limit).await?;
-        let page = Page::of(events, bytes);
+        let events = Arc::new(self.read_log(after, limit).await?);
+        let page = Page::of(events.clone(), bytes);
         self.shared.figures.feed_log.increment(page.len() as u64);
         // A reader that was given nothing would ask again at once, because the head says that there is something.
         let last = page.last().ok_or(Error::Rewound { seen: head })?;
         self.heard(last);
+        // What reaches to the log's end is what others who follow it want next, and another process has recorded it. They
+        // need not read it again; but they must know that it follows on what they have seen, and only one who says what
+        // that was has had it compared.
+        if after.command.is_some() && events.last().is_some_and(|newest| newest.position >= head) {
+            let evicted = self.ring().share(after, events);
+            drop(evicted);
+        }
         Ok(page)
+    }
+
+    /// The events after a position, as far as they are in memory; none if they are not, or if there are none.
+    pub(crate) fn recent(&self, after: Position, limit: u32, bytes: usize) -> Option<Page> {
+        let page = self.ring().read(after, usize::try_from(limit.max(1)).unwrap_or(usize::MAX), bytes)?;
+        self.shared.figures.feed_memory.increment(page.len() as u64);
+        Some(page)
     }
 
     /// Reads the log itself, beginning with the event that the reader has come to, if it says which one that is: what follows
@@ -89,7 +104,7 @@ impl Feed {
             return store.read_log(after.position, limit).await;
         };
         let mut events = store.read_log(Position::new(before), limit.saturating_add(1)).await?;
-        if events.first().map(Checkpoint::from) != Some(after) {
+        if !events.first().is_some_and(|event| after.is_at(event)) {
             return Err(Error::Rewound { seen: after.position });
         }
         events.remove(0);

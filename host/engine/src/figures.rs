@@ -12,17 +12,16 @@ use metrics::{
 };
 use yado_model::{Code, Position};
 
-use crate::{Error, Receipt, Result};
+use crate::layers::{Kind, Outcome};
+use crate::projection::{Pace, Status};
 
 /// A handle to the figures.
 pub(crate) type Figures = Arc<Handles>;
 
 /// The figures of the engine's own loops.
 pub(crate) struct Handles {
-    recorded: Counter,
-    repeated: Counter,
-    failed: Vec<(Code, Counter)>,
-    command_seconds: Histogram,
+    /// How many of each kind came to what, in the order of [`Kind::ALL`].
+    answers: Vec<Answers>,
     flushes: Counter,
     flush_events: Histogram,
     flush_seconds: Histogram,
@@ -37,15 +36,8 @@ impl Handles {
     /// Registers everything with the recorder of the process.
     pub(crate) fn register() -> Figures {
         describe();
-        let failed = Code::ALL.iter().map(|code| {
-            let outcome = code.as_str().to_ascii_lowercase();
-            (*code, counter!("yado_commands_total", "outcome" => outcome))
-        });
         Arc::new(Self {
-            recorded: counter!("yado_commands_total", "outcome" => "ok"),
-            repeated: counter!("yado_commands_total", "outcome" => "repeated"),
-            failed: failed.collect(),
-            command_seconds: histogram!("yado_command_seconds"),
+            answers: Kind::ALL.into_iter().map(Answers::register).collect(),
             flushes: counter!("yado_flushes_total"),
             flush_events: histogram!("yado_flush_events"),
             flush_seconds: histogram!("yado_flush_seconds"),
@@ -56,16 +48,11 @@ impl Handles {
         })
     }
 
-    /// A command has been answered.
-    pub(crate) fn answered(&self, answer: &Result<Receipt>, took: Duration) {
-        self.command_seconds.record(took);
-        let counter = match answer {
-            Ok(receipt) if receipt.repeated => Some(&self.repeated),
-            Ok(_) => Some(&self.recorded),
-            Err(error) => self.failure(error),
-        };
-        if let Some(counter) = counter {
-            counter.increment(1);
+    /// Something that was asked for has been answered.
+    pub(crate) fn answered(&self, kind: Kind, outcome: Outcome, took: Duration) {
+        // A kind's place in the list of all is its number.
+        if let Some(answers) = self.answers.get(kind as usize) {
+            answers.count(outcome, took);
         }
     }
 
@@ -87,15 +74,51 @@ impl Handles {
     }
 
     /// How a projection stands.
-    pub(crate) fn projection(&self, name: &str, position: Position, head: Position) {
-        gauge!("yado_projection_position", "projection" => name.to_owned()).set(number(position.get()));
+    pub(crate) fn projection(&self, status: &Status, pace: Pace, head: Position) {
+        let Status { name, position, parked, .. } = status;
+        gauge!("yado_projection_position", "projection" => name.clone()).set(number(position.get()));
         let lag = head.get().saturating_sub(position.get());
-        gauge!("yado_projection_lag_events", "projection" => name.to_owned()).set(number(lag));
+        gauge!("yado_projection_lag_events", "projection" => name.clone()).set(number(lag));
+        gauge!("yado_projection_parked_streams", "projection" => name.clone()).set(number(*parked as u64));
+        gauge!("yado_projection_stalled", "projection" => name.clone()).set(f64::from(u8::from(pace.stalled)));
+    }
+}
+
+/// How many things of one kind came to what, and how long they took.
+struct Answers {
+    done: Counter,
+    repeated: Counter,
+    failed: Vec<(Code, Counter)>,
+    seconds: Histogram,
+}
+
+impl Answers {
+    fn register(kind: Kind) -> Self {
+        let counter = |outcome: String| match kind {
+            Kind::Command => counter!("yado_commands_total", "outcome" => outcome),
+            kind => counter!("yado_queries_total", "kind" => kind.as_str(), "outcome" => outcome),
+        };
+        let seconds = match kind {
+            Kind::Command => histogram!("yado_command_seconds"),
+            kind => histogram!("yado_query_seconds", "kind" => kind.as_str()),
+        };
+        let done = counter("ok".to_owned());
+        // Nothing but a command is ever a repetition, so nothing else has a series for it.
+        let repeated = if kind == Kind::Command { counter("repeated".to_owned()) } else { done.clone() };
+        let failed = Code::ALL.iter().map(|code| (*code, counter(code.as_str().to_ascii_lowercase())));
+        Self { done, repeated, failed: failed.collect(), seconds }
     }
 
-    fn failure(&self, error: &Error) -> Option<&Counter> {
-        let code = error.code();
-        self.failed.iter().find(|(known, _)| *known == code).map(|(_, counter)| counter)
+    fn count(&self, outcome: Outcome, took: Duration) {
+        self.seconds.record(took);
+        let counter = match outcome {
+            Outcome::Done => Some(&self.done),
+            Outcome::Repeated => Some(&self.repeated),
+            Outcome::Failed(code) => self.failed.iter().find(|(known, _)| *known == code).map(|(_, counter)| counter),
+        };
+        if let Some(counter) = counter {
+            counter.increment(1);
+        }
     }
 }
 
@@ -133,10 +156,20 @@ fn describe() {
     describe_counter!("yado_streams_loaded_events_total", "Events that were read to bring streams to their state.");
     describe_counter!(
         "yado_queries_total",
-        "Queries that guests were asked, by outcome: ok, or the code of the failure."
+        "Reads answered, by kind (model, query, or the opening of a subscription to changes or events) and outcome: ok, or \
+         the code of the failure."
     );
-    describe_histogram!("yado_query_seconds", Unit::Seconds, "From such a query's arrival to its answer.");
+    describe_histogram!(
+        "yado_query_seconds",
+        Unit::Seconds,
+        "From such a read's arrival to its answer, by kind; the time that it waited for room included."
+    );
     describe_gauge!("yado_projection_lag_events", "Events in the log that a projection has not shown yet.");
+    describe_gauge!(
+        "yado_projection_parked_streams",
+        "Streams that wait because a projection fails at one of their events."
+    );
+    describe_gauge!("yado_projection_stalled", "1 if a projection has events to show and does not get on.");
     describe_gauge!("yado_projection_position", "The position that a projection has come to.");
     describe_gauge!("yado_log_head", "The position of the last event, as far as this process knows.");
 }

@@ -9,6 +9,7 @@
 //!
 //! Invariants: a group is never split over two transactions; nobody hears of an append before it is durable.
 
+mod attempts;
 mod batch;
 mod rhythm;
 mod size;
@@ -27,6 +28,7 @@ use crate::feed::Feed;
 use crate::figures::Figures;
 use crate::vigil::Vigil;
 
+use attempts::Attempts;
 use batch::Batch;
 use rhythm::Rhythm;
 pub(crate) use size::Size;
@@ -51,13 +53,15 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// Starts the loop. It ends when all handles are gone and all groups are down. The feed gets what is recorded, and
-    /// `committed` the position of the last event of each commit.
+    /// `committed` the position of the last event of each commit. Once the engine is `stopped`, what fails is not tried
+    /// again.
     pub(crate) fn start(
         store: Arc<dyn EventStore>,
         settings: &Settings,
         feed: Feed,
         committed: watch::Sender<Position>,
         figures: Figures,
+        stopped: watch::Receiver<bool>,
         vigil: &Vigil,
     ) -> Self {
         let (groups, received) = mpsc::channel(settings.lane_queue);
@@ -68,6 +72,7 @@ impl Lane {
             figures,
             most: Size::most(settings),
             attempts: settings.lane_attempts.max(1),
+            stopped,
             vigil: vigil.clone(),
         };
         tokio::spawn(vigil.watch("the lane", writer.run(received)));
@@ -100,6 +105,7 @@ struct Writer {
     /// What one transaction holds.
     most: Size,
     attempts: u32,
+    stopped: watch::Receiver<bool>,
     vigil: Vigil,
 }
 
@@ -146,7 +152,8 @@ impl Writer {
         let (appends, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|group| (group.appends, group.reply)).unzip();
         let appends: Vec<Append> = appends.into_iter().flatten().collect();
         let began = Instant::now();
-        match self.record(&appends, false).await {
+        let mut attempts = Attempts::default();
+        match self.record(&appends, &mut attempts).await {
             Ok(outcomes) => {
                 self.hand_over(appends, &outcomes, began);
                 let mut outcomes = outcomes.into_iter();
@@ -165,7 +172,7 @@ impl Writer {
                 for (size, reply) in sizes.into_iter().zip(replies) {
                     let group: Vec<Append> = appends.by_ref().take(size).collect();
                     let began = Instant::now();
-                    let outcomes = self.record(&group, true).await;
+                    let outcomes = self.record(&group, &mut attempts.clone()).await;
                     if let Ok(outcomes) = &outcomes {
                         self.hand_over(group, outcomes, began);
                     }
@@ -187,11 +194,12 @@ impl Writer {
 
     /// Records a batch, and repeats the attempt when the database fails in passing. A connection that breaks during a
     /// commit leaves open whether the events are recorded; the repetition finds out, because an append that was
-    /// recorded then meets its own events. `again` says that there has been an attempt before.
+    /// recorded then meets its own events, and one that meets others can't be recorded any more. Only a value that is
+    /// taken says nothing of that.
     ///
     /// What stays unknown in the end is that of single appends, and the others are told what has come of them.
-    async fn record(&self, appends: &[Append], mut again: bool) -> Stored<Vec<Stored<Appended>>> {
-        let outcomes = self.patiently("a transaction", || async {
+    async fn record(&self, appends: &[Append], attempts: &mut Attempts) -> Stored<Vec<Stored<Appended>>> {
+        let outcomes = self.patiently("a transaction", attempts, || async {
             // What was decided on a log that is no more must not get into the one that there is.
             if let Some(seen) = self.vigil.has_rewound() {
                 return Err(Error::Rewound { seen });
@@ -202,23 +210,28 @@ impl Writer {
             }
             outcomes
         });
-        let (outcomes, attempts) = outcomes.await?;
-        again |= attempts > 1;
-        let mut told: Vec<Stored<Appended>> = outcomes.into_iter().map(Ok).collect();
-        if again {
+        let mut told: Vec<Stored<Appended>> = outcomes.await?.into_iter().map(Ok).collect();
+        if attempts.have_failed() {
             let mut failed = None;
             for (append, outcome) in appends.iter().zip(&mut told) {
                 let Ok(lost) = &*outcome else { continue };
+                if let (Appended::Taken { .. }, Some(unheard)) = (lost, attempts.unheard()) {
+                    *outcome = Err(unheard.clone());
+                    continue;
+                }
                 if !is_suspicious(append, lost) {
                     continue;
                 }
                 let found = match &failed {
                     Some(error) => Err(Error::clone(error)),
-                    None => self.patiently("a look for what has been recorded", || self.find(append)).await,
+                    None => {
+                        let find = || self.find(append);
+                        self.patiently("a look for what has been recorded", &mut Attempts::default(), find).await
+                    }
                 };
                 match found {
-                    Ok((Some(recorded), _)) => *outcome = Ok(recorded),
-                    Ok((None, _)) => {}
+                    Ok(Some(recorded)) => *outcome = Ok(recorded),
+                    Ok(None) => {}
                     Err(error) => {
                         failed.get_or_insert(error.clone());
                         *outcome = Err(error);
@@ -229,21 +242,31 @@ impl Writer {
         Ok(told)
     }
 
-    /// Asks the database, and again where it fails in passing. Returns the number of attempts along with the answer.
-    async fn patiently<T, F: Future<Output = Stored<T>>>(&self, what: &str, ask: impl Fn() -> F) -> Stored<(T, u32)> {
+    /// Asks the database, and again where it fails in passing; but not when the engine is to stop, which must not take as
+    /// long as all of that.
+    async fn patiently<T, F: Future<Output = Stored<T>>>(
+        &self,
+        what: &str,
+        attempts: &mut Attempts,
+        ask: impl Fn() -> F,
+    ) -> Stored<T> {
         let (mut pause, longest) = PAUSES;
+        let mut stopped = self.stopped.clone();
         let mut attempt = 1;
         loop {
-            match ask().await {
-                Ok(answer) => return Ok((answer, attempt)),
-                Err(error) if error.is_transient() && attempt < self.attempts => {
-                    tracing::warn!(%error, attempt, "{what} failed; it is tried again");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 4).min(longest);
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
+            let error = match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            attempts.failed(&error);
+            if !error.is_transient() || attempt >= self.attempts || *stopped.borrow() {
+                return Err(attempts.last_word(error));
             }
+            tracing::warn!(%error, attempt, "{what} failed; it is tried again");
+            // Whatever ends the pause, one more attempt is made: it may be what clears up the one before.
+            let _ = tokio::time::timeout(pause, stopped.wait_for(|stopped| *stopped)).await;
+            pause = (pause * 4).min(longest);
+            attempt += 1;
         }
     }
 

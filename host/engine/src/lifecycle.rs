@@ -20,9 +20,9 @@ use yado_runtime::Runtime;
 use yado_store::EventKind;
 
 use crate::catalogue::ProjectionType;
-use crate::projection::{Running, Stage, Status, Surroundings};
+use crate::projection::{Handle, Running, Stage, Status, Surroundings};
 use crate::reads::QueryBus;
-use crate::{Catalogue, Surface};
+use crate::{Advice, Catalogue, Surface};
 
 /// Deployments that may wait for their turn.
 const QUEUE: usize = 64;
@@ -38,6 +38,8 @@ pub struct Deployment {
     pub digest: Digest,
     /// What it took the place of.
     pub previous: Option<Digest>,
+    /// What it asks of read models that no index serves.
+    pub advice: Vec<Advice>,
 }
 
 impl Deployment {
@@ -70,6 +72,7 @@ enum Order {
     Deploy(Vec<Vec<u8>>, oneshot::Sender<Vec<Result<Deployment, Refusal>>>),
     Surface(Arc<dyn Surface>, oneshot::Sender<Result<(), String>>),
     Retire(Arc<str>, u64),
+    Prune(Arc<str>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -184,17 +187,38 @@ impl Lifecycle {
         reason.to_owned()
     }
 
-    /// How the projections stand.
-    pub(crate) fn projections(&self) -> Vec<Status> {
+    /// How the projections stand that are live, by the names under which their progress is kept.
+    pub(crate) fn live_statuses(&self) -> Vec<(Arc<str>, Status)> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.values().map(|running| running.status().borrow().clone()).collect()
+        running.iter().map(|(key, running)| (key.clone(), running.status().borrow().clone())).collect()
+    }
+
+    /// The ways to the projections that are live, by the names under which their progress is kept.
+    pub(crate) fn handles(&self) -> HashMap<Arc<str>, Handle> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.iter().map(|(key, running)| (key.clone(), running.handle())).collect()
+    }
+
+    /// How all projections stand, by the same names: those that are live, and those that are filled in their place.
+    pub(crate) fn statuses(&self) -> impl Fn() -> Vec<(Arc<str>, Status)> + Send + use<> {
+        let (running, starting) = (self.running.clone(), self.starting.clone());
+        move || {
+            let running = running.lock().unwrap_or_else(PoisonError::into_inner);
+            let starting = starting.lock().unwrap_or_else(PoisonError::into_inner);
+            let running = running.iter().map(|(key, running)| (key.clone(), running.status().borrow().clone()));
+            running.chain(starting.iter().map(|(key, status)| (key.clone(), status.borrow().clone()))).collect()
+        }
     }
 
     /// How those projections stand that are filled anew for what is not live yet.
-    pub(crate) fn filled_anew(&self) -> Vec<Status> {
+    pub(crate) fn filled_anew(&self) -> Vec<(Arc<str>, Status)> {
+        self.filling().into_iter().filter(|(_, status)| matches!(status.stage, Stage::Anew { .. })).collect()
+    }
+
+    /// How those projections stand that are filled for what is not live yet.
+    pub(crate) fn filling(&self) -> Vec<(Arc<str>, Status)> {
         let starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        let starting = starting.values().map(|status| status.borrow().clone());
-        starting.filter(|status| matches!(status.stage, Stage::Anew { .. })).collect()
+        starting.iter().map(|(key, status)| (key.clone(), status.borrow().clone())).collect()
     }
 
     /// Ends the loop and the projections.
@@ -223,6 +247,7 @@ impl Owner {
                     }));
                 }
                 Order::Retire(key, number) => self.retired(&key, number).await,
+                Order::Prune(key) => self.prune(&key).await,
                 Order::Stop(reply) => {
                     self.stop_projections().await;
                     let _ = reply.send(());

@@ -4,8 +4,12 @@
 //! any point goes on where it was, and shows every event once.
 
 mod commit;
+mod control;
+mod journal;
 mod memory;
 mod overlay;
+mod progress;
+mod quarantine;
 mod reader;
 mod room;
 mod row;
@@ -13,22 +17,27 @@ mod runner;
 mod show;
 mod status;
 mod wanted;
+mod watchdog;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use yado_model::Position;
+use yado_model::{Digest, Position};
 use yado_store::{EventStore, ReadStore};
 
 use crate::Settings;
-use crate::catalogue::{Catalogue, ProjectionType};
+use crate::catalogue::{Catalogue, Deployed, ProjectionType};
+use crate::changes::Changes;
 use crate::feed::Feed;
 use crate::vigil::Vigil;
 
+pub(crate) use control::Handle;
+pub use control::Replayed;
 pub(crate) use room::Room;
 pub(crate) use status::{Stage, Status, Trouble};
-pub(crate) use wanted::Wanted;
+pub(crate) use wanted::{Waiting, Wanted};
+pub(crate) use watchdog::{Pace, Watchdog};
 
 /// What a projection's loop works with.
 #[derive(Clone)]
@@ -38,6 +47,8 @@ pub(crate) struct Surroundings {
     pub(crate) settings: Arc<Settings>,
     /// The log, its newest events from memory.
     pub(crate) feed: Feed,
+    /// Where projections tell what they change.
+    pub(crate) changes: Changes,
     /// The room for rows in memory, for all projections together.
     pub(crate) room: Room,
     pub(crate) vigil: Vigil,
@@ -48,7 +59,7 @@ pub(crate) struct Surroundings {
 /// A running projection.
 pub(crate) struct Running {
     definition: watch::Sender<Definition>,
-    status: watch::Receiver<Status>,
+    handle: Handle,
     wanted: Wanted,
     task: JoinHandle<()>,
 }
@@ -59,6 +70,8 @@ pub(crate) struct Definition {
     pub(crate) projection: Arc<ProjectionType>,
     /// For the aggregates of other plugins, whose old events their own code brings up to date.
     pub(crate) catalogue: Arc<Catalogue>,
+    /// Whether it may put streams aside. Code that is filled in the place of other code that serves is refused instead.
+    pub(crate) parks: bool,
 }
 
 /// Why a projection does not get on.
@@ -68,23 +81,34 @@ enum Failure {
         /// The first event that may be to blame, where that is known: it fails at this one or at a later one.
         at: Option<Position>,
         reason: String,
+        /// Whose code failed, where it is not the projection's own.
+        by: Option<Arc<Deployed>>,
     },
     /// The guest wants its events one by one.
     OneByOne,
+    /// The guest writes without saying because of which event, and changes are to be told.
+    Unattributed,
     Database(yado_store::Error),
     /// The host itself failed, or can't go on with this code.
     Host(String),
 }
 
+impl Definition {
+    /// The code that shows events.
+    fn digest(&self) -> Digest {
+        self.projection.deployed.digest()
+    }
+}
+
 impl Failure {
     const fn guest(reason: String) -> Self {
-        Self::Guest { at: None, reason }
+        Self::Guest { at: None, reason, by: None }
     }
 
     /// The failure, with the first event that may be to blame.
     fn at(self, first: Option<Position>) -> Self {
         match self {
-            Self::Guest { at: None, reason } => Self::Guest { at: first, reason },
+            Self::Guest { at: None, reason, by } => Self::Guest { at: first, reason, by },
             other => other,
         }
     }
@@ -95,6 +119,7 @@ impl From<yado_store::Error> for Failure {
         match error {
             // What no engine can keep is what the guest has written, and another attempt would fail the same way.
             yado_store::Error::Invalid(reason) => Self::guest(reason),
+            duplicate @ yado_store::Error::Duplicate { .. } => Self::guest(duplicate.to_string()),
             other => Self::Database(other),
         }
     }
@@ -104,12 +129,15 @@ impl Running {
     /// Starts the loop; the tables must be there.
     pub(crate) fn start(definition: Definition, surroundings: Surroundings) -> Self {
         let name = definition.projection.manifest.name.to_string();
+        let key = definition.projection.key.clone();
         let (definition, watched) = watch::channel(definition);
         let (report, status) = watch::channel(Status::begin(name));
+        let (orders, received) = mpsc::channel(control::QUEUE);
         let (vigil, wanted) = (surroundings.vigil.clone(), Wanted::default());
-        let runner = runner::Runner::new(watched, surroundings, report, wanted.clone());
+        let told = surroundings.changes.open(&key);
+        let runner = runner::Runner::new(watched, surroundings, told, report, wanted.clone(), received);
         let task = tokio::spawn(vigil.watch("a projection", runner.run()));
-        Self { definition, status, wanted, task }
+        Self { definition, handle: Handle { orders, status }, wanted, task }
     }
 
     /// Gives the loop other code to go on with.
@@ -119,7 +147,12 @@ impl Running {
 
     /// How the loop stands, and news of it.
     pub(crate) fn status(&self) -> watch::Receiver<Status> {
-        self.status.clone()
+        self.handle.status().clone()
+    }
+
+    /// The way to the loop.
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// Where those who wait for the loop say so.

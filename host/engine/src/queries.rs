@@ -1,79 +1,69 @@
-//! Named queries: reads that a guest answers, because no filter over a table says them.
+//! Named queries: rows of a read model by conditions that a manifest declares, or what a guest answers because no filter
+//! over a table says it.
 //!
-//! A query passes, in this order: its name, its size, its schema, the room that there is. Only then is the guest asked, on
-//! a thread that may wait for the database. What it answers is held against its manifest before anybody sees it.
+//! A query passes its size and its schema. A declared one is then [read](declared) from its table. For any other there must
+//! be room for guests; only then is the guest asked, on a thread that may wait for the database. What it answers is held
+//! against its manifest before anybody sees it.
 
+mod answered;
+mod declared;
 mod rows;
 
-use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use metrics::{counter, histogram};
 use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::watch;
 use uuid::Uuid;
 use yado_model::schema::Problem;
 use yado_model::{Actor, CommandId, Context, EntityId, Name, TenantId, Timestamp};
 use yado_runtime::{Fault, FaultKind};
 
-use crate::catalogue::{Catalogue, QueryType};
+use crate::catalogue::QueryType;
 use crate::error::{fault, misbehaved};
+use crate::layers::places::Places;
 use crate::reads::QueryBus;
 use crate::stream::stopping;
 use crate::{Error, Result, Settings, entropy};
 
+pub use answered::{Answered, PageOptions};
 use rows::ReadRows;
-
-/// When it is worth asking again while all places are taken.
-const BUSY_MS: u64 = 100;
 
 /// A named query to ask.
 #[derive(Debug, Clone)]
-pub struct Ask {
+pub(crate) struct Ask {
     /// Whose data it reads.
     pub tenant: TenantId,
     /// The query's name.
     pub query: Name,
     /// Its arguments: an object, not checked yet.
     pub arguments: Value,
+    /// How many of the rows of a declared query.
+    pub page: PageOptions,
     /// Who asks.
     pub actor: Option<Actor>,
     /// What ties this request to others; by default it begins a correlation of its own.
     pub correlation_id: Option<Uuid>,
 }
 
-/// The way to guests that answer queries.
+/// The way to tables and guests that answer queries.
 #[derive(Clone)]
 pub(crate) struct Queries {
     reads: QueryBus,
     settings: Arc<Settings>,
-    room: Room,
+    /// Room for guests, each of which has a thread of its own while it answers.
+    guests: Places,
 }
 
 impl Queries {
     pub(crate) fn new(reads: QueryBus, settings: Arc<Settings>) -> Self {
-        let room = Room::new(settings.queries_max, settings.queries_waiting);
-        Self { reads, settings, room }
+        let guests = Places::new(settings.guest_queries_max, settings.queries_waiting);
+        Self { reads, settings, guests }
     }
 
-    /// Has a query answered, within the time that a query may take.
-    pub(crate) async fn ask(&self, catalogue: &Catalogue, ask: Ask) -> Result<Value> {
-        let began = Instant::now();
-        let answer = self.checked(catalogue, ask).await;
-        let outcome = match &answer {
-            Ok(_) => "ok".to_owned(),
-            Err(error) => error.code().as_str().to_ascii_lowercase(),
-        };
-        counter!("yado_queries_total", "outcome" => outcome).increment(1);
-        histogram!("yado_query_seconds").record(began.elapsed());
-        answer
-    }
-
-    async fn checked(&self, catalogue: &Catalogue, ask: Ask) -> Result<Value> {
-        let Some(query) = catalogue.query(&ask.query) else {
-            return Err(Error::Unknown { kind: "query", name: ask.query.to_string() });
-        };
+    /// Has a query answered. How long that may take is for whoever waits for it to say.
+    pub(crate) async fn ask(&self, query: &Arc<QueryType>, ask: Ask) -> Result<Answered> {
         let refuse = |problems| Err(Error::BadInput { what: ask.query.to_string(), problems });
         let (arguments, most) = (ask.arguments.to_string(), self.settings.payload_bytes);
         if arguments.len() > most {
@@ -84,19 +74,22 @@ impl Queries {
         if !problems.is_empty() {
             return refuse(problems);
         }
-        let (what, limit_ms) = (format!("the query {}", ask.query), self.settings.query_ms);
-        let answered = tokio::time::timeout(Duration::from_millis(limit_ms), self.answer(query, &ask, arguments));
-        answered.await.unwrap_or(Err(Error::Late { what, limit_ms }))
+        match query.declared() {
+            Some(rows) => declared::ask(&self.reads, rows, &ask).await,
+            None => self.answer(query, &ask, arguments).await.map(Answered::Json),
+        }
     }
 
     /// Asks the guest as soon as there is room.
     async fn answer(&self, query: &Arc<QueryType>, ask: &Ask, arguments: String) -> Result<Value> {
-        let place = self.room.enter().await?;
+        let place = self.guests.enter().await?;
         admit(query, &ask.tenant)?;
-        // A guest can't be interrupted from here. It keeps its place until it ends, and reads no more once this is gone.
-        let caller = Arc::new(());
+        // A guest can't be interrupted from here. It keeps its place until it ends, and reads no more once this is gone:
+        // what it waits for then is given up at once, so a database that is slow holds no place for longer than somebody
+        // waits for the answer.
+        let (caller, gone) = watch::channel(());
         let call = Call {
-            rows: self.rows(query, &ask.tenant, Arc::downgrade(&caller)),
+            rows: self.rows(query, &ask.tenant, gone),
             query: query.clone(),
             tenant: ask.tenant.clone(),
             arguments,
@@ -114,7 +107,7 @@ impl Queries {
         answered
     }
 
-    fn rows(&self, query: &Arc<QueryType>, tenant: &TenantId, caller: Weak<()>) -> ReadRows {
+    fn rows(&self, query: &Arc<QueryType>, tenant: &TenantId, caller: watch::Receiver<()>) -> ReadRows {
         let most = self.settings.query_rows_bytes;
         ReadRows::new(query.models.clone(), tenant.clone(), self.reads.clone(), Handle::current(), caller, most)
     }
@@ -189,52 +182,9 @@ fn context(ask: &Ask) -> Result<Context> {
     })
 }
 
-/// Places for guests that answer, and for queries that wait for one.
-#[derive(Clone)]
-struct Room {
-    places: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
-}
-
-impl Room {
-    fn new(places: usize, waiting: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places)), waiting: Arc::new(Semaphore::new(waiting)) }
-    }
-
-    /// A place, now or when one is free. Whoever would be one too many to wait is refused at once.
-    async fn enter(&self) -> Result<OwnedSemaphorePermit> {
-        if let Ok(place) = self.places.clone().try_acquire_owned() {
-            return Ok(place);
-        }
-        let _turn = self.waiting.try_acquire().map_err(|_| Error::Unavailable {
-            reason: "the queries that are under way take all the room that there is".into(),
-            retry_after_ms: BUSY_MS,
-        })?;
-        self.places.clone().acquire_owned().await.map_err(|_| stopping())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt;
-
     use super::*;
-
-    #[tokio::test]
-    async fn a_query_waits_for_a_place_or_is_refused_where_too_many_wait() {
-        let room = Room::new(1, 1);
-        let place = room.enter().await.unwrap();
-        let mut second = Box::pin(room.enter());
-        assert!(second.as_mut().now_or_never().is_none());
-        let refused = room.enter().await.unwrap_err();
-        assert!(matches!(refused, Error::Unavailable { retry_after_ms: BUSY_MS, .. }), "{refused}");
-        drop(place);
-        let place = second.await.unwrap();
-        // Who waited has left room for another to wait.
-        assert!(room.enter().now_or_never().is_none());
-        drop(place);
-        assert!(room.enter().await.is_ok());
-    }
 
     #[test]
     fn what_kept_the_rows_away_is_told_and_the_rest_is_the_plugins_fault() {

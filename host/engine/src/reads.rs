@@ -3,19 +3,18 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rust_decimal::Decimal;
 use serde_json::Value;
 use tokio::sync::watch;
 use yado_model::{Position, TenantId};
 use yado_runtime::{Comparison, Condition, Selection};
-use yado_store::{Each, Filter, Op, Order, ReadStore, Row, Select, Table};
+use yado_store::{Aggregate, Each, Filter, Group, Op, Order, ReadStore, Row, Select, Table};
 
 use crate::catalogue::Model;
 use crate::error::question;
 use crate::projection::{Stage, Status, Wanted};
-use crate::{Error, Result, Settings};
+use crate::{Error, Result, Settings, Until};
 
 /// At most so many rows for one question. The surfaces have smaller limits of their own.
 const MOST_ROWS: u32 = 10_000;
@@ -51,9 +50,9 @@ impl QueryBus {
     }
 
     /// Waits until a read model shows everything up to a position.
-    pub(crate) async fn caught_up(&self, model: &Model, position: Position) -> Result<()> {
+    pub(crate) async fn caught_up(&self, model: &Model, position: Position, until: Option<Until>) -> Result<()> {
         let followed = self.progress.lock().unwrap_or_else(PoisonError::into_inner).get(&model.projection).cloned();
-        let limit_ms = self.settings.caught_up_ms;
+        let Until { at, limit_ms } = Until::after(self.settings.caught_up_ms).or(until);
         let lagging =
             |reached| Error::Lagging { model: model.manifest.name.to_string(), wanted: position, reached, limit_ms };
         let Some((mut status, wanted)) = followed else { return Err(lagging(Position::ZERO)) };
@@ -62,8 +61,7 @@ impl QueryBus {
         }
         let _waiting = wanted.wait_for(position);
         let reached = status.wait_for(|status| status.shows(position));
-        let waited =
-            tokio::time::timeout(Duration::from_millis(limit_ms), reached).await.is_ok_and(|known| known.is_ok());
+        let waited = tokio::time::timeout_at(at, reached).await.is_ok_and(|known| known.is_ok());
         let (shown, reached) = (status.borrow().shows(position), status.borrow().position);
         if waited || shown { Ok(()) } else { Err(lagging(reached)) }
     }
@@ -118,6 +116,33 @@ impl QueryBus {
         self.may_be_shown(model)?;
         self.store.count(&model.table, tenant, filter).await.map_err(question)
     }
+
+    pub(crate) async fn aggregate(
+        &self,
+        model: &Model,
+        tenant: &TenantId,
+        aggregate: &Aggregate,
+    ) -> Result<Vec<Group>> {
+        self.may_be_shown(model)?;
+        self.store.aggregate(&model.table, tenant, aggregate).await.map_err(question)
+    }
+
+    pub(crate) async fn aggregate_each(
+        &self,
+        model: &Model,
+        tenant: &TenantId,
+        each: &Each,
+        aggregate: &Aggregate,
+    ) -> Result<Vec<(Value, Group)>> {
+        self.may_be_shown(model)?;
+        self.store.aggregate_each(&model.table, tenant, each, aggregate).await.map_err(question)
+    }
+
+    /// The table of a model whose rows may be shown.
+    pub(crate) fn table<'m>(&self, model: &'m Model) -> Result<&'m Table> {
+        self.may_be_shown(model)?;
+        Ok(&model.table)
+    }
 }
 
 /// A guest's selection as the store understands it; or what is wrong with it.
@@ -129,8 +154,8 @@ pub(crate) fn select(table: &Table, selection: Selection) -> Result<Select, Stri
     Ok(Select {
         filter: filter(table, selection.conditions)?,
         order: order.collect::<Result<_, String>>()?,
-        limit: selection.limit.min(MOST_ROWS),
         offset: selection.offset,
+        ..Select::page(selection.limit.min(MOST_ROWS))
     })
 }
 
@@ -198,7 +223,14 @@ mod tests {
         let name = |text: &str| Name::parse(text).unwrap();
         let column = |text: &str| Column { name: name(text), kind: Kind::Text, nullable: true };
         let columns = vec![column("id"), column("label")];
-        let table = Table { name: "rm_ticket".into(), columns, key: name("id"), indexes: Vec::new() };
+        let table = Table {
+            name: "rm_ticket".into(),
+            columns,
+            key: name("id"),
+            indexes: Vec::new(),
+            unique: Vec::new(),
+            search: Vec::new(),
+        };
         let is = |field: &str, value: &str| Condition {
             field: field.into(),
             comparison: Comparison::Equal,

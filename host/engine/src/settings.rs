@@ -51,15 +51,17 @@ pub struct Settings {
     /// How long the answer of a database is waited for. It is longer than the limits that databases have of their own, and
     /// is for one that has gone without a word.
     pub database_ms: u64,
-    /// How long a command may take.
+    /// How long a command may take; and how long databases are waited for once the engine is to stop.
     pub command_ms: u64,
-    /// Queries that guests answer at the same time.
+    /// Requests that read at the same time. Each has one place for all that it reads, until it has been answered.
     pub queries_max: usize,
-    /// Queries that may wait until a guest can answer them. One more is refused at once.
+    /// Requests that may wait until they can read. One more is refused at once.
     pub queries_waiting: usize,
+    /// Queries that guests answer at the same time. Each has a thread, and one more waits.
+    pub guest_queries_max: usize,
     /// Bytes of rows that a guest may read to answer one query.
     pub query_rows_bytes: usize,
-    /// How long a query may take that a guest answers.
+    /// How long one read may take, be it of a read model or by a guest, and the opening of a subscription.
     pub query_ms: u64,
     /// How long a reader waits for a read model to show a change.
     pub caught_up_ms: u64,
@@ -75,10 +77,22 @@ pub struct Settings {
     /// Bytes of rows that are kept in memory once they are in their tables, over all projections: those that change
     /// again soon need not be read again.
     pub rows_kept_bytes: usize,
+    /// Positions of the log for which the changes of rows are kept, for those who listen and come back. Who has been away
+    /// for longer reads anew.
+    pub changes_kept: u64,
+    /// Bytes of changes that stay in memory for those who listen, over all projections. Whoever is further behind reads the
+    /// table.
+    pub changes_memory_bytes: usize,
     /// How often the log is looked at when nobody says that it has grown: other processes write to it too.
     pub poll_ms: u64,
     /// The longest pause between two attempts of a projection that fails.
     pub projection_retry_ms: u64,
+    /// Attempts at an event at which a projection fails, before it is put aside with its stream.
+    pub poison_attempts: u32,
+    /// Streams that one projection puts aside at most. Beyond that it stands: its code is broken, and not an event.
+    pub parked_streams: u32,
+    /// How long a projection that has events to show may take without getting on, before health and figures tell of it.
+    pub stalled_ms: u64,
     /// How long a read model's table outlives the version that filled it, for requests that are under way.
     pub retire_ms: u64,
 }
@@ -98,11 +112,13 @@ impl Settings {
             }
         };
         between("batch", self.batch as usize, 1, LONGEST_PAGE as usize)?;
+        between("parked_streams", self.parked_streams as usize, 0, LONGEST_PAGE as usize)?;
         between("lane_events", self.lane_events, 1, LARGEST_BATCH)?;
         between("decision_events", self.decision_events, 1, LARGEST_BATCH)?;
         between("lane_queue", self.lane_queue, 1, Semaphore::MAX_PERMITS)?;
         between("shard_queue", self.shard_queue, 1, Semaphore::MAX_PERMITS)?;
         between("queries_max", self.queries_max, 1, Semaphore::MAX_PERMITS)?;
+        between("guest_queries_max", self.guest_queries_max, 1, Semaphore::MAX_PERMITS)?;
         between("queries_waiting", self.queries_waiting, 0, Semaphore::MAX_PERMITS)?;
         // Where there is no room at all, nothing takes any.
         between("queued_bytes", self.queued_bytes, 1, usize::MAX)?;
@@ -137,8 +153,9 @@ impl Default for Settings {
             conflict_retries: 60,
             database_ms: 35_000,
             command_ms: 10_000,
-            queries_max: 64,
+            queries_max: 256,
             queries_waiting: 1_024,
+            guest_queries_max: 64,
             query_rows_bytes: 8 * 1024 * 1024,
             query_ms: 10_000,
             caught_up_ms: 5_000,
@@ -147,8 +164,13 @@ impl Default for Settings {
             gathered_bytes: 16 * 1024 * 1024,
             gather_ms: 5,
             rows_kept_bytes: 64 * 1024 * 1024,
+            changes_kept: 100_000,
+            changes_memory_bytes: 16 * 1024 * 1024,
             poll_ms: 500,
             projection_retry_ms: 30_000,
+            poison_attempts: 5,
+            parked_streams: 1_000,
+            stalled_ms: 30_000,
             retire_ms: 60_000,
         }
     }
@@ -164,12 +186,14 @@ mod tests {
         for (name, settings) in [
             ("batch", Settings { batch: 20_000, ..Settings::default() }),
             ("batch", Settings { batch: 0, ..Settings::default() }),
+            ("parked_streams", Settings { parked_streams: 10_001, ..Settings::default() }),
             ("lane_events", Settings { lane_events: 10_001, ..Settings::default() }),
             ("decision_events", Settings { decision_events: 10_001, ..Settings::default() }),
             ("lane_queue", Settings { lane_queue: 0, ..Settings::default() }),
             ("shard_queue", Settings { shard_queue: usize::MAX, ..Settings::default() }),
             ("queries_max", Settings { queries_max: 0, ..Settings::default() }),
             ("queries_waiting", Settings { queries_waiting: usize::MAX, ..Settings::default() }),
+            ("guest_queries_max", Settings { guest_queries_max: 0, ..Settings::default() }),
             ("queued_bytes", Settings { queued_bytes: 0, ..Settings::default() }),
             ("decided_bytes", Settings { decided_bytes: 0, ..Settings::default() }),
             ("payload_bytes", Settings { payload_bytes: usize::MAX, ..Settings::default() }),

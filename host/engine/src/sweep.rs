@@ -49,7 +49,7 @@ pub(crate) async fn run(
 }
 
 /// Does something until the engine stops. A piece that is under way then may be done or not, and either is right.
-async fn until(stopped: &mut watch::Receiver<bool>, work: impl Future) {
+pub(crate) async fn until(stopped: &mut watch::Receiver<bool>, work: impl Future) {
     tokio::select! {
         biased;
         _ = stopped.wait_for(|stopped| *stopped) => {}
@@ -75,7 +75,7 @@ async fn forget_snapshots(store: &dyn EventStore, used: Vec<String>, now: Timest
 
 /// Forgets one piece after the other, until there are none left or one can't be. Returns how much was forgotten, and why it
 /// ended early, if it did.
-async fn pieces<F>(mut forget: impl FnMut() -> F) -> (u64, Result<()>)
+pub(crate) async fn pieces<F>(mut forget: impl FnMut() -> F) -> (u64, Result<()>)
 where
     F: Future<Output = Result<Forgotten>>,
 {
@@ -94,7 +94,8 @@ where
     }
 }
 
-fn report(what: &str, (count, ended): (u64, Result<()>)) {
+/// Tells the operator what has become of it.
+pub(crate) fn report(what: &str, (count, ended): (u64, Result<()>)) {
     match ended {
         Ok(()) if count == 0 => {}
         Ok(()) => tracing::debug!(count, "{what} were forgotten"),

@@ -25,6 +25,8 @@ const defaultQuery = `# The documentation on the left has everything that this s
 }
 `;
 
-const fetcher = createGraphiQLFetcher({ url: '/graphql' });
+// Subscriptions go over a WebSocket to where the page comes from.
+const subscriptionUrl = `${location.origin.replace(/^http/, 'ws')}/graphql`;
+const fetcher = createGraphiQLFetcher({ url: '/graphql', subscriptionUrl });
 const page = createRoot(document.getElementById('graphiql'));
 page.render(createElement(GraphiQL, { defaultQuery, fetcher, visiblePlugin: 'Documentation Explorer' }));

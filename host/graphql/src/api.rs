@@ -4,30 +4,49 @@
 //! documents are validated against, [`crate::cost`] weighs documents by it, and [`crate::execute`] runs them by it. What
 //! it holds is sorted, so the same plugins give the same schema to the letter.
 
+mod aggregates;
 mod build;
 mod commands;
+mod connections;
 mod host;
 mod inputs;
+mod live;
 mod models;
 mod queries;
 mod shapes;
 
+pub(crate) use aggregates::{BY_MOST, COUNT, FUNCTIONS};
 pub(crate) use build::{Source, build};
+pub(crate) use connections::{EDGES, NODES, PAGE_INFO, TOTAL_COUNT, most};
 pub(crate) use host::RECEIPT;
+pub(crate) use queries::{Declared, LIMIT, OFFSET};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_graphql::dynamic::TypeRef;
 use serde_json::Value;
+use yado_engine::ChangeKind;
 use yado_model::Name;
 
 /// The name of the type in which all queries begin.
 pub(crate) const QUERY: &str = "Query";
 /// The name of the type in which all mutations begin. There is none without commands.
 pub(crate) const MUTATION: &str = "Mutation";
+/// The name of the type in which all subscriptions begin.
+pub(crate) const SUBSCRIPTION: &str = "Subscription";
+
+/// What follows the name of a read model in that of the conditions on several of its rows.
+pub(crate) const MANY: &str = "Many";
+/// What follows the name of a read model in that of the conditions on one of its rows.
+pub(crate) const WHERE: &str = "Where";
+
+/// The argument that words are searched by.
+pub(crate) const SEARCH: &str = "search";
 
 /// The argument by which a field of a query is asked to wait.
 pub(crate) const MIN_POSITION: &str = "minPosition";
+/// The argument by which a subscription is asked to go on.
+pub(crate) const AFTER: &str = "after";
 
 /// Everything that can be asked.
 #[derive(Debug, Default)]
@@ -105,7 +124,7 @@ pub(crate) struct Argument {
 }
 
 /// A field that can be selected.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) description: String,
@@ -123,14 +142,30 @@ pub(crate) enum Resolve {
     Server,
     /// The row of a read model that the argument `key` names.
     Row { model: Name, key: String },
+    /// The row of a read model whose properties are those that the arguments of their names say.
+    Unique { model: Name, fields: Vec<String> },
     /// The rows of a read model that the arguments choose.
     Rows { model: Name, equal: Vec<String> },
     /// The row whose key stands in the property `field`.
     ToOne { model: Name, key: String, field: String },
     /// The rows whose property `field` holds this row's `key`.
     ToMany { model: Name, key: String, field: String },
-    /// What a guest answers to a named query; `many` if there may be objects in lists of it.
-    Query { query: Name, many: bool },
+    /// A page of the rows of a read model that the arguments choose, from a cursor on.
+    Connection { model: Name, key: String },
+    /// The property of the same name of a connection: a list with an item for each of its rows.
+    Items,
+    /// What is computed of the rows whose property `field` holds this row's `key`.
+    ToManyAggregate { model: Name, key: String, field: String },
+    /// What is computed of the rows of a read model that the arguments choose.
+    Aggregate { model: Name },
+    /// The same of groups of those rows.
+    Groups { model: Name },
+    /// What answers a named query: these rows, or what a guest says; `many` if there may be objects in lists of it.
+    Query { query: Name, many: bool, rows: Option<Declared> },
+    /// The events of the log, one after another.
+    Events,
+    /// The rows of a read model, each time that one changes; the argument `key` names one of them.
+    Changes { model: Name, kind: ChangeKind, key: String },
     /// The outcome of a command.
     Command { command: Name, answer: Answer },
 }
@@ -161,7 +196,12 @@ impl Resolve {
             Self::Row { model, .. }
             | Self::Rows { model, .. }
             | Self::ToOne { model, .. }
-            | Self::ToMany { model, .. } => Some(model),
+            | Self::ToMany { model, .. }
+            | Self::Unique { model, .. }
+            | Self::Connection { model, .. }
+            | Self::ToManyAggregate { model, .. }
+            | Self::Aggregate { model }
+            | Self::Groups { model } => Some(model),
             _ => None,
         }
     }
@@ -175,14 +215,23 @@ impl Object {
 }
 
 impl Field {
+    /// A property of the object that it stands on.
+    fn property(name: &str, description: &str, ty: TypeRef) -> Self {
+        let (name, description) = (name.to_owned(), description.to_owned());
+        Self { name, description, arguments: Vec::new(), ty, resolve: Resolve::Property }
+    }
+
     /// An argument by its name.
     pub(crate) fn argument(&self, name: &str) -> Option<&Argument> {
         self.arguments.iter().find(|argument| argument.name == name)
     }
 
-    /// Whether it gives a page of rows.
+    /// Whether it gives a page, of rows or of groups.
     pub(crate) const fn is_page(&self) -> bool {
-        matches!(self.resolve, Resolve::Rows { .. } | Resolve::ToMany { .. })
+        matches!(
+            self.resolve,
+            Resolve::Rows { .. } | Resolve::ToMany { .. } | Resolve::Groups { .. } | Resolve::Connection { .. }
+        )
     }
 }
 

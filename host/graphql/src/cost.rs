@@ -12,11 +12,12 @@ use async_graphql::parser::types::{
 };
 use async_graphql::{Name, Positioned};
 use async_graphql_value::Value;
+use serde_json::Value as Json;
 
 use crate::Limits;
-use crate::api::{self, Api, MUTATION, QUERY, Resolve};
+use crate::api::{self, Api, Resolve};
 use crate::error::Error;
-use crate::input::Variables;
+use crate::input::{self, Variables};
 
 /// What a selection comes to with everything in it.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +33,17 @@ struct Weight {
     /// How many values the answer may have. No more rows than that are read: every row of the answer has a value in it, and
     /// a page within a page is read for each of its parents to its own limit and no further.
     values: u64,
+    /// Those of them that stand in an item for each row of the connection around them.
+    items: u64,
     /// How many lists of introspection are within one another. Each multiplies the answer by the size of the schema.
     lists: u32,
 }
+
+/// The arguments that say how many rows a page has.
+pub(crate) const PAGE_ARGUMENTS: [&str; 3] = ["limit", "first", "last"];
+
+/// What a relation in a condition weighs: a look into another table for each row.
+const RELATION: u64 = 10;
 
 /// More lists within one another than tools ask for.
 const INTROSPECTION_LISTS_MAX: u32 = 3;
@@ -47,6 +56,7 @@ impl Weight {
             depth: self.depth.max(other.depth),
             levels: self.levels.max(other.levels),
             values: self.values.saturating_add(other.values),
+            items: self.items.saturating_add(other.items),
             lists: self.lists.max(other.lists),
         }
     }
@@ -96,9 +106,8 @@ struct Scale<'a> {
 
 impl<'a> Scale<'a> {
     fn operation(&mut self, operation: &'a Positioned<OperationDefinition>) -> Result<Weight, Error> {
-        let root = if crate::document::is_mutation(&operation.node) { MUTATION } else { QUERY };
         self.directives += operation.node.directives.len() as u64;
-        let weight = self.set(&operation.node.selection_set.node, Some(root), 0)?;
+        let weight = self.set(&operation.node.selection_set.node, Some(crate::document::root(&operation.node)), 0)?;
         Error::within("levels of selections", weight.levels.into(), self.limits.nesting_max.into())?;
         Ok(weight)
     }
@@ -160,29 +169,78 @@ impl<'a> Scale<'a> {
         }
         let rows = match known {
             Some(known) if known.is_page() => self.page(field, known),
+            Some(known @ api::Field { resolve: Resolve::Query { many: true, rows: Some(rows), .. }, .. }) => {
+                // What is wrong with the arguments is told when they are read for good.
+                let given = input::arguments(self.api, known, field, self.variables).ok();
+                let given = given.and_then(|given| rows.rows_max(&Json::Object(given.into_object())));
+                given.unwrap_or(u64::MAX).clamp(1, self.limits.page_max.into())
+            }
             // A guest answers with as many as it likes; what is longer than a page is refused once it is there.
             Some(api::Field { resolve: Resolve::Query { many: true, .. }, .. }) => self.limits.page_max.into(),
             _ => 1,
         };
+        let related = match (known.and_then(|known| known.resolve.model()), field.get_argument("where")) {
+            (Some(model), Some(conditions)) => self.related(model, &conditions.node),
+            _ => 0,
+        };
         let is_list = ["fields", "interfaces", "possibleTypes", "inputFields"].contains(&name);
+        // What a connection has once, and what it has for each of its rows.
+        let (own, items) = match known.map(|known| &known.resolve) {
+            Some(Resolve::Connection { .. }) => (below.values.saturating_add(below.items.saturating_mul(rows)), 0),
+            Some(Resolve::Items) => (0, below.values.saturating_add(1)),
+            _ => (below.values.saturating_mul(rows), below.items),
+        };
         Ok(Weight {
             fields: below.fields.saturating_add(1),
             width: 1,
             depth: if introspects { 1 } else { below.depth + 1 },
             levels: below.levels,
-            values: below.values.saturating_mul(rows).saturating_add(1),
+            values: own.saturating_add(1).saturating_add(related * RELATION),
+            items,
             lists: below.lists + u32::from(is_list),
         })
     }
 
+    /// How many relations conditions lead along.
+    fn related(&self, model: &yado_model::Name, conditions: &Value) -> u64 {
+        match conditions {
+            Value::Variable(name) => match self.variables.constant(self.api, name) {
+                Some(given) => self.related(model, &given.into_value()),
+                None => 0,
+            },
+            Value::List(items) => items.iter().map(|item| self.related(model, item)).sum(),
+            Value::Object(fields) => fields.iter().map(|(name, inner)| self.condition(model, name, inner)).sum(),
+            _ => 0,
+        }
+    }
+
+    fn condition(&self, model: &yado_model::Name, name: &Name, inner: &Value) -> u64 {
+        let field = self.api.object(model.as_str()).and_then(|object| object.field(name));
+        match field.map(|field| &field.resolve) {
+            // `and`, `or` and `not`, which no field is called.
+            None => self.related(model, inner),
+            Some(Resolve::ToOne { model, .. }) => 1 + self.related(model, inner),
+            Some(Resolve::ToMany { model, .. }) => match inner {
+                Value::Object(fields) => fields.values().map(|inner| 1 + self.related(model, inner)).sum(),
+                Value::Variable(_) => 3,
+                _ => 0,
+            },
+            Some(_) => 0,
+        }
+    }
+
     /// How many rows a page may have. What is no number is found later.
     fn page(&self, field: &Field, known: &api::Field) -> u64 {
-        let given = match field.get_argument("limit").map(|argument| &argument.node) {
+        let number = |name: &&str| match field.get_argument(name).map(|argument| &argument.node) {
             Some(Value::Number(number)) => number.as_u64(),
             Some(Value::Variable(name)) => self.variables.number(name),
             _ => None,
         };
-        let default = || known.argument("limit").and_then(|limit| limit.default.as_ref()?.as_u64());
+        let given = PAGE_ARGUMENTS.iter().filter_map(number).max();
+        let default = || match known.argument("limit") {
+            Some(limit) => limit.default.as_ref()?.as_u64(),
+            None => Some(self.limits.page_default.into()),
+        };
         given.or_else(default).unwrap_or(1).clamp(1, self.limits.page_max.into())
     }
 }

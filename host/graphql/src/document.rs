@@ -8,6 +8,7 @@ use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, Opera
 use async_graphql::parser::{self, parse_query};
 
 use crate::Limits;
+use crate::api::{MUTATION, QUERY, SUBSCRIPTION};
 use crate::error::{self, Error};
 
 /// Parses a document.
@@ -59,6 +60,15 @@ fn unknown(name: &str) -> Error {
 /// Whether an operation changes something.
 pub(crate) fn is_mutation(operation: &OperationDefinition) -> bool {
     operation.ty == OperationType::Mutation
+}
+
+/// The type in which an operation begins.
+pub(crate) const fn root(operation: &OperationDefinition) -> &'static str {
+    match operation.ty {
+        OperationType::Query => QUERY,
+        OperationType::Mutation => MUTATION,
+        OperationType::Subscription => SUBSCRIPTION,
+    }
 }
 
 /// How deeply brackets are nested, outside of strings and comments.

@@ -39,13 +39,18 @@ impl Prepared {
     pub(crate) fn new(document: ExecutableDocument, text: String, operation_name: Option<String>) -> Self {
         let survey = Survey::of(&document);
         let bytes = survey.bytes + size_of::<Self>() + text.len() + operation_name.as_ref().map_or(0, String::len);
-        let (weighs_the_same, stays_valid) = (!survey.variable_pages, !survey.variable_checks);
+        let (weighs_the_same, stays_valid) = (!survey.variable_weight, !survey.variable_checks);
         Self { document, weighs_the_same, stays_valid, text, operation_name, bytes }
     }
 
     /// Which of its operations is to run.
     pub(crate) fn operation_name(&self) -> Option<&str> {
         self.operation_name.as_deref()
+    }
+
+    /// The text that it was made of.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     fn is(&self, text: &str, operation_name: Option<&str>) -> bool {

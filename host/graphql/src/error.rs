@@ -11,6 +11,9 @@ use yado_model::{Code, Position};
 
 use crate::values;
 
+/// When it is worth asking again what there is no room for.
+const RETRY_AFTER_MS: u64 = 1_000;
+
 /// How the problem of a field begins that an input does not have.
 pub(crate) const UNKNOWN_FIELD: &str = "unknown field";
 
@@ -40,15 +43,6 @@ pub(crate) enum Error {
         actual: u64,
         /// How much is allowed.
         limit: u64,
-    },
-    /// The request took too long.
-    #[error(
-        "the request took longer than {limit_ms} ms: ask for less at a time; a change may still be recorded, and \
-         repeating it with the same idempotency key tells"
-    )]
-    Timeout {
-        /// What is allowed.
-        limit_ms: u64,
     },
     /// The fields before it took all of the request's time.
     #[error(
@@ -93,6 +87,29 @@ pub(crate) enum Error {
         /// How long it was waited for.
         limit_ms: u64,
     },
+    /// There are as many as may be at a time.
+    #[error("there are already {limit} {what}, and no more are allowed at a time: end some, or try again later")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// How many are allowed.
+        limit: u64,
+    },
+    /// The server is about to stop.
+    #[error("the server is about to stop: try again, and another one answers")]
+    Closing,
+    /// A subscription does not fit what is deployed by now.
+    #[error(
+        "what is deployed has changed, and the subscription does not fit it any more ({problems}): fetch the schema, and \
+         subscribe by it"
+    )]
+    SchemaChanged {
+        /// What does not fit.
+        problems: String,
+    },
+    /// A subscriber was told more than it has taken.
+    #[error("more has happened than was taken in time: go on after the last cursor, and read faster")]
+    SlowReader,
     /// A row holds something that its read model's schema rules out.
     #[error("{model}.{field} holds a value that its schema does not allow; the server's log says which")]
     BadRow {
@@ -120,6 +137,11 @@ impl Error {
         }
     }
 
+    /// Refuses another operation on a socket.
+    pub(crate) const fn operations(limit: usize) -> Self {
+        Self::Full { what: "operations on this socket", limit: limit as u64 }
+    }
+
     /// Refuses what is over a limit.
     pub(crate) const fn within(what: &'static str, actual: u64, limit: u64) -> Result<(), Self> {
         if actual > limit { Err(Self::TooComplex { what, actual, limit }) } else { Ok(()) }
@@ -131,10 +153,13 @@ impl Error {
             Self::Engine(error) => error.code(),
             Self::Input(_) | Self::Arguments { .. } => Code::BadUserInput,
             Self::TooComplex { .. } => Code::TooComplex,
-            Self::Timeout { .. } | Self::NotBegun { .. } | Self::Stalled { .. } => Code::Timeout,
+            Self::NotBegun { .. } | Self::Stalled { .. } => Code::Timeout,
             Self::Gone { .. } => Code::NotFound,
             Self::Behind { .. } => Code::Lagging,
             Self::BadRow { .. } => Code::PluginFault,
+            Self::Full { .. } | Self::Closing => Code::Unavailable,
+            Self::SchemaChanged { .. } => Code::SchemaChanged,
+            Self::SlowReader => Code::SlowReader,
         }
     }
 
@@ -155,10 +180,12 @@ impl Error {
                 vec![("fields", problems.iter().map(field).collect())]
             }
             Self::Input(_)
-            | Self::Timeout { .. }
             | Self::NotBegun { .. }
             | Self::Stalled { .. }
+            | Self::SchemaChanged { .. }
+            | Self::SlowReader
             | Self::BadRow { .. } => Vec::new(),
+            Self::Full { .. } | Self::Closing => vec![("retryAfterMs", RETRY_AFTER_MS.into())],
         }
     }
 

@@ -9,9 +9,12 @@
 //! async-graphql has an executor for dynamic schemas. In version 7.2 it runs a mutation twice that is selected twice,
 //! leaves fields that fail out of the answer, and answers in the order in which fields are done.
 
+mod aggregate;
 mod command;
+mod connection;
 mod consistency;
 mod given;
+mod one;
 mod path;
 mod query;
 mod resolve;
@@ -28,14 +31,15 @@ use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, Sele
 use async_graphql::{Name, Positioned, ServerError, Value};
 use futures::future::{BoxFuture, FutureExt, join_all};
 use serde_json::{Map, Value as Json};
-use tokio::time::{Instant, timeout_at};
-use yado_engine::{Catalogue, Receipt};
+use tokio::time::Instant;
+use yado_engine::{Catalogue, Receipt, Table, Until};
 
 use crate::api::{Api, MUTATION, Object, QUERY, Resolve, Type};
-use crate::backend::Backend;
+use crate::backend::Session;
 use crate::error::Error;
 use crate::input::{self, Arguments, Variables};
 use crate::request::{Caller, Data, Response};
+use crate::select::{Ground, Tables, Which};
 use crate::{Limits, document, values};
 
 use path::Path;
@@ -46,7 +50,7 @@ use tree::Selected;
 pub(crate) struct Execution<'a> {
     pub(crate) api: &'a Api,
     pub(crate) limits: &'a Limits,
-    pub(crate) backend: &'a dyn Backend,
+    pub(crate) session: &'a dyn Session,
     /// The deployment that the request began with.
     pub(crate) deployed: &'a Arc<Catalogue>,
     pub(crate) server: &'a Json,
@@ -55,8 +59,8 @@ pub(crate) struct Execution<'a> {
     pub(crate) variables: &'a Variables<'a>,
     /// The answers of `__schema` and `__type`, by the names under which they were asked for.
     pub(crate) introspection: Value,
-    /// When the request's time is over.
-    pub(crate) deadline: Instant,
+    /// When the request's time is over. Whatever is asked of the session ends by then.
+    pub(crate) until: Until,
     pub(crate) errors: Mutex<Vec<ServerError>>,
     /// Where commands were recorded, by the names under which they were asked for.
     pub(crate) receipts: Mutex<Vec<(Name, Receipt)>>,
@@ -74,18 +78,22 @@ type Completed = Result<Data, Failed>;
 struct Parent<'p> {
     fields: Cow<'p, Map<String, Json>>,
     path: Path,
+    /// Which rows it was computed of.
+    of: Option<Arc<Which>>,
 }
 
 /// A value that is to be brought into the form of its type.
 struct Item<'p> {
     value: Cow<'p, Json>,
     path: Path,
+    /// Which rows it was computed of.
+    of: Option<Arc<Which>>,
 }
 
 impl<'a> Execution<'a> {
     /// Runs an operation, whose own fields have been read.
     pub(crate) async fn run(self, operation: &'a Positioned<OperationDefinition>, roots: Vec<Root<'a>>) -> Response {
-        let parents = [Parent { fields: Cow::Owned(Map::new()), path: Path::root() }];
+        let parents = [Parent { fields: Cow::Owned(Map::new()), path: Path::root(), of: None }];
         let (selected, arguments): (Vec<_>, Vec<_>) =
             roots.into_iter().map(|root| (root.selected, root.arguments)).unzip();
         let fields = selected.iter().zip(arguments);
@@ -160,8 +168,8 @@ impl<'a> Execution<'a> {
         Some(parents.iter().map(of).collect())
     }
 
-    /// One field of a mutation, within what is left of the request's time. Each is held to it by itself, so that those that
-    /// are done have their answers.
+    /// One field of a mutation, if the request's time is not over yet. Each is held to that by itself, so that those that are
+    /// done have their answers.
     async fn change(
         &self,
         parents: &[Parent<'_>],
@@ -169,15 +177,10 @@ impl<'a> Execution<'a> {
         arguments: Option<Arguments<'_>>,
         several: bool,
     ) -> Vec<Completed> {
-        let limit_ms = self.limits.timeout_ms;
-        let error = if Instant::now() >= self.deadline {
-            Error::NotBegun { limit_ms }
-        } else {
-            match timeout_at(self.deadline, self.column(MUTATION, parents, one, arguments, several)).await {
-                Ok(column) => return column,
-                Err(_) => Error::Timeout { limit_ms },
-            }
-        };
+        if Instant::now() < self.until.at {
+            return self.column(MUTATION, parents, one, arguments, several).await;
+        }
+        let error = Error::NotBegun { limit_ms: self.until.limit_ms };
         parents.iter().for_each(|parent| self.record(&error, one, &parent.path.field(one.key.clone())));
         vec![Ok(Data::NULL); parents.len()]
     }
@@ -208,8 +211,13 @@ impl<'a> Execution<'a> {
         match resolved {
             Ok(Resolved::Receipt(receipt)) => vec![Ok(self.receipt(&receipt, one)); parents.len()],
             Ok(Resolved::Values(values)) => {
-                let items = values.into_iter().zip(parents).map(|(value, parent)| Item { value, path: path(parent) });
-                self.complete(ty, one, &field.ty, items.collect()).await
+                let item = |(value, parent)| Item { value, path: path(parent), of: None };
+                self.complete(ty, one, &field.ty, values.into_iter().zip(parents).map(item).collect()).await
+            }
+            Ok(Resolved::Computed(values, of)) => {
+                let item =
+                    |(value, parent)| Item { value: Cow::Owned(value), path: path(parent), of: Some(of.clone()) };
+                self.complete(ty, one, &field.ty, values.into_iter().zip(parents).map(item).collect()).await
             }
             Err(error) => {
                 // It failed once for all of them, and so it is told once.
@@ -276,9 +284,9 @@ impl<'a> Execution<'a> {
     ) -> Vec<Completed> {
         let mut flat = Vec::new();
         let mut lengths = Vec::with_capacity(items.len());
-        for Item { value, path } in items {
+        for Item { value, path, .. } in items {
             let before = flat.len();
-            let mut push = |(at, value)| flat.push(Item { value, path: path.index(at) });
+            let mut push = |(at, value)| flat.push(Item { value, path: path.index(at), of: None });
             lengths.push(match value {
                 Cow::Owned(Json::Array(list)) => {
                     list.into_iter().map(Cow::Owned).enumerate().for_each(&mut push);
@@ -313,7 +321,7 @@ impl<'a> Execution<'a> {
     ) -> Vec<Completed> {
         let mut parents = Vec::with_capacity(items.len());
         let mut places = Vec::with_capacity(items.len());
-        for Item { value, path } in items {
+        for Item { value, path, of } in items {
             let fields = match value {
                 Cow::Owned(Json::Object(fields)) => Some(Cow::Owned(fields)),
                 Cow::Borrowed(Json::Object(fields)) => Some(Cow::Borrowed(fields)),
@@ -325,7 +333,7 @@ impl<'a> Execution<'a> {
                 }
             };
             places.push(None);
-            parents.extend(fields.map(|fields| Parent { fields, path }));
+            parents.extend(fields.map(|fields| Parent { fields, path, of }));
         }
         if parents.is_empty() {
             return places.into_iter().map(|place| place.unwrap_or(Err(Failed))).collect();
@@ -350,6 +358,11 @@ impl<'a> Execution<'a> {
         shown.map(Data::Value).ok_or_else(|| self.bad_row(parent, one, &path(), value))
     }
 
+    /// What the arguments of fields are read by.
+    fn ground(&self) -> Ground<'_> {
+        Ground { api: self.api, limits: self.limits, tables: self }
+    }
+
     fn introspected(&self, key: &Name) -> Value {
         match &self.introspection {
             Value::Object(answers) => answers.get(key).cloned().unwrap_or_default(),
@@ -368,6 +381,12 @@ impl<'a> Execution<'a> {
     fn record(&self, error: &Error, one: &Selected<'_>, path: &Path) {
         let error = error.at(Some(one.first.pos), path.segments());
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+    }
+}
+
+impl Tables for Execution<'_> {
+    fn table(&self, model: &yado_model::Name) -> Result<Table, Error> {
+        Ok(self.session.table(model)?)
     }
 }
 

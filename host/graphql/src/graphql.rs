@@ -1,26 +1,29 @@
 //! The handle: takes requests, and follows deployments.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use async_graphql::dynamic::Schema;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{ServerError, Value};
 use axum::body::Bytes;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use serde_json::{Value as Json, json};
-use tokio::time::{Instant, timeout_at};
-use yado_engine::{Catalogue, Engine, Surface};
+use tokio::time::Instant;
+use yado_engine::{Catalogue, Engine, Surface, Until};
 use yado_model::Digest;
 
 use crate::api::{self, Api, Source};
 use crate::backend::Backend;
+use crate::current::Current;
 use crate::documents::{Documents, Prepared};
 use crate::error::{self, Error};
-use crate::execute::{Execution, Seen};
 use crate::input::Variables;
+use crate::live::{Live, Source as Followable, Subscriber};
+use crate::opened::{Opened, Sound};
 use crate::request::{Request, Response};
-use crate::{Limits, cost, document, execute, registry};
+use crate::{Limits, registry};
 
 /// GraphQL over an engine. Cheap to clone.
 #[derive(Clone)]
@@ -28,19 +31,20 @@ pub struct GraphQl(Arc<Inner>);
 
 struct Inner {
     limits: Limits,
-    served: Arc<ArcSwap<Served>>,
+    current: Arc<Current>,
     /// What requests run against.
     backend: Arc<dyn Backend>,
+    live: Arc<Live>,
 }
 
 /// One deployment, ready to serve.
 pub(crate) struct Served {
-    api: Api,
+    pub(crate) api: Api,
     schema: Schema,
     /// What was found sound by this schema, and by no other.
-    documents: Documents,
-    server: Json,
-    catalogue: Arc<Catalogue>,
+    pub(crate) documents: Documents,
+    pub(crate) server: Json,
+    pub(crate) catalogue: Arc<Catalogue>,
     /// Made when it is first asked for.
     sdl: OnceLock<Sdl>,
 }
@@ -80,12 +84,24 @@ impl Served {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    async fn validate(&self, prepared: &Prepared, variables: &Variables<'_>) -> Result<Value, Vec<ServerError>> {
+    pub(crate) async fn validate(
+        &self,
+        prepared: &Prepared,
+        variables: &Variables<'_>,
+        kind: OperationType,
+    ) -> Result<Value, Vec<ServerError>> {
         // It is parsed already: the text is not looked at.
         let mut request = async_graphql::Request::new("").variables(variables.to_async_graphql(&self.api));
         request.operation_name = prepared.operation_name().map(str::to_owned);
         request.set_parsed_query(prepared.document.clone());
-        let checked = self.schema.execute(request).await;
+        let checked = match kind {
+            // The schema refuses to execute it. It ends at once if it is sound, and tells what is wrong with it otherwise.
+            OperationType::Subscription => match self.schema.execute_stream(request).next().await {
+                Some(checked) => checked,
+                None => return Ok(Value::Null),
+            },
+            _ => self.schema.execute(request).await,
+        };
         if checked.errors.is_empty() {
             Ok(introspection(checked.data))
         } else {
@@ -105,14 +121,14 @@ impl Served {
 /// Follows the deployments of an engine. It does not hold the engine, which holds it.
 struct Follower {
     limits: Limits,
-    served: Arc<ArcSwap<Served>>,
+    current: Arc<Current>,
 }
 
 impl Surface for Follower {
     fn prepare(&self, catalogue: &Arc<Catalogue>) -> Result<Box<dyn FnOnce() + Send>, String> {
         let next = Arc::new(Served::of(catalogue, &self.limits)?);
-        let served = self.served.clone();
-        Ok(Box::new(move || served.store(next)))
+        let current = self.current.clone();
+        Ok(Box::new(move || current.install(next)))
     }
 }
 
@@ -123,28 +139,42 @@ impl GraphQl {
     /// If the limits can't be, or what is deployed can't be served as GraphQL.
     pub async fn new(engine: Engine, limits: Limits) -> Result<Self, String> {
         limits.check()?;
-        let served = Arc::new(ArcSwap::from_pointee(Served::of(&engine.catalogue(), &limits)?));
-        engine.add_surface(Arc::new(Follower { limits: limits.clone(), served: served.clone() })).await?;
-        Ok(Self(Arc::new(Inner { limits, served, backend: Arc::new(engine) })))
+        let current = Arc::new(Current::new(Served::of(&engine.catalogue(), &limits)?));
+        engine.add_surface(Arc::new(Follower { limits: limits.clone(), current: current.clone() })).await?;
+        let engine = Arc::new(engine);
+        Ok(Self::put_together(current, engine.clone(), engine, limits))
+    }
+
+    fn put_together(
+        current: Arc<Current>,
+        backend: Arc<dyn Backend>,
+        source: Arc<dyn Followable>,
+        limits: Limits,
+    ) -> Self {
+        let live = Arc::new(Live::new(&limits, backend.clone(), source, current.clone()));
+        Self(Arc::new(Inner { limits, current, backend, live }))
     }
 
     /// Serves plugins from a backend of a test.
     #[cfg(test)]
-    pub(crate) fn over(plugins: &[Source<'_>], backend: Arc<dyn Backend>, limits: Limits) -> Result<Self, String> {
-        let served = Arc::new(ArcSwap::from_pointee(Served::new(plugins, Arc::default(), &limits)?));
-        Ok(Self(Arc::new(Inner { limits, served, backend })))
+    pub(crate) fn over<B>(plugins: &[Source<'_>], backend: Arc<B>, limits: Limits) -> Result<Self, String>
+    where
+        B: Backend + Followable + 'static,
+    {
+        let current = Arc::new(Current::new(Served::new(plugins, Arc::default(), &limits)?));
+        Ok(Self::put_together(current, backend.clone(), backend, limits))
     }
 
     /// Serves other plugins from now on.
     #[cfg(test)]
     pub(crate) fn redeploy(&self, plugins: &[Source<'_>]) {
-        self.0.served.store(Arc::new(Served::new(plugins, Arc::default(), &self.0.limits).unwrap()));
+        self.0.current.install(Arc::new(Served::new(plugins, Arc::default(), &self.0.limits).unwrap()));
     }
 
     /// How many documents are kept of what is deployed at present.
     #[cfg(test)]
     pub(crate) fn documents_kept(&self) -> usize {
-        self.0.served.load().documents.len()
+        self.0.current.look().documents.len()
     }
 
     /// The limits in force.
@@ -156,12 +186,12 @@ impl GraphQl {
     /// The schema of what is deployed at present, in the schema definition language.
     #[must_use]
     pub fn sdl(&self) -> String {
-        self.0.served.load().schema.sdl()
+        self.0.current.look().schema.sdl()
     }
 
     /// The same, as it is sent.
     pub(crate) fn served_sdl(&self) -> Sdl {
-        let served = self.0.served.load();
+        let served = self.0.current.look();
         served.sdl.get_or_init(|| Sdl::new(served.schema.sdl())).clone()
     }
 
@@ -175,64 +205,81 @@ impl GraphQl {
     }
 
     async fn answer(&self, request: Request) -> Result<Response, Vec<ServerError>> {
-        let refuse = |error: Error| vec![error.whole()];
-        let limits = &self.0.limits;
-        let deadline = Instant::now() + Duration::from_millis(limits.timeout_ms);
-        let served = self.0.served.load_full();
-        let (text, operation_name) = (request.query, request.operation_name);
-        let known = served.documents.find(&text, operation_name.as_deref());
-        let is_new = known.is_none();
-        let prepared = match known {
-            Some(prepared) => prepared,
-            None => {
-                let document = document::parse(&text, limits).map_err(|e| vec![e])?;
-                Arc::new(Prepared::new(document, text, operation_name))
-            }
-        };
-        let document = &prepared.document;
-        let operation = document::operation(document, prepared.operation_name()).map_err(refuse)?;
-        match operation.node.ty {
-            OperationType::Mutation if request.read_only => return Ok(Response::read_only()),
+        let began = Instant::now();
+        let read_only = request.read_only;
+        let opened = self.open(request)?;
+        match opened.kind()? {
+            OperationType::Mutation if read_only => return Ok(Response::read_only()),
             OperationType::Subscription => {
-                return Err(refuse(Error::input("subscriptions can't be answered over plain HTTP requests")));
+                let error = Error::input(
+                    "a subscription is not answered at once: send it with the header Accept: text/event-stream, or over a \
+                     WebSocket",
+                );
+                return Err(vec![error.whole()]);
             }
             _ => {}
         }
-        let variables = Variables::new(&operation.node, &request.variables);
-        if is_new || !prepared.weighs_the_same {
-            cost::check(&served.api, limits, document, operation, &variables).map_err(refuse)?;
-        }
-        let roots = execute::roots(&served.api, document, &operation.node, &variables)?;
-        variables.check().map_err(|errors| errors.iter().map(Error::whole).collect::<Vec<_>>())?;
-        let introspection =
-            if is_new || !prepared.stays_valid { served.validate(&prepared, &variables).await? } else { Value::Null };
-        if is_new {
-            served.documents.keep(&prepared);
-        }
-
-        let execution = Execution {
-            api: &served.api,
-            limits,
-            backend: self.0.backend.as_ref(),
-            deployed: &served.catalogue,
-            server: &served.server,
-            caller: &request.caller,
-            document,
-            variables: &variables,
-            introspection,
-            deadline,
-            errors: Mutex::default(),
-            receipts: Mutex::default(),
-            seen: Seen::default(),
-        };
-        let run = execution.run(operation, roots);
-        if document::is_mutation(&operation.node) {
-            // It holds its fields to the deadline one by one, and answers with those that are done.
-            return Ok(run.await);
-        }
-        let limit_ms = limits.timeout_ms;
-        timeout_at(deadline, run).await.map_err(|_| refuse(Error::Timeout { limit_ms }))
+        self.run(&opened, began).await
     }
+
+    /// Reads a request by what is deployed at present.
+    fn open(&self, request: Request) -> Result<Opened, Vec<ServerError>> {
+        Opened::read(self.0.current.get(), &self.0.limits, request)
+    }
+
+    /// Runs what has been read, and is no subscription.
+    async fn run(&self, opened: &Opened, began: Instant) -> Result<Response, Vec<ServerError>> {
+        let limits = &self.0.limits;
+        let until = Until { at: began + Duration::from_millis(limits.timeout_ms), limit_ms: limits.timeout_ms };
+        let operation = opened.operation()?;
+        let variables = Variables::new(&operation.node, &opened.variables);
+        let Sound { roots, introspection } = opened.check(limits, &variables).await?;
+        let session = opened.session(self.0.backend.as_ref(), until);
+        let execution = opened.execution(limits, &*session, &variables, introspection, until);
+        // Each of its fields is held to the request's time by itself, and those that are done are answered.
+        Ok(execution.run(operation, roots).await)
+    }
+
+    /// Begins a request that may be a subscription.
+    ///
+    /// # Errors
+    /// With the answer, if it is not even begun.
+    pub(crate) async fn begin(&self, request: Request) -> Result<Begun, Box<Response>> {
+        let began = Instant::now();
+        let read_only = request.read_only;
+        let begin = async {
+            let opened = self.open(request)?;
+            Ok(match opened.kind()? {
+                OperationType::Mutation if read_only => return Ok(Err(Box::new(Response::read_only()))),
+                OperationType::Subscription => Ok(Begun::Live(self.0.live.join(opened).await?)),
+                _ => {
+                    let graphql = self.clone();
+                    Ok(Begun::Once(Box::pin(async move {
+                        graphql.run(&opened, began).await.unwrap_or_else(Response::refused)
+                    })))
+                }
+            })
+        };
+        Box::pin(begin).await.unwrap_or_else(|errors| Err(Box::new(Response::refused(errors))))
+    }
+
+    /// What is followed at present, and by how many.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.0.live
+    }
+
+    /// Ends all subscriptions and sockets in order, and takes no more. It returns once the last of them has gone.
+    pub async fn close(&self) {
+        self.0.live.close().await;
+    }
+}
+
+/// A request that has been begun.
+pub(crate) enum Begun {
+    /// It has one answer.
+    Once(BoxFuture<'static, Response>),
+    /// It is told one after another.
+    Live(Subscriber),
 }
 
 /// Of an answer by the schema only introspection has values; what it leaves null is for the execution to fill.

@@ -8,6 +8,8 @@
 mod accept;
 mod parameters;
 mod schema;
+mod sse;
+mod ws;
 
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ use crate::request::{Caller, Request, Response};
 use crate::{GraphQl, graphiql};
 
 use accept::Media;
+pub use sse::Streaming;
 
 /// How much of a body that is too large is read, so that its sender gets an answer.
 const DRAINED: usize = 32 * 1024 * 1024;
@@ -58,6 +61,9 @@ pub fn router(graphql: GraphQl) -> Router {
 
 async fn by_get(State(graphql): State<GraphQl>, request: HttpRequest<Body>) -> HttpResponse<Body> {
     let (head, _) = request.into_parts();
+    if ws::is_asked_for(&head.headers) {
+        return ws::upgrade(&graphql, head).await;
+    }
     let media = match accept::media(&head.headers) {
         Ok(media) => media,
         Err(fault) => return fault.into_response(),
@@ -98,6 +104,9 @@ async fn run(graphql: &GraphQl, request: Result<Request, Fault>, media: Media) -
         Ok(request) => request,
         Err(fault) => return fault.answered_in(media),
     };
+    if media == Media::EventStream {
+        return sse::answer(graphql, request).await;
+    }
     let response = graphql.execute(request).await;
     let mut answer = respond(status(&response, media), media, response.to_json());
     if response.is_refused_change() {
@@ -220,6 +229,11 @@ impl Fault {
 
     fn bad(reason: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, reason)
+    }
+
+    /// What is wrong with it, for people.
+    fn reason(&self) -> String {
+        self.error.to_string()
     }
 
     fn answered_in(self, media: Media) -> HttpResponse<Body> {

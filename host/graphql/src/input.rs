@@ -78,7 +78,7 @@ impl<'r> Variables<'r> {
     }
 
     /// The value of a variable as GraphQL has it; nothing if it has none.
-    fn constant(&self, api: &Api, name: &Name) -> Option<Const> {
+    pub(crate) fn constant(&self, api: &Api, name: &Name) -> Option<Const> {
         match self.find(name)? {
             Variable::Given(value, ty) => Some(whole_numbers(api, base(&ty.base), values::from_json(value))),
             Variable::Default(value) => Some((*value).clone()),

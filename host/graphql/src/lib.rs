@@ -19,6 +19,8 @@
 mod api;
 mod backend;
 mod cost;
+mod current;
+mod cursor;
 mod document;
 mod documents;
 mod error;
@@ -28,7 +30,9 @@ mod graphql;
 mod http;
 mod input;
 mod limits;
+mod live;
 mod names;
+mod opened;
 mod registry;
 mod request;
 mod select;
@@ -38,7 +42,7 @@ mod values;
 mod tests;
 
 pub use graphql::GraphQl;
-pub use http::{PATH, POSITION, SCHEMA_PATH, post, router};
+pub use http::{PATH, POSITION, SCHEMA_PATH, Streaming, post, router};
 pub use limits::Limits;
 pub use names::{field as field_name, is_enum_value};
 pub use request::{Caller, Request, Response};

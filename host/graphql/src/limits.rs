@@ -4,6 +4,10 @@ use serde::Deserialize;
 
 /// How many rows of one page stores give at once.
 pub(crate) const PAGE_MOST: u32 = 10_000;
+/// How many groups of one page stores give at once.
+pub(crate) const GROUPS_MOST: u32 = 1_000;
+/// How many values stores compute of a group.
+pub(crate) const FIGURES_MOST: usize = 20;
 /// How many keys stores take at once.
 pub(crate) const KEYS_MOST: usize = 10_000;
 /// How many rows of the pages of several parents stores give at once.
@@ -46,6 +50,25 @@ pub struct Limits {
     pub documents_kept_bytes: usize,
     /// How long a request may take, in milliseconds. Of a mutation's fields those that are done by then are answered.
     pub timeout_ms: u64,
+    /// How many sockets and streams of events may be open at a time. They are not among the connections of the server.
+    pub sockets_max: u32,
+    /// How many subscriptions there may be at a time.
+    pub subscriptions_max: usize,
+    /// How many different subscriptions there may be at a time. Those that ask for the same are one.
+    pub cohorts_max: usize,
+    /// How many operations may go on at a time on one socket.
+    pub operations_per_socket: usize,
+    /// How many messages a subscriber may be behind. One that is further behind is told so, and ends.
+    pub live_buffer: usize,
+    /// The memory that the messages of different subscriptions may take that not everybody has taken, in bytes, for each.
+    pub live_buffer_bytes: usize,
+    /// How long a socket may take to say that it speaks the protocol, in milliseconds.
+    pub socket_init_ms: u64,
+    /// The pause between two signs of life on a socket or a stream of events, in milliseconds. A socket that has not
+    /// answered three of them is taken for gone.
+    pub keep_alive_ms: u64,
+    /// How long a socket may take to take a message, in milliseconds.
+    pub slow_ms: u64,
 }
 
 impl Limits {
@@ -88,6 +111,15 @@ impl Default for Limits {
             documents_kept: 1_000,
             documents_kept_bytes: 16 * 1024 * 1024,
             timeout_ms: 15_000,
+            sockets_max: 20_000,
+            subscriptions_max: 50_000,
+            cohorts_max: 20_000,
+            operations_per_socket: 100,
+            live_buffer: 1_024,
+            live_buffer_bytes: 4 * 1024 * 1024,
+            socket_init_ms: 3_000,
+            keep_alive_ms: 12_000,
+            slow_ms: 10_000,
         }
     }
 }

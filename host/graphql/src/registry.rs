@@ -4,9 +4,13 @@
 //! [`crate::execute`] does, a level at a time, so that a relation costs one statement however many rows ask for it. Hence
 //! the schema is built to answer introspection only, and no field of it can ever be asked for a value.
 
-use async_graphql::dynamic::{self, EnumItem, FieldFuture, InputObject, InputValue, Schema, SchemaBuilder};
+use async_graphql::dynamic::{
+    self, EnumItem, FieldFuture, InputObject, InputValue, Schema, SchemaBuilder, SubscriptionField,
+    SubscriptionFieldFuture,
+};
+use futures::stream;
 
-use crate::api::{Api, Argument, EnumValue, Field, MUTATION, QUERY, Scalar, Type};
+use crate::api::{Api, Argument, EnumValue, Field, MUTATION, Object, QUERY, SUBSCRIPTION, Scalar, Type};
 use crate::{Limits, values};
 
 /// Makes the schema of an API.
@@ -15,9 +19,11 @@ use crate::{Limits, values};
 /// Says what GraphQL does not allow in it, for whoever deploys it.
 pub(crate) fn schema(api: &Api, limits: &Limits) -> Result<Schema, String> {
     let mutation = api.types.contains_key(MUTATION).then_some(MUTATION);
+    let subscription = api.types.contains_key(SUBSCRIPTION).then_some(SUBSCRIPTION);
     // Documents have been measured before they get here; these are the limits of the recursive code behind them.
-    let builder =
-        Schema::build(QUERY, mutation, None).introspection_only().limit_recursive_depth(limits.nesting_max as usize);
+    let builder = Schema::build(QUERY, mutation, subscription)
+        .introspection_only()
+        .limit_recursive_depth(limits.nesting_max as usize);
     let registered = api.types.iter().fold(builder, |builder, (name, ty)| register(builder, name, ty));
     registered.finish().map_err(|e| format!("the GraphQL schema would not be valid: {e}"))
 }
@@ -35,6 +41,7 @@ fn register(builder: SchemaBuilder, name: &str, ty: &Type) -> SchemaBuilder {
             let made = dynamic::Enum::new(name).items(known.values.iter().map(item));
             builder.register(described(made, &known.description, dynamic::Enum::description))
         }
+        Type::Object(known) if name == SUBSCRIPTION => builder.register(subscription(known)),
         Type::Object(known) => {
             let made = dynamic::Object::new(name);
             let made = known.fields.iter().fold(made, |object, known| object.field(field(known)));
@@ -51,6 +58,20 @@ fn register(builder: SchemaBuilder, name: &str, ty: &Type) -> SchemaBuilder {
 
 fn scalar(scalar: Scalar, description: &str) -> dynamic::Scalar {
     dynamic::Scalar::new(scalar.name()).description(description).validator(move |value| values::fits(scalar, value))
+}
+
+/// Its fields tell nothing: a subscription is validated by being begun here, and ends at once if it is sound.
+fn subscription(known: &Object) -> dynamic::Subscription {
+    let field = |known: &Field| {
+        let made = SubscriptionField::new(known.name.as_str(), known.ty.clone(), |_| {
+            SubscriptionFieldFuture::new(async { Ok(stream::empty::<async_graphql::Result<async_graphql::Value>>()) })
+        });
+        let made = known.arguments.iter().fold(made, |field, known| field.argument(argument(known)));
+        described(made, &known.description, SubscriptionField::description)
+    };
+    let made = dynamic::Subscription::new(SUBSCRIPTION);
+    let made = known.fields.iter().fold(made, |made, known| made.field(field(known)));
+    described(made, &known.description, dynamic::Subscription::description)
 }
 
 fn field(known: &Field) -> dynamic::Field {

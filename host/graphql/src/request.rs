@@ -5,7 +5,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::Map;
 use uuid::Uuid;
-use yado_engine::Receipt;
+use yado_engine::{Cursor, Receipt};
 use yado_model::{Actor, IdempotencyKey, Position, TenantId};
 
 use crate::error::Error;
@@ -86,6 +86,16 @@ struct Extensions {
     position: Position,
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "by_name")]
     receipts: Vec<(Name, Receipt)>,
+    /// The place of what is told, for whoever wants to go on behind it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    cursor: Option<Cursor>,
+}
+
+fn as_text<S: Serializer>(cursor: &Option<Cursor>, serializer: S) -> Result<S::Ok, S::Error> {
+    match cursor {
+        Some(cursor) => serializer.collect_str(cursor),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Where a command was recorded, as it is told.
@@ -130,8 +140,19 @@ impl Response {
     /// Says where commands were recorded, by the name under which each was asked for, or what was seen where there are none.
     pub(crate) fn with_extensions(mut self, receipts: Vec<(Name, Receipt)>, seen: Option<Position>) -> Self {
         let recorded = receipts.iter().map(|(_, receipt)| receipt.position).max();
-        self.extensions = recorded.or(seen).map(|position| Extensions { position, receipts });
+        self.extensions = recorded.or(seen).map(|position| Extensions { position, receipts, cursor: None });
         self
+    }
+
+    /// Says at which place what is told has happened.
+    pub(crate) fn at(mut self, cursor: Cursor) -> Self {
+        self.extensions = Some(Extensions { position: cursor.position, receipts: Vec::new(), cursor: Some(cursor) });
+        self
+    }
+
+    /// The errors, as a JSON list.
+    pub(crate) fn errors_to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.errors).unwrap_or_else(|_| b"[]".to_vec())
     }
 
     pub(crate) const fn refused(errors: Vec<ServerError>) -> Self {

@@ -3,7 +3,10 @@
 //! The backend of these tests keeps its rows in memory and counts what it is asked. That real guests and databases give
 //! the same answers is tested end to end, elsewhere.
 
+mod aggregates;
+mod connections;
 mod consistency;
+mod declared;
 mod documents;
 mod fixture;
 mod http;
@@ -11,5 +14,10 @@ mod measures;
 mod mutations;
 mod named;
 mod names;
+mod past;
 mod queries;
+mod related;
 mod sdl;
+mod sse;
+mod subscriptions;
+mod ws;

@@ -29,11 +29,17 @@ pub enum Code {
     IdempotencyKeyReused,
     /// The request asks for more than one request may.
     TooComplex,
+    /// What a subscription is to go on from is not kept any more. Read anew, and subscribe without it.
+    ResumeExpired,
+    /// A subscription does not fit the schema any more. Fetch the schema, and subscribe by it.
+    SchemaChanged,
+    /// A subscriber did not take its messages in time. Go on from the last cursor, and read faster.
+    SlowReader,
 }
 
 impl Code {
     /// All of them, in the order in which they are documented.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::BadUserInput,
         Self::Rejected,
         Self::Conflict,
@@ -46,6 +52,9 @@ impl Code {
         Self::Lagging,
         Self::IdempotencyKeyReused,
         Self::TooComplex,
+        Self::ResumeExpired,
+        Self::SchemaChanged,
+        Self::SlowReader,
     ];
 
     /// The code as callers see it.
@@ -64,6 +73,9 @@ impl Code {
             Self::Lagging => "LAGGING",
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
             Self::TooComplex => "TOO_COMPLEX",
+            Self::ResumeExpired => "RESUME_EXPIRED",
+            Self::SchemaChanged => "SCHEMA_CHANGED",
+            Self::SlowReader => "SLOW_READER",
         }
     }
 }

@@ -6,12 +6,14 @@
 
 mod check;
 mod parts;
+mod rows;
 
 pub use check::Broken;
 pub use parts::{
     Aggregate, Command, Constraint, Effect, EventSource, EventType, IdKind, PastEvent, Projection, Query, ReadModel,
     Reading, Relation, Saga, SagaTrigger, Target,
 };
+pub use rows::{Answer, ArgumentPath, CompareOp, Condition, QueryOrder, RowsQuery};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,7 +45,7 @@ pub struct Manifest {
     /// What brings read models up to date.
     #[serde(default)]
     pub projections: Vec<Projection>,
-    /// Reads that the plugin answers itself.
+    /// Reads with names of their own.
     #[serde(default)]
     pub queries: Vec<Query>,
     /// Processes that span streams and time.

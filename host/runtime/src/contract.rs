@@ -14,7 +14,7 @@ pub struct Exports {
     pub aggregates: bool,
     /// It keeps read models.
     pub projections: bool,
-    /// It answers named queries.
+    /// It answers named queries itself.
     pub queries: bool,
     /// It runs sagas.
     pub sagas: bool,
@@ -80,7 +80,8 @@ pub(crate) fn keep(manifest: &Manifest, exports: Exports) -> Result<(), Refused>
     };
     named("aggregates", manifest.aggregates.first().map(|a| &a.name), exports.aggregates)?;
     named("projections", manifest.projections.first().map(|p| &p.name), exports.projections)?;
-    named("queries", manifest.queries.first().map(|q| &q.name), exports.queries)?;
+    let asked = manifest.queries.iter().find(|query| query.rows.is_none());
+    named("queries", asked.map(|q| &q.name), exports.queries)?;
     named("sagas", manifest.sagas.first().map(|s| &s.name), exports.sagas)?;
     named("effects", manifest.effects.first().map(|e| &e.name), exports.effects)
 }

@@ -7,6 +7,12 @@ use std::error::Error as StdError;
 ///
 /// A projection gets one that also writes; the host refuses writes of a query before they arrive here.
 pub trait Rows: Any + Send {
+    /// What a projection writes from here on is because of the event at this position.
+    ///
+    /// # Errors
+    /// Any error ends the guest's call.
+    fn at(&mut self, position: u64) -> Result<(), RowsError>;
+
     /// One row by its key, as JSON. A projection sees its own writes of the same batch.
     ///
     /// # Errors

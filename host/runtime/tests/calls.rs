@@ -81,6 +81,11 @@ struct Table {
 }
 
 impl Rows for Table {
+    fn at(&mut self, position: u64) -> Result<(), RowsError> {
+        self.log.push(format!("at {position}"));
+        Ok(())
+    }
+
     fn get(&mut self, model: &str, key: &str) -> Result<Option<String>, RowsError> {
         self.log.push(format!("get {model} {key}"));
         self.broken.take().map_or(Ok(()), Err)?;

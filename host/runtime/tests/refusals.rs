@@ -237,3 +237,19 @@ fn a_manifest_that_lies_is_refused() {
     let unmentioned = Guest { exports: vec!["manifest", "aggregates", "sagas"], ..Guest::counter() };
     assert!(matches!(refuse(&unmentioned.module()), Refused::NotPromised { part: "sagas" }));
 }
+
+#[test]
+fn only_queries_that_the_plugin_answers_itself_are_exported() {
+    let mut document: serde_json::Value = serde_json::from_str(&Guest::reading().manifest).unwrap();
+    let row = json!({ "type": "object", "x-model": "Counter", "properties": {} });
+    document["queries"] = json!([{
+        "name": "counters", "arguments": { "type": "object", "properties": {} },
+        "returns": { "type": "array", "items": row },
+        "rows": { "model": "Counter", "answer": { "list": { "limit": 10 } } },
+    }]);
+    let declaring = Guest { manifest: document.to_string(), ..Guest::reading() };
+    assert!(matches!(refuse(&declaring.module()), Refused::NotPromised { part: "queries" }));
+    let silent = Guest { exports: vec!["manifest", "aggregates", "projections"], ..declaring };
+    let plugin = Runtime::new(Settings::default()).unwrap().load(&silent.module()).unwrap();
+    assert!(!plugin.exports().queries && plugin.manifest().queries[0].rows.is_some());
+}

@@ -1,5 +1,7 @@
 //! `/admin`: what the operator may do while the server runs. Every request shows the admin token first.
 
+mod dead_letters;
+mod projections;
 mod upload;
 
 use std::sync::Arc;
@@ -9,10 +11,10 @@ use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use yado_engine::{Deployed, Deployment, Engine, Refusal};
+use yado_engine::{Advice, Catalogue, Deployed, Deployment, Engine, Refusal, advice};
 use yado_model::Code;
 use yado_model::manifest::Manifest;
 use yado_runtime::Refused;
@@ -36,11 +38,15 @@ impl Admin {
     }
 }
 
-/// `/admin/plugins`.
+/// Everything under `/admin`.
 pub(crate) fn router(admin: Admin) -> Router {
     let admin = Arc::new(admin);
     Router::new()
         .route("/admin/plugins", get(list).post(deploy))
+        .route("/admin/projections", get(projections::list))
+        .route("/admin/dead-letters", get(dead_letters::list))
+        .route("/admin/dead-letters/{id}", get(dead_letters::show))
+        .route("/admin/dead-letters/{id}/replay", post(dead_letters::replay))
         // Nobody's body is read before they have shown the token.
         .layer(middleware::from_fn_with_state(admin.clone(), guard))
         .with_state(admin)
@@ -64,11 +70,11 @@ async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next) ->
 
 async fn list(State(admin): State<Arc<Admin>>) -> Json<Value> {
     let catalogue = admin.engine.catalogue();
-    let plugins: Vec<Value> = catalogue.plugins().map(|deployed| shown(deployed)).collect();
+    let plugins: Vec<Value> = catalogue.plugins().map(|deployed| shown(&catalogue, deployed)).collect();
     Json(json!({ "plugins": plugins }))
 }
 
-fn shown(deployed: &Deployed) -> Value {
+fn shown(catalogue: &Catalogue, deployed: &Deployed) -> Value {
     let Manifest { name, version, description, aggregates, read_models, .. } = deployed.manifest();
     json!({
         "name": name,
@@ -77,6 +83,7 @@ fn shown(deployed: &Deployed) -> Value {
         "description": description,
         "aggregates": aggregates.iter().map(|aggregate| &aggregate.name).collect::<Vec<_>>(),
         "readModels": read_models.iter().map(|model| &model.name).collect::<Vec<_>>(),
+        "advice": told(&advice::of(catalogue, name)),
     })
 }
 
@@ -88,7 +95,7 @@ async fn deploy(State(admin): State<Arc<Admin>>, request: Request) -> Response {
     match admin.plugins.install(component).await {
         Ok(deployment) => Json(went_live(&deployment)).into_response(),
         Err(refusal) => {
-            let (status, code) = refused(&refusal);
+            let (status, code) = not_deployed(&refusal);
             failure(status, code, refusal.to_string())
         }
     }
@@ -101,11 +108,37 @@ fn went_live(deployment: &Deployment) -> Value {
         "digest": deployment.digest,
         "previous": deployment.previous,
         "unchanged": deployment.unchanged(),
+        "advice": told(&deployment.advice),
     })
 }
 
-/// What a refusal is over HTTP.
-const fn refused(refusal: &Refusal) -> (StatusCode, Code) {
+/// What no index serves, as operators and their tools read it.
+fn told(advice: &[Advice]) -> Value {
+    let one = |advice: &Advice| {
+        json!({
+            "of": advice.of,
+            "readModel": advice.model,
+            "columns": advice.columns,
+            "message": advice.to_string(),
+        })
+    };
+    advice.iter().map(one).collect()
+}
+
+/// What a failure of the engine is over HTTP.
+fn refused(error: &yado_engine::Error) -> Response {
+    let code = error.code();
+    let status = match code {
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::BadUserInput => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::Conflict => StatusCode::CONFLICT,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    failure(status, code, error.to_string())
+}
+
+/// What the refusal of a plugin is over HTTP.
+const fn not_deployed(refusal: &Refusal) -> (StatusCode, Code) {
     match refusal {
         Refusal::Unfit(Refused::Broke(_)) | Refusal::History(_) => {
             (StatusCode::UNPROCESSABLE_ENTITY, Code::PluginFault)

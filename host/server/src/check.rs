@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
+use yado_engine::{Catalogue, Deployed, advice};
 use yado_model::manifest::{Manifest, Target};
 use yado_runtime::{Plugin, Runtime, Settings};
+use yado_store::PluginVersion;
 
 use crate::failure::{Doing as _, Result};
 use crate::terminal;
@@ -16,7 +19,23 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     let runtime = Runtime::new(Settings::default()).doing(|| "guests can't be run".to_owned())?;
     let plugin = runtime.load(&component).doing(|| format!("{shown} is refused"))?;
     terminal::say(&describe(&plugin, component.len()));
+    advise(plugin);
     Ok(())
+}
+
+/// Says what it asks of its read models that no index serves, as far as that can be told without other plugins.
+fn advise(plugin: Plugin) {
+    let name = plugin.manifest().name.clone();
+    // No event refers to it here, so any number will do.
+    let deployed = Arc::new(Deployed { plugin, version: PluginVersion(0) });
+    match Catalogue::default().with([deployed]) {
+        Ok(catalogue) => {
+            advice::of(&catalogue, &name).iter().for_each(|advice| terminal::say(&format!("  advice: {advice}")));
+        }
+        Err(clash) => {
+            terminal::tell(&format!("whether indexes serve all that it asks is told when it is deployed: {clash}"))
+        }
+    }
 }
 
 fn describe(plugin: &Plugin, bytes: usize) -> String {

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use crate::client::Remote;
 use crate::config::{Config, Sources};
 use crate::failure::{Doing as _, Result};
-use crate::{check, claims, client, environment, logging, serve, terminal};
+use crate::{check, claims, client, dead_letters, environment, logging, projections, serve, terminal};
 
 /// The host's part of the stack of a thread: what Rust gives to one if nobody asks for more.
 const HOST_STACK: usize = 2 * 1024 * 1024;
@@ -35,6 +35,12 @@ enum Command {
     /// Looks at plugins, and deploys them to a running server.
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Tells how the projections of a running server stand.
+    #[command(subcommand)]
+    Projection(Projection),
+    /// Shows the events at which projections of a running server fail, and has them shown again.
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +82,38 @@ enum Plugin {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Projection {
+    /// Lists them: what they do, how far they are, and how fast.
+    List {
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DeadLetters {
+    /// Lists the streams that wait, each with the event at which a projection fails.
+    List {
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Prints all there is to know of one, the event's payload included.
+    Show {
+        /// PROJECTION:POSITION, as the list has it.
+        id: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Has the projection shown the stream again, from that event on. Other code does that by itself.
+    Replay {
+        /// PROJECTION:POSITION, as the list has it.
+        id: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
 impl Cli {
     /// What the command line asks for. If it asks for help, or for nothing that can be, this prints what there is to say
     /// and ends the process.
@@ -104,6 +142,18 @@ impl Cli {
                 threads(HOST_STACK)?.block_on(client::deploy(&file, &remote))
             }
             Command::Plugin(Plugin::List { remote }) => threads(HOST_STACK)?.block_on(client::list(&remote)),
+            Command::Projection(Projection::List { remote }) => {
+                threads(HOST_STACK)?.block_on(projections::list(&remote))
+            }
+            Command::DeadLetters(DeadLetters::List { remote }) => {
+                threads(HOST_STACK)?.block_on(dead_letters::list(&remote))
+            }
+            Command::DeadLetters(DeadLetters::Show { id, remote }) => {
+                threads(HOST_STACK)?.block_on(dead_letters::show(&id, &remote))
+            }
+            Command::DeadLetters(DeadLetters::Replay { id, remote }) => {
+                threads(HOST_STACK)?.block_on(dead_letters::replay(&id, &remote))
+            }
         }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Remote {
 /// `yado plugin deploy`.
 pub(crate) async fn deploy(file: &Path, remote: &Remote) -> Result<()> {
     let component = std::fs::read(file).doing(|| format!("{} can't be read", file.display()))?;
-    let answer = remote.ask(Method::POST, |request| request.body(component)).await?;
+    let answer = remote.ask(Method::POST, "plugins", |request| request.body(component)).await?;
     let (plugin, version, digest) = (text(&answer, "plugin"), text(&answer, "version"), short(&answer, "digest"));
     terminal::say(&match (answer.get("unchanged").and_then(Value::as_bool), answer.get("previous")) {
         (Some(true), _) => format!("{plugin} {version} ({digest}) runs already"),
@@ -44,12 +44,21 @@ pub(crate) async fn deploy(file: &Path, remote: &Remote) -> Result<()> {
         }
         _ => format!("{plugin} {version} ({digest}) runs"),
     });
+    advise(&answer);
     Ok(())
+}
+
+/// Says what a plugin asks of its read models that no index serves.
+fn advise(answer: &Value) {
+    let advice = answer.get("advice").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for one in advice {
+        terminal::say(&format!("  advice: {}", text(one, "message")));
+    }
 }
 
 /// `yado plugin list`.
 pub(crate) async fn list(remote: &Remote) -> Result<()> {
-    let answer = remote.ask(Method::GET, |request| request).await?;
+    let answer = remote.ask(Method::GET, "plugins", |request| request).await?;
     let plugins = answer.get("plugins").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if plugins.is_empty() {
         terminal::tell("no plugin is deployed");
@@ -57,12 +66,18 @@ pub(crate) async fn list(remote: &Remote) -> Result<()> {
     for plugin in plugins {
         let (name, version, digest) = (text(plugin, "name"), text(plugin, "version"), short(plugin, "digest"));
         terminal::say(&format!("{name} {version} ({digest})"));
+        advise(plugin);
     }
     Ok(())
 }
 
 impl Remote {
-    async fn ask(&self, method: Method, with: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Result<Value> {
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        what: &str,
+        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Value> {
         let server = self.server.trim_end_matches('/');
         if !server.starts_with("http://") {
             return Err(Failure::new(format!(
@@ -81,7 +96,7 @@ impl Remote {
         // The token is for the server alone; whatever proxy the environment names must not see it.
         let client = Client::builder().no_proxy().connect_timeout(CONNECT).timeout(PATIENCE).build();
         let client = client.doing(|| "a request can't be made".to_owned())?;
-        let request = client.request(method, format!("{server}/admin/plugins")).bearer_auth(token.expose());
+        let request = client.request(method, format!("{server}/admin/{what}")).bearer_auth(token.expose());
         let response = with(request).send().await.map_err(|error| unanswered(server, &error))?;
         let status = response.status();
         let answer: Value = response.json().await.map_err(|_| no_yado(server, status))?;
@@ -109,11 +124,11 @@ fn no_yado(server: &str, status: StatusCode) -> Failure {
     Failure::new(format!("what answers at {server} is no yado server: it answered {status}"))
 }
 
-fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
+pub(crate) fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
     answer.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The beginning of a digest, which is enough to tell two apart.
-fn short<'a>(answer: &'a Value, name: &str) -> &'a str {
+pub(crate) fn short<'a>(answer: &'a Value, name: &str) -> &'a str {
     text(answer, name).get(..12).unwrap_or_default()
 }

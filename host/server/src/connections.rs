@@ -9,8 +9,8 @@ mod body;
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,8 +20,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use yado_graphql::Streaming;
 
 use crate::config::Http;
 use crate::front::Front;
@@ -69,11 +70,7 @@ async fn serve_within(listener: TcpListener, front: Front, http: &Http, grace: D
             Some(_) = open.join_next() => {}
             (accepted, permit) = next => match accepted {
                 Ok((stream, _)) => {
-                    let connection = connection(stream, front.clone(), patience, finishing.clone());
-                    open.spawn(async move {
-                        connection.await;
-                        drop(permit);
-                    });
+                    open.spawn(connection(stream, front.clone(), patience, finishing.clone(), permit));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -90,16 +87,32 @@ async fn serve_within(listener: TcpListener, front: Front, http: &Http, grace: D
     }
 }
 
-/// One connection. When the sender of `finishing` is gone, it ends with the request that it is at.
-async fn connection(stream: TcpStream, front: Front, patience: Patience, finishing: watch::Receiver<()>) {
+/// One connection. When the sender of `finishing` is gone, it ends with the request that it is at. It has its place among
+/// the connections until it becomes a socket, or an answer goes on for as long as its client likes: those have places of
+/// their own.
+async fn connection(
+    stream: TcpStream,
+    front: Front,
+    patience: Patience,
+    finishing: watch::Receiver<()>,
+    permit: Option<OwnedSemaphorePermit>,
+) {
     // Answers are written whole, so there is nothing to gather.
     let _ = stream.set_nodelay(true);
     let begun = AtomicBool::new(false);
+    let permit = Mutex::new(permit);
+    let permit = &permit;
     let service = service_fn(|request: hyper::Request<Incoming>| {
         begun.store(true, Ordering::Relaxed);
         let request = request.map(|body| Body::new(Timed::new(body, patience, finishing.clone())));
         let answer = front.answer(request);
-        async move { Ok::<Response, Infallible>(answer.await) }
+        async move {
+            let answer: Response = answer.await;
+            if answer.extensions().get::<Streaming>().is_some() {
+                permit.lock().unwrap_or_else(PoisonError::into_inner).take();
+            }
+            Ok::<Response, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

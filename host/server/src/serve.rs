@@ -1,6 +1,6 @@
 //! `yado serve`: from a configuration to a server, and in order to its end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use yado_engine::{Engine, Parts};
@@ -21,6 +21,10 @@ use crate::{banner, connections, http};
 /// Runs a server until it is told to stop.
 pub(crate) async fn run(config: Config, began: Instant) -> Result<()> {
     let stop = Stop::on_signals()?;
+    // A socket is a file, and there may be many. The usual limit is for programs of long ago.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the number of files that may be open could not be raised");
+    }
     // The folder and the port come first: without them nothing else is touched.
     let _data = DataFolder::open(&config.data)?;
     let listener = listen(&config).await?;
@@ -47,12 +51,21 @@ pub(crate) async fn run(config: Config, began: Instant) -> Result<()> {
     let admin = Admin::new(engine.clone(), plugins, token, config.guests.limits.component_bytes);
     // What other sites may do stands in headers that the routes add.
     let direct = config.cors_origins.is_empty().then(|| graphql.clone());
-    front.open(http::router(&config, &engine, graphql, admin, metrics, &stop), direct);
+    front.open(http::router(&config, &engine, graphql.clone(), admin, metrics, &stop), direct);
     let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(%address, ms, plugins = engine.catalogue().plugins().count(), "ready");
     banner::show(address, &config, &engine.catalogue());
 
-    serving.await?;
+    // Whoever follows what happens is told to go when no more requests are taken, and has as long as those have.
+    let followers = async {
+        stop.told().await;
+        let drain = Duration::from_millis(config.http.drain_ms);
+        if tokio::time::timeout(drain, graphql.close()).await.is_err() {
+            tracing::warn!(after_ms = config.http.drain_ms, "sockets that were still open have been cut off");
+        }
+    };
+    let (served, ()) = tokio::join!(serving, followers);
+    served?;
     tracing::info!("stopping");
     engine.shutdown().await;
     tracing::info!("stopped");

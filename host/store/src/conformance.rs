@@ -16,16 +16,21 @@ mod append;
 mod claims;
 mod each;
 pub(crate) mod fixtures;
+mod journal;
 mod kinds;
 mod log;
+mod marks;
+mod parked;
 mod random;
 mod related;
 mod repetition;
 mod rows;
+mod searching;
 mod selection;
 mod snapshots;
 mod steps;
 mod tables;
+mod unique;
 
 pub mod concurrency;
 
@@ -34,16 +39,21 @@ pub use append::*;
 pub use claims::*;
 pub use each::*;
 pub use fixtures::{counted, record, stream, tenant};
+pub use journal::*;
 pub use kinds::*;
 pub use log::*;
+pub use marks::*;
+pub use parked::*;
 pub use random::*;
 pub use related::*;
 pub use repetition::*;
 pub use rows::*;
+pub use searching::*;
 pub use selection::*;
 pub use snapshots::*;
 pub use steps::*;
 pub use tables::*;
+pub use unique::*;
 
 /// Makes a test of each function named, with a store that the expression opens.
 #[doc(hidden)]
@@ -142,6 +152,16 @@ macro_rules! conformance_reads {
             what_looks_like_a_pattern_is_searched_for_as_it_is
             rows_are_put_in_order_with_nothing_last
             pages_do_not_overlap
+            a_page_begins_after_one_place_and_ends_before_another
+            a_place_that_can_not_be_is_refused
+            of_rows_only_what_is_asked_for_is_read
+            pages_show_each_row_once_while_others_come_and_go
+            each_word_of_a_search_is_in_some_of_the_fields
+            a_search_that_can_not_be_is_refused
+            what_is_not_searched_is_looked_through_as_it_is
+            what_is_unique_is_shared_by_no_two_rows
+            what_is_unique_passes_from_row_to_row_in_one_step
+            indexes_come_and_go_and_rows_stay
             a_filter_is_data_and_never_sql
             a_selection_of_what_is_not_there_is_refused
             limits_on_selections_are_kept
@@ -158,11 +178,20 @@ macro_rules! conformance_reads {
             rows_are_counted_and_computed_all_together
             what_holds_nothing_has_no_sum
             rows_are_computed_in_groups
+            each_value_has_groups_of_its_own
             sums_and_averages_are_exact
             random_sums_are_those_of_whole_numbers
             a_sum_out_of_range_is_refused
             what_can_not_be_computed_is_refused
             random_selections_are_those_of_the_naive_model
+            changes_are_handed_out_as_they_were_told
+            changes_of_a_step_that_is_not_taken_are_not_told
+            a_journal_begins_anew_where_it_was_left_off
+            a_replay_leaves_a_gap_although_the_position_stays
+            changes_out_of_order_are_refused
+            old_changes_are_forgotten_piece_by_piece
+            whoever_begins_anew_has_told_nothing
+            many_changes_go_down_in_one_step
             a_projection_begins_at_zero_and_goes_on_where_it_was
             a_step_from_elsewhere_writes_nothing
             a_step_without_rows_moves_the_checkpoint
@@ -170,6 +199,11 @@ macro_rules! conformance_reads {
             a_forgotten_checkpoint_is_at_zero
             what_a_projection_has_left_goes_together_or_not_at_all
             a_checkpoint_knows_its_event
+            a_stream_is_parked_by_the_step_that_passes_its_event
+            a_replay_tells_others_that_rows_have_changed_where_the_checkpoint_stands
+            a_stream_that_fails_again_stays_parked_with_the_new_reason
+            what_is_parked_goes_with_what_a_projection_has_left
+            the_state_of_a_projection_is_kept_by_its_name
             a_projection_begins_anew_once
             a_step_that_is_given_up_leaves_the_next_one_alone
             two_who_take_the_same_step_are_told_apart

@@ -2,17 +2,25 @@
 
 mod engine;
 
-use yado_model::Position;
+use serde_json::Value;
+use yado_model::{Name, Position};
 
 /// Short for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// So many letters of a value are shown to people: it may be long.
+const SHOWN: usize = 80;
+
 /// Why a store could not do what it was asked. None of these is a caller's fault, and none leaves a change half done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The database can't be reached, is shutting down, or has no connection free. Trying again may help.
+    /// The database is shutting down, or has no connection free, or no time. Nothing was done; trying again may help.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// No answer came: the connection broke, or it took too long. What was asked for may be done or not; or it is still
+    /// on its way, and done later.
+    #[error("the database did not answer: {0}")]
+    Unheard(String),
     /// The disk is full. Nothing was recorded; it goes on by itself once there is room.
     #[error("the disk of the database is full: {0}")]
     Full(String),
@@ -36,6 +44,16 @@ pub enum Error {
         /// The last event that this process has seen, which the log does not have any more.
         seen: Position,
     },
+    /// Two rows of a tenant would share what no two of them may. Nothing was written.
+    #[error("two rows of {table} would have the same {}, {value}, which must be unique", columns.join(", "))]
+    Duplicate {
+        /// The table.
+        table: String,
+        /// The columns that are unique together.
+        columns: Vec<String>,
+        /// What they would share.
+        value: String,
+    },
     /// A URL, an option, a table, a value or a size that can't be.
     #[error("{0}")]
     Invalid(String),
@@ -51,7 +69,14 @@ impl Error {
     /// Whether the same request may succeed if it is repeated.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Full(_))
+        matches!(self, Self::Unavailable(_) | Self::Unheard(_) | Self::Full(_))
+    }
+
+    /// Two rows with the same values in what must be unique.
+    pub(crate) fn duplicate(table: &str, columns: &[Name], values: &[Value]) -> Self {
+        let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = values.iter().map(shown).collect::<Vec<_>>().join(", ").chars().take(SHOWN).collect();
+        Self::Duplicate { table: table.to_owned(), columns: columns.iter().map(ToString::to_string).collect(), value }
     }
 
     /// Something stored is not what this code writes.

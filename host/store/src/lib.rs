@@ -38,8 +38,8 @@ pub use kinds::EventKind;
 pub use log::{EventStore, Forgotten, PluginRecord, PluginVersion, StreamPage};
 pub use open::{Options, open_events, open_reads};
 pub use read::{
-    Aggregate, Checkpoint, Committed, Each, Filter, Function, Group, Link, Op, Order, Progress, Quantifier, ReadStore,
-    Row, Select, TableWrites, Write,
+    Aggregate, ChangeKind, ChangePage, Changed, Checkpoint, Committed, Each, Filter, Function, Group, Link, Mark, Op,
+    Order, Parked, Progress, ProjectionState, Quantifier, ReadStore, Row, Select, Step, TableWrites, Write,
 };
 pub use snapshot::Snapshot;
-pub use table::{Column, Kind, Table};
+pub use table::{Column, Kind, LAYOUT_VERSION, Table};

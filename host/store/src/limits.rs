@@ -29,6 +29,8 @@ pub const LONGEST_DECIMAL: usize = 100;
 pub const LONGEST_LIST: usize = 10_000;
 /// A text that is searched for has at most so many bytes.
 pub const LONGEST_NEEDLE: usize = 1_024;
+/// A search has at most so many words.
+pub const MOST_WORDS: usize = 16;
 /// A filter has at most so many conditions.
 pub const LARGEST_FILTER: usize = 500;
 /// A filter nests at most so deep.

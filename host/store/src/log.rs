@@ -18,8 +18,10 @@ pub trait EventStore: Send + Sync {
     /// Several calls may be under way at once. They are recorded one after the other, in no order that could be relied on.
     ///
     /// # Errors
-    /// When the transaction as a whole failed. Nothing of the batch has been recorded then, unless the connection broke
-    /// while the commit was under way; a repetition is safe either way, because expected revisions guard it.
+    /// When the transaction as a whole failed. Nothing of the batch has been recorded then, and nothing will be; but not so
+    /// after [`Error::Unheard`](crate::Error::Unheard). A repetition is safe either way, because expected revisions guard
+    /// it. Only [`Appended::Taken`] does not settle what becomes of an attempt that is still on its way: whoever holds the
+    /// value may let go of it first.
     async fn append(&self, batch: &[Append]) -> Result<Vec<Appended>>;
 
     /// Events of a stream after a revision, in order and without gaps, at most `limit`. It may be less than there is,

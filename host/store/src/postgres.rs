@@ -64,6 +64,9 @@ const LOSSES: &str = "\
 /// Each statement sees what was committed before it.
 const BEGIN: &str = "begin isolation level read committed";
 
+/// So many statements a connection keeps prepared: the conditions of questions are of many shapes.
+const STATEMENTS: usize = 512;
+
 /// A connection that was idle for longer is asked whether it still stands.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -72,8 +75,22 @@ const IDLE: Duration = Duration::from_secs(2);
 struct Database {
     pool: PgPool,
     appending: Appending,
-    /// For the one connection that hears of other nodes; made when it is asked for.
-    listening: PgPool,
+    /// For the one connection that hears of other nodes.
+    listening: Listening,
+}
+
+/// How to open the connection that hears of other nodes.
+#[derive(Debug)]
+struct Listening {
+    options: PgPoolOptions,
+    connect: PgConnectOptions,
+}
+
+impl Listening {
+    /// Opens it when it is asked for.
+    fn pool(&self) -> PgPool {
+        self.options.clone().connect_lazy_with(self.connect.clone())
+    }
 }
 
 impl Database {
@@ -82,7 +99,7 @@ impl Database {
             Promise::Durable => DURABLE_SESSION,
             Promise::Derived => DERIVED_SESSION,
         };
-        let connect = PgConnectOptions::from_str(url)?.application_name("yado");
+        let connect = PgConnectOptions::from_str(url)?.application_name("yado").statement_cache_capacity(STATEMENTS);
         let patient = || PgPoolOptions::new().acquire_timeout(options.acquire_timeout());
         let pool = || {
             patient().after_connect(move |connection, _| {
@@ -91,7 +108,7 @@ impl Database {
         };
         let alone = || pool().max_connections(1).idle_timeout(None).max_lifetime(None);
         let appending = Appending::new(alone().connect_lazy_with(connect.clone()), options.acquire_timeout());
-        let listening = alone().connect_lazy_with(connect.clone());
+        let listening = Listening { options: alone(), connect: connect.clone() };
         let pool = pool()
             .max_connections(options.connections.max(1))
             // A question before each use would double the round trips. One that has been idle may have been cut off.
@@ -129,7 +146,6 @@ impl Database {
 
     async fn close(&self) {
         self.appending.close().await;
-        self.listening.close().await;
         self.pool.close().await;
     }
 }

@@ -1,22 +1,27 @@
 //! The contract of the read side.
 
 pub(crate) mod aggregate;
+pub(crate) mod changed;
 pub(crate) mod changes;
 mod filter;
 pub(crate) mod matches;
+pub(crate) mod parked;
 pub(crate) mod search;
+mod seek;
 pub(crate) mod select;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use uuid::Uuid;
-use yado_model::{CommandId, Position, RecordedEvent, TenantId};
+use yado_model::{CommandId, Position, RecordedEvent, StreamId, TenantId};
 
 use crate::limits::{self, LONGEST_NAME};
-use crate::number::{loaded, stored};
-use crate::{Error, Result, Table};
+use crate::number::stored;
+use crate::{Error, Forgotten, Result, Table};
+
+pub use changed::{ChangeKind, ChangePage, Changed};
+pub use parked::{Parked, ProjectionState};
 
 /// A row of a read model, as JSON: what is not in it is null.
 pub type Row = Map<String, Value>;
@@ -25,12 +30,17 @@ pub type Row = Map<String, Value>;
 #[async_trait]
 pub trait ReadStore: Send + Sync {
     /// Makes a table if it is not there, with its indexes. One that is there has the same columns, because its name says
-    /// what they are.
+    /// what they are, and gets the indexes that it lacks. To make them may take longer than anybody should wait: they may
+    /// be made after this has returned, and reading is only slower until then.
     ///
     /// # Errors
     /// [`crate::Error::Corrupt`] if a table of this name has other columns all the same: its rows can't be read as what
     /// they are meant to be, and whoever finds this drops the table and fills it anew.
     async fn ensure_table(&self, table: &Table) -> Result<()>;
+
+    /// Drops the indexes of a table that the store has made, and that are none of it any more. A table that is not there
+    /// has none.
+    async fn prune_indexes(&self, table: &Table) -> Result<()>;
 
     /// Removes a table, if it is there. Refuses names that are not those of read models.
     async fn drop_table(&self, name: &str) -> Result<()>;
@@ -53,9 +63,17 @@ pub trait ReadStore: Send + Sync {
     /// changed then. Refuses names that are not those of read models.
     async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed>;
 
-    /// Writes rows and moves a projection's checkpoint in one transaction. If the checkpoint is not
-    /// `progress.from` any more, somebody else has done the work: nothing is written then.
-    async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed>;
+    /// Takes a step of a projection: rows, what is told of them, and the checkpoint in one transaction. If the checkpoint
+    /// is not `step.progress.from` any more, somebody else has done the work: nothing is written then.
+    async fn commit(&self, step: &Step<'_>) -> Result<Committed>;
+
+    /// What a projection has told of the rows that it changes, after a place: at most `limit` changes. One statement, so
+    /// that all of it is of one moment.
+    async fn changes(&self, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage>;
+
+    /// Forgets what a projection has told up to a position, in one piece of bounded size: what is left of it is not handed
+    /// out any more.
+    async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten>;
 
     /// Rows by their keys, in any order, with all of the table's columns, null or not; keys without a row are left out. One statement.
     async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>>;
@@ -74,6 +92,27 @@ pub trait ReadStore: Send + Sync {
     /// one group, of all rows that meet the filter, even if there are none. One statement.
     async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>>;
 
+    /// The streams that wait because a projection fails at one of their events: of one projection or of all, those of
+    /// each in the order of the events, at most `limit`.
+    async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>>;
+
+    /// What stands of a plugin's projection beside its progress.
+    async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState>;
+
+    /// Keeps what stands of a plugin's projection beside its progress.
+    async fn set_projection_state(&self, plugin: &str, projection: &str, state: &ProjectionState) -> Result<()>;
+
+    /// The same for each of several values of a column: `by`, the limit and the offset are those of one value. Without
+    /// columns to group by there is exactly one group for each value, even if it has no rows. Groups of one value are
+    /// together, in their order; values are in any order. One statement.
+    async fn aggregate_each(
+        &self,
+        table: &Table,
+        tenant: &TenantId,
+        each: &Each,
+        aggregate: &Aggregate,
+    ) -> Result<Vec<(Value, Group)>>;
+
     /// Whether the database answers.
     async fn ping(&self) -> Result<()>;
 
@@ -89,9 +128,31 @@ pub struct Checkpoint {
     pub position: Position,
     /// The command whose event is there. Not known where there is none, or where nobody has said.
     pub command: Option<CommandId>,
+    /// How often streams that were parked have been taken up again. Rows change then although the position does not, so
+    /// that whoever else has the same rows in memory must find the checkpoint elsewhere.
+    pub replays: u64,
 }
 
-/// A step of a projection.
+/// A step of a projection: what is written in one transaction.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Step<'a> {
+    /// How the checkpoint moves.
+    pub progress: Progress<'a>,
+    /// What becomes of rows.
+    pub writes: &'a [TableWrites<'a>],
+    /// What is told of the rows that have changed, in the order of positions and places.
+    pub changes: &'a [Arc<Changed>],
+    /// All changes after this position are among `changes`. If it is not there none are told of what the step has passed,
+    /// and nothing is handed out any more of what was told before.
+    pub changes_from: Option<Position>,
+    /// Streams that wait from now on, or still do, each with its dead letter.
+    pub parked: &'a [Parked],
+    /// Streams that wait no more.
+    pub released: &'a [(TenantId, StreamId)],
+}
+
+/// How a projection's checkpoint moves.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
     /// Which projection.
@@ -129,17 +190,38 @@ pub enum Write {
     Delete(String),
 }
 
-/// Which rows, in which order.
+/// Which rows, in which order. [`Select::page`] is one to begin with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Select {
     /// Which rows; all of them if there is no filter.
     pub filter: Option<Filter>,
-    /// First by the first, then by the second, and so on; at last by key, ascending, so that pages don't overlap.
+    /// First by the first, then by the second, and so on; at last by key, in the direction of the last of these, so that
+    /// pages don't overlap.
     pub order: Vec<Order>,
     /// At most so many.
     pub limit: u32,
     /// So many are skipped first.
     pub offset: u32,
+    /// What is read of each row, beside its key, which always is, and the column of an [`Each`]; everything, if nothing is
+    /// said.
+    pub columns: Option<Vec<String>>,
+    /// Only rows that come after this place in the order.
+    pub after: Option<Mark>,
+    /// Only rows that come before this place in the order.
+    pub before: Option<Mark>,
+    /// Whether it is the last rows that are wanted instead of the first, and so many of the last that are skipped. They
+    /// come in the same order all the same.
+    pub backward: bool,
+}
+
+/// A place in an order: that of the row with these values, which need not be there any more. Unlike a number of rows to
+/// skip, it stays where it is while rows come and go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// What the row holds in the columns of the order, each in its place; null where it holds nothing.
+    pub values: Vec<Value>,
+    /// Its key.
+    pub key: String,
 }
 
 /// What is computed of rows, all together or in groups.
@@ -223,6 +305,12 @@ pub enum Filter {
         /// The column.
         field: String,
     },
+    /// Each of these words is in one of the columns that the table is searched by, whatever the case and the width of its
+    /// letters. No words are found in every row. At most [`limits::MOST_WORDS`] are looked for at once.
+    Search {
+        /// The words.
+        words: Vec<String>,
+    },
     /// Of the rows that a relation leads to, none, some or all meet a condition. At most [`limits::DEEPEST_RELATION`]
     /// relations lead on from one to the next, and at most [`limits::MOST_RELATIONS`] are in one filter.
     Related {
@@ -258,8 +346,9 @@ pub enum Quantifier {
     Every,
 }
 
-/// A comparison. Texts compare by their code points, whatever the server's locale; those of the last three without
-/// regard to the case of single letters, after Unicode. But for [`Op::NotEqual`], a column that holds nothing meets none of them.
+/// A comparison. Texts compare by their code points, whatever the server's locale; but the last three look at a column
+/// that the table is searched by without regard to the case and the width of letters. But for [`Op::NotEqual`], a column
+/// that holds nothing meets none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
     /// Equal.
@@ -291,25 +380,71 @@ pub struct Order {
     pub descending: bool,
 }
 
+impl Select {
+    /// The first rows of all by their keys, at most so many.
+    #[must_use]
+    pub const fn page(limit: u32) -> Self {
+        Self {
+            filter: None,
+            order: Vec::new(),
+            limit,
+            offset: 0,
+            columns: None,
+            after: None,
+            before: None,
+            backward: false,
+        }
+    }
+}
+
+impl Filter {
+    /// A search for all words of a text: what there is between its spaces.
+    #[must_use]
+    pub fn search(text: &str) -> Self {
+        Self::Search { words: text.split_whitespace().map(str::to_owned).collect() }
+    }
+}
+
 impl Checkpoint {
     /// Where a projection begins.
-    pub const START: Self = Self { position: Position::ZERO, command: None };
+    pub const START: Self = Self { position: Position::ZERO, command: None, replays: 0 };
 
-    /// From what is stored.
-    pub(crate) fn loaded(position: i64, command: Option<Uuid>) -> Result<Self> {
-        Ok(Self { position: Position::new(loaded(position, "the checkpoints")?), command: command.map(CommandId) })
+    /// Whether an event is the one that is there, as far as it is known which one that is.
+    #[must_use]
+    pub fn is_at(&self, event: &RecordedEvent) -> bool {
+        self.position == event.position && self.command.is_none_or(|command| command == event.command.command_id)
     }
 }
 
 impl From<&RecordedEvent> for Checkpoint {
     fn from(event: &RecordedEvent) -> Self {
-        Self { position: event.position, command: Some(event.command.command_id) }
+        Self { position: event.position, command: Some(event.command.command_id), replays: 0 }
     }
 }
 
 impl From<Position> for Checkpoint {
     fn from(position: Position) -> Self {
-        Self { position, command: None }
+        Self { position, command: None, replays: 0 }
+    }
+}
+
+impl<'a> Step<'a> {
+    /// A step that tells nothing of the rows that it changes.
+    #[must_use]
+    pub const fn new(progress: Progress<'a>, writes: &'a [TableWrites<'a>]) -> Self {
+        Self { progress, writes, changes: &[], changes_from: None, parked: &[], released: &[] }
+    }
+
+    /// Tells of all changes after a position.
+    #[must_use]
+    pub const fn telling(self, from: Position, changes: &'a [Arc<Changed>]) -> Self {
+        Self { changes, changes_from: Some(from), ..self }
+    }
+
+    /// Parks streams, and lets others go.
+    #[must_use]
+    pub const fn parking(self, parked: &'a [Parked], released: &'a [(TenantId, StreamId)]) -> Self {
+        Self { parked, released, ..self }
     }
 }
 
@@ -317,10 +452,11 @@ impl Progress<'_> {
     /// Whether the step can be taken at all.
     pub(crate) fn check(&self) -> Result<()> {
         limits::text("the name of a projection", self.projection, LONGEST_NAME)?;
-        let Self { projection, from: Checkpoint { position: from, .. }, to: Checkpoint { position: to, .. } } = self;
-        if to < from {
+        let Self { projection, from, to } = self;
+        if to.position < from.position || to.replays < from.replays {
+            let (from, to) = (from.position, to.position);
             return Err(Error::Invalid(format!("the projection {projection} can't go back from {from} to {to}")));
         }
-        stored(to.get()).map(|_| ())
+        stored(to.position.get()).map(|_| ())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use sqlx::{Database, Encode, Executor, FromRow, IntoArguments, Pool, Type};
 use uuid::Uuid;
 use yado_model::{CommandId, Digest, Revision, StreamId, TenantId};
 
@@ -50,10 +51,28 @@ pub(crate) const FORGET_ENCODING: &str = "delete from snapshot_encodings where e
 /// What [`FIND`] finds.
 #[derive(sqlx::FromRow)]
 pub(crate) struct Kept {
-    pub(crate) revision: i64,
-    pub(crate) command_id: Uuid,
-    pub(crate) state: Option<Vec<u8>>,
-    pub(crate) checksum: Vec<u8>,
+    revision: i64,
+    command_id: Uuid,
+    state: Option<Vec<u8>>,
+    checksum: Vec<u8>,
+}
+
+/// The latest snapshot of a stream in an encoding, in a database of either kind.
+pub(crate) async fn find<D: Database>(
+    pool: &Pool<D>,
+    tenant: &TenantId,
+    stream: &StreamId,
+    encoding: &str,
+) -> Result<Option<Snapshot>>
+where
+    D::Arguments: IntoArguments<D>,
+    Kept: for<'r> FromRow<'r, D::Row>,
+    for<'t> &'t str: Encode<'t, D> + Type<D>,
+    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+{
+    named_well(encoding)?;
+    let query = sqlx::query_as::<D, Kept>(FIND).bind(tenant.as_str()).bind(stream.as_str()).bind(encoding);
+    Ok(query.fetch_optional(pool).await?.and_then(|kept| Snapshot::verified(tenant, stream, encoding, kept)))
 }
 
 impl Snapshot {
@@ -75,7 +94,7 @@ impl Snapshot {
     }
 
     /// What was found, if it is what had been saved. One that is not is as good as none: the log has everything.
-    pub(crate) fn verified(tenant: &TenantId, stream: &StreamId, encoding: &str, kept: Kept) -> Option<Self> {
+    fn verified(tenant: &TenantId, stream: &StreamId, encoding: &str, kept: Kept) -> Option<Self> {
         let damaged = |reason: &str| {
             tracing::warn!(%tenant, %stream, encoding, "a snapshot is damaged and left aside: {reason}");
         };
@@ -125,7 +144,7 @@ pub(crate) fn encodings(named: &[String]) -> Result<Vec<&str>> {
 }
 
 /// Refuses the name of an encoding that no snapshot can have been saved in.
-pub(crate) fn named_well(encoding: &str) -> Result<()> {
+fn named_well(encoding: &str) -> Result<()> {
     limits::text("the name of an encoding", encoding, LONGEST_NAME)
 }
 

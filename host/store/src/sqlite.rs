@@ -14,10 +14,16 @@
 mod append;
 mod claims;
 mod dialect;
+mod journal;
 mod log;
+mod parked;
+#[cfg(test)]
+mod plans;
 mod read;
 mod registry;
+mod rows;
 mod snapshots;
+mod tables;
 mod writer;
 
 pub(crate) use log::Events;
@@ -38,6 +44,9 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sq
 
 /// SQLite's own file system in memory. A name in it that begins with `/` is the same database for all of the process.
 const MEMORY: &str = "memdb";
+
+/// So many statements a connection keeps prepared: the conditions of questions are of many shapes.
+const STATEMENTS: usize = 512;
 
 /// How long to wait before asking again for a file that another process is just setting up.
 const SETUP_PAUSE: Duration = Duration::from_millis(20);
@@ -64,7 +73,7 @@ impl Database {
         let connect = SqliteConnectOptions::from_str(url)?
             .busy_timeout(options.acquire_timeout())
             .collation("decimal", decimal::compare)
-            .with_regexp();
+            .statement_cache_capacity(STATEMENTS);
         // Statements are logged as sqlx has it: all of them under `sqlx::query` at debug, those over a second at warn.
         // A connection that is closed takes a database in memory along; a file's writer would have to be made again.
         let one = SqlitePoolOptions::new()

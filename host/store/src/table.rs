@@ -1,15 +1,21 @@
 //! Read-model tables.
 
 mod check;
+mod index;
+mod stored;
 
-pub(crate) use check::{TENANT, check_name, index_name, quoted};
+pub(crate) use check::{TENANT, check_name, quoted};
+pub(crate) use index::{Index, begin};
 use yado_model::Name;
+
+/// Counted up when tables are laid out in another way than before, so that whoever names them gives them other names.
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// A read-model table. The tenant is part of its key without being named here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Its name in the database: `rm_` and then lowercase letters, digits and `_`, at most 60 characters. It says what
-    /// the columns are: a table with other columns has another name.
+    /// the columns are, what is unique and what is searched: a table where these differ has another name. Indexes may differ.
     pub name: String,
     /// Its columns, in order.
     pub columns: Vec<Column>,
@@ -17,6 +23,10 @@ pub struct Table {
     pub key: Name,
     /// Columns, or groups of them, by which rows are looked up or put in order.
     pub indexes: Vec<Vec<Name>>,
+    /// Columns, or groups of them, whose values no two rows of a tenant share. What holds nothing is shared by any number.
+    pub unique: Vec<Vec<Name>>,
+    /// The texts that a search looks in.
+    pub search: Vec<Name>,
 }
 
 /// A column.

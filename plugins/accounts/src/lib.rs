@@ -9,14 +9,14 @@ mod account;
 mod queries;
 
 pub use account::{UserAccount, UserAccountCommand, UserAccountEvent, UserAccountRow};
-pub use queries::{get_user_account, get_user_accounts, search_user_accounts};
+pub use queries::{GetUserAccount, GetUserAccounts, SearchUserAccounts};
 
 yado_sdk::plugin! {
     name: "accounts",
     description: "Who uses a system: user accounts.",
     aggregates: [UserAccount],
     models: [UserAccountRow],
-    queries: [get_user_account, get_user_accounts, search_user_accounts],
+    queries: [GetUserAccount, GetUserAccounts, SearchUserAccounts],
 }
 
 #[cfg(test)]

@@ -1,45 +1,32 @@
 //! Looking accounts up.
 
-use std::collections::BTreeMap;
-
 use yado_sdk::prelude::*;
 
 use crate::UserAccountRow;
 
-/// How many accounts an answer has at most. `userAccounts` of the API has the rest, page by page.
-const MOST: u32 = 1000;
-
 /// The account with this id, or null where there is none.
-#[query]
-pub fn get_user_account(
+#[derive(Query)]
+#[query(of = UserAccountRow, one)]
+pub struct GetUserAccount {
     /// Which account.
     #[schema(length(..=200))]
+    #[filter(id)]
     user_account_id: String,
-    rows: &Rows<UserAccountRow>,
-) -> Result<Option<UserAccountRow>, Rejection> {
-    Ok(rows.get(&Id::new(user_account_id)))
 }
 
-/// The accounts that were opened first, at most 1,000 of them, in that order.
-#[query]
-pub fn get_user_accounts(rows: &Rows<UserAccountRow>) -> Result<Vec<UserAccountRow>, Rejection> {
-    Ok(rows.find(|_| []).limit(MOST).list())
-}
+/// The accounts, those that were opened first coming first.
+#[derive(Query)]
+#[query(of = UserAccountRow, list)]
+pub struct GetUserAccounts {}
 
-/// Accounts with a text in their holder's full name or address, at most 1,000 of them, those opened first coming first.
-#[query]
-pub fn search_user_accounts(
-    /// The text, in upper or lower case.
+/// Accounts with all words of a text in their holder's names or address, those that were opened first coming first.
+#[derive(Query)]
+#[query(of = UserAccountRow, list)]
+pub struct SearchUserAccounts {
+    /// The text, whatever the case and the width of its letters.
     #[schema(length(1..=200))]
+    #[search]
     search_term: String,
-    rows: &Rows<UserAccountRow>,
-) -> Result<Vec<UserAccountRow>, Rejection> {
-    // Either name is part of the full one.
-    let by_name = rows.find(|row| [row.full_name.contains(&search_term)]).limit(MOST).list();
-    let by_address = rows.find(|row| [row.email_address.contains(&search_term)]).limit(MOST).list();
-    // Conditions hold all together or not at all, so there are two searches, and some accounts are found by both.
-    let found = by_name.into_iter().chain(by_address).map(|row| (row.id.clone(), row));
-    Ok(BTreeMap::from_iter(found).into_values().take(MOST as usize).collect())
 }
 
 #[cfg(test)]
@@ -91,19 +78,20 @@ mod tests {
     #[track_caller]
     fn assert_found(term: &str, numbers: &[usize]) {
         let expected = numbers.iter().map(|number| row(*number)).collect();
-        people().ask(search_user_accounts::with(term.into())).then_answer(&expected);
+        people().ask(SearchUserAccounts { search_term: term.into() }).then_answer(&expected);
     }
 
     #[test]
     fn an_account_is_got_by_its_id_unless_it_is_deleted() {
-        let given = people().ask(get_user_account::with("account-1".into())).then_answer(&Some(row(1)));
-        let given = given.ask(get_user_account::with("account-9".into())).then_answer(&None);
-        given.ask(get_user_account::with(String::new())).then_answer(&None);
+        let get = |id: &str| GetUserAccount { user_account_id: id.into() };
+        let given = people().ask(get("account-1")).then_answer(&Some(row(1)));
+        let given = given.ask(get("account-9")).then_answer(&None);
+        given.ask(get("")).then_answer(&None);
     }
 
     #[test]
     fn all_accounts_come_in_the_order_of_their_ids() {
-        people().ask(get_user_accounts::with()).then_answer(&vec![row(0), row(1), row(2)]);
+        people().ask(GetUserAccounts {}).then_answer(&vec![row(0), row(1), row(2)]);
     }
 
     #[test]
@@ -118,14 +106,22 @@ mod tests {
     }
 
     #[test]
-    fn a_search_takes_upper_and_lower_case_for_the_same() {
+    fn a_search_takes_letters_of_any_case_and_width_for_the_same() {
         assert_found("LOVE", &[1]);
-        assert_found("ｙａｍａｄａ", &[2]);
+        assert_found("ＹａＭａＤａ", &[1, 2]);
+        assert_found("ｼﾞﾛｳ", &[2]);
+    }
+
+    #[test]
+    fn every_word_of_a_search_is_found_wherever_it_stands() {
+        assert_found("山田 太", &[0]);
+        assert_found("yamada example", &[1, 2]);
+        assert_found("yamada 太郎", &[]);
     }
 
     #[test]
     fn an_account_that_is_found_twice_is_shown_once() {
-        assert_found("ADA", &[1]);
+        assert_found("ADA", &[1, 2]);
         assert_found("a", &[0, 1, 2]);
     }
 }

@@ -11,14 +11,14 @@ mod search;
 
 pub use category::{Category, CategoryCommand, CategoryEvent, CategoryRow};
 pub use product::{Product, ProductCommand, ProductEvent, ProductRow};
-pub use search::{Pagination, PriceRange, ProductPage, search_products};
+pub use search::{Pagination, PriceRange, SearchProducts};
 
 yado_sdk::plugin! {
     name: "catalog",
     description: "What a shop sells: products in categories.",
     aggregates: [Category, Product],
     models: [CategoryRow, ProductRow],
-    queries: [search_products],
+    queries: [SearchProducts],
 }
 
 #[cfg(test)]

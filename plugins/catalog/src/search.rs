@@ -4,6 +4,22 @@ use yado_sdk::prelude::*;
 
 use crate::ProductRow;
 
+/// Products whose name contains a text and whose price lies in a range, by name.
+#[derive(Query)]
+#[query(of = ProductRow, page(products, total_count), order(name))]
+pub struct SearchProducts {
+    /// A part of the name, in upper or lower case.
+    #[schema(length(..=200))]
+    #[filter(name, contains)]
+    name: Option<String>,
+    /// What they may cost.
+    #[filter(price, at_least = min, at_most = max)]
+    price_range: Option<PriceRange>,
+    /// Which part of the answer; the first 20 unless it says otherwise.
+    #[page(number = page, size = limit, default = 20)]
+    pagination: Option<Pagination>,
+}
+
 /// From one price to another, both included.
 #[derive(Value)]
 pub struct PriceRange {
@@ -26,47 +42,17 @@ pub struct Pagination {
     limit: u32,
 }
 
-/// A page of products.
-#[derive(Value)]
-pub struct ProductPage {
-    /// The products of this page, by name.
-    products: Vec<ProductRow>,
-    /// How many there are on all pages together.
-    total_count: u32,
-}
-
-/// Products whose name contains a text and whose price lies in a range, by name.
-#[query]
-pub fn search_products(
-    /// A part of the name, in upper or lower case.
-    #[schema(length(..=200))]
-    name: Option<String>,
-    /// What they may cost.
-    price_range: Option<PriceRange>,
-    /// Which part of the answer; the first 20 unless it says otherwise.
-    pagination: Option<Pagination>,
-    rows: &Rows<ProductRow>,
-) -> Result<ProductPage, Rejection> {
-    let PriceRange { min, max } = price_range.unwrap_or(PriceRange { min: None, max: None });
-    let Pagination { page, limit } = pagination.unwrap_or(Pagination { page: 1, limit: 20 });
-    let found = || {
-        rows.find(|row| {
-            let name = name.as_deref().map(|name| row.name.contains(name));
-            let bounds = [min.map(|min| row.price.at_least(min)), max.map(|max| row.price.at_most(max))];
-            name.into_iter().chain(bounds.into_iter().flatten())
-        })
-    };
-    let products = found().by(|row| &row.name).skip((page - 1) * limit).limit(limit).list();
-    let total_count = u32::try_from(found().count()).unwrap_or(u32::MAX);
-    Ok(ProductPage { products, total_count })
-}
-
 #[cfg(test)]
 mod tests {
+    use yado_sdk::Page;
     use yado_sdk::test_kit::{Given, at, plugin as catalog};
 
     use super::*;
     use crate::{Product, ProductEvent};
+
+    fn search(name: &str, price_range: Option<PriceRange>, pagination: Option<Pagination>) -> SearchProducts {
+        SearchProducts { name: Some(name.into()), price_range, pagination }
+    }
 
     fn id(name: &str) -> Id<Product> {
         Id::new(name.to_lowercase())
@@ -99,14 +85,14 @@ mod tests {
     #[test]
     fn products_are_found_by_part_of_a_name_and_by_price() {
         let from_ten = Some(PriceRange { min: Some(10.into()), max: None });
-        let expected = ProductPage { products: vec![row("Bookend", 12, 2), row("MacBook", 999, 1)], total_count: 2 };
-        books().ask(search_products::with(Some("book".into()), from_ten, None)).then_answer(&expected);
+        let expected = Page { rows: vec![row("Bookend", 12, 2), row("MacBook", 999, 1)], total: 2 };
+        books().ask(search("book", from_ten, None)).then_answer(&expected);
     }
 
     #[test]
     fn a_page_is_part_of_what_is_counted() {
         let second = Some(Pagination { page: 2, limit: 2 });
-        let expected = ProductPage { products: vec![row("Notebook", 3, 3)], total_count: 3 };
-        books().ask(search_products::with(Some("BOOK".into()), None, second)).then_answer(&expected);
+        let expected = Page { rows: vec![row("Notebook", 3, 3)], total: 3 };
+        books().ask(search("BOOK", None, second)).then_answer(&expected);
     }
 }

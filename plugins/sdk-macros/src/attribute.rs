@@ -98,6 +98,13 @@ pub(crate) fn camel(ident: &Ident) -> String {
     name
 }
 
+/// `SearchProducts` → `searchProducts`: what a type is called where the API writes a field.
+pub(crate) fn camel_of(ident: &Ident) -> String {
+    let text = unraw(ident);
+    let mut letters = text.chars();
+    letters.next().map(char::to_lowercase).into_iter().flatten().chain(letters).collect()
+}
+
 /// `InTransit` → `IN_TRANSIT`. A run of capitals is one word: `EUR` stays, and `HTTPError` → `HTTP_ERROR`.
 pub(crate) fn screaming(ident: &Ident) -> String {
     let text = unraw(ident);

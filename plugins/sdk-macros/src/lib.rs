@@ -6,6 +6,7 @@
 
 mod attribute;
 mod command;
+mod declared;
 mod event;
 mod field;
 mod message;
@@ -68,12 +69,18 @@ pub fn value(item: TokenStream) -> TokenStream {
 }
 
 /// Makes a struct the row of a read model: see the trait `ReadModel`.
-#[proc_macro_derive(ReadModel, attributes(model, key, index, search, relation, schema))]
+#[proc_macro_derive(ReadModel, attributes(model, key, index, unique, search, relation, schema))]
 pub fn read_model(item: TokenStream) -> TokenStream {
     derive(item, model::expand)
 }
 
-/// Makes a function a named query.
+/// Makes a struct a query that the host answers with rows: see the trait `Query`.
+#[proc_macro_derive(Query, attributes(query, filter, search, page, schema))]
+pub fn declared(item: TokenStream) -> TokenStream {
+    derive(item, declared::expand)
+}
+
+/// Makes a function a named query, for what a declared one can't say.
 ///
 /// Its arguments are values, with doc comments and `#[schema(…)]` rules as on the fields of a command; a parameter of type
 /// `&Rows<…>` gives it a read model to read from, one of type `&Context` the circumstances. It returns `Result<_, Rejection>` of a value, a row, or a list of those.

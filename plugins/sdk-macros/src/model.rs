@@ -15,6 +15,7 @@ struct Says {
     name: String,
     plural: Option<String>,
     indexes: Vec<Vec<String>>,
+    unique: Vec<Vec<String>>,
 }
 
 /// What one `#[relation(…)]` says.
@@ -38,9 +39,17 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
         return Err(syn::Error::new(field.ty.span(), message));
     }
     let key = key(&fields, ident)?;
-    let Says { name, plural, mut indexes } = says(item, &fields)?;
+    let Says { name, plural, mut indexes, mut unique } = says(item, &fields)?;
     indexes.splice(0..0, marked(&fields, "index")?.into_iter().map(|name| vec![name]));
+    unique.splice(0..0, marked(&fields, "unique")?.into_iter().map(|name| vec![name]));
+    if let Some(field) =
+        fields.iter().find(|field| field.looks_optional() && unique.iter().flatten().any(|name| *name == field.name))
+    {
+        let message = "what may be missing can't be unique: what is missing is not the same as anything";
+        return Err(syn::Error::new(field.ty.span(), message));
+    }
     let search = marked(&fields, "search")?;
+    let searched = !search.is_empty();
     let relations = relations(item, &fields)?;
 
     let docs = attribute::docs(&item.attrs);
@@ -74,6 +83,7 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
                 type Key = #key_type;
                 type Columns = Columns;
                 const COLUMNS: &'static Columns = &Columns { #(#new_columns),* };
+                const SEARCHED: bool = #searched;
 
                 fn describe() -> #manifest::ReadModel {
                     #manifest::ReadModel {
@@ -83,6 +93,7 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
                         row: ::yado_sdk::__private::schema::Schema::object(::std::vec![#(#shapes),*]),
                         key: #key_name,
                         indexes: &[#(&[#(#indexes),*]),*],
+                        unique: &[#(&[#(#unique),*]),*],
                         search: &[#(#search),*],
                         relations: ::std::vec![#(#relations),*],
                     }
@@ -133,14 +144,14 @@ fn marked(fields: &[Field], name: &str) -> syn::Result<Vec<String>> {
 
 fn says(item: &DeriveInput, fields: &[Field]) -> syn::Result<Says> {
     let named = attribute::without_suffix(&item.ident, SUFFIX).unwrap_or_else(|| item.ident.clone());
-    let mut says = Says { name: attribute::unraw(&named), plural: None, indexes: Vec::new() };
+    let mut says = Says { name: attribute::unraw(&named), plural: None, indexes: Vec::new(), unique: Vec::new() };
     attribute::checked_name(&says.name, item.ident.span())?;
     attribute::each(&item.attrs, "model", |meta| {
         if meta.path.is_ident("name") {
             says.name = attribute::api_name(&attribute::text(&meta)?)?;
         } else if meta.path.is_ident("plural") {
             says.plural = Some(attribute::api_name(&attribute::text(&meta)?)?);
-        } else if meta.path.is_ident("index") {
+        } else if meta.path.is_ident("index") || meta.path.is_ident("unique") {
             let inside;
             syn::parenthesized!(inside in meta.input);
             let idents = inside.parse_terminated(|input| input.parse::<Ident>(), Token![,])?;
@@ -150,11 +161,17 @@ fn says(item: &DeriveInput, fields: &[Field]) -> syn::Result<Says> {
                     .map(|field| field.name.clone())
                     .ok_or_else(|| syn::Error::new(ident.span(), format!("`{}` has no field `{ident}`", item.ident)))
             });
-            says.indexes.push(names.collect::<syn::Result<_>>()?);
+            let names = names.collect::<syn::Result<_>>()?;
+            if meta.path.is_ident("index") { says.indexes.push(names) } else { says.unique.push(names) }
         } else {
             return Err(attribute::unknown(
                 &meta,
-                &["name = \"…\"", "plural = \"…\"", "index(one_field, another_field)"],
+                &[
+                    "name = \"…\"",
+                    "plural = \"…\"",
+                    "index(one_field, another_field)",
+                    "unique(one_field, another_field)",
+                ],
             ));
         }
         Ok(())
@@ -271,6 +288,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_unique_is_always_there() {
+        let refused = "what may be missing can't be unique: what is missing is not the same as anything";
+        for item in [
+            parse_quote!(
+                struct BasketRow {
+                    #[key]
+                    id: Id<Basket>,
+                    #[unique]
+                    code: Option<String>,
+                }
+            ),
+            parse_quote!(
+                #[model(unique(id, code))]
+                struct BasketRow {
+                    #[key]
+                    id: Id<Basket>,
+                    code: Option<String>,
+                }
+            ),
+        ] {
+            assert_eq!(refusal(item), refused);
+        }
+    }
+
+    #[test]
     fn a_column_that_may_be_left_out_twice_is_refused() {
         let refusal = refusal(parse_quote!(
             struct BasketRow {
@@ -337,7 +379,8 @@ mod tests {
                     id: Id<Basket>,
                 }
             )),
-            "`table` means nothing here; what does: `name = \"…\"`, `plural = \"…\"`, `index(one_field, another_field)`"
+            "`table` means nothing here; what does: `name = \"…\"`, `plural = \"…\"`, `index(one_field, another_field)`, \
+             `unique(one_field, another_field)`"
         );
         assert_eq!(
             refusal(parse_quote!(

@@ -6,6 +6,8 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Ident, LitStr, Path, Token, bracketed};
 
+use crate::attribute;
+
 const WORDS: &str = "`name`, `version`, `description`, `aggregates`, `models`, `queries`";
 
 #[derive(Default)]
@@ -56,12 +58,14 @@ fn paths(input: ParseStream<'_>) -> syn::Result<Vec<Path>> {
 
 pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     let Plugin { name, version, description, aggregates, models, queries } = syn::parse2(input)?;
+    let (declared, queries): (Vec<_>, Vec<_>) = queries.into_iter().partition(names_a_type);
     let name = checked_name(name)?;
     let version = version.map_or(quote!(::core::env!("CARGO_PKG_VERSION")), |text| quote!(#text));
     let description = description.map_or(quote!(::core::env!("CARGO_PKG_DESCRIPTION")), |text| quote!(#text));
     let described = each(&aggregates, |path| quote_spanned!(path.span()=> .aggregate::<#path>()))
         .chain(each(&models, |path| quote_spanned!(path.span()=> .model::<#path>())))
-        .chain(each(&queries, |path| quote_spanned!(path.span()=> .query::<#path>())));
+        .chain(each(&queries, |path| quote_spanned!(path.span()=> .query::<#path>())))
+        .chain(each(&declared, |path| quote_spanned!(path.span()=> .declared::<#path>())));
     let aggregates = (!aggregates.is_empty()).then(|| decides(&aggregates));
     let projections = (!models.is_empty()).then(|| projects(&models));
     let queries = (!queries.is_empty()).then(|| answers(&queries));
@@ -83,6 +87,11 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
             #queries
         };
     })
+}
+
+/// Whether it names a type, as declared queries are, and not a function. Only the functions are exported.
+fn names_a_type(path: &Path) -> bool {
+    path.segments.last().is_some_and(|last| attribute::unraw(&last.ident).starts_with(char::is_uppercase))
 }
 
 fn each<'a>(paths: &'a [Path], expand: impl Fn(&Path) -> TokenStream + 'a) -> impl Iterator<Item = TokenStream> + 'a {
@@ -235,5 +244,10 @@ mod tests {
         let shows = text(quote!(name: "shop", models: [BasketRow],));
         assert!(shows.contains("export_projections") && !shows.contains("export_aggregates"));
         assert!(!shows.contains("export_queries"));
+        // The host answers a declared query, and the plugin is never asked.
+        let declares = text(quote!(name: "shop", models: [BasketRow], queries: [find::FindBaskets]));
+        assert!(!declares.contains("export_queries") && declares.contains("declared :: < find :: FindBaskets >"));
+        let answers = text(quote!(name: "shop", models: [BasketRow], queries: [FindBaskets, find::cheap_baskets]));
+        assert!(answers.contains("export_queries") && answers.contains("query :: < find :: cheap_baskets >"));
     }
 }

@@ -94,6 +94,7 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
                     arguments: #private::schema::Schema::object(::std::vec![#(#shapes),*]).closed(),
                     returns: <#returned as ::yado_sdk::Value>::schema(),
                     roles: &[#(#roles),*],
+                    rows: ::core::option::Option::None,
                 }
             }
 

@@ -33,6 +33,12 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
                 let docs = attribute::docs(&variant.attrs);
                 (!docs.is_empty()).then(|| quote!((#name, #docs)))
             });
+            marks = quote! {
+                #[automatically_derived]
+                impl ::yado_sdk::__private::declared::Compared for #ident {
+                    type As = Self;
+                }
+            };
             let schema = quote! {
                 ::yado_sdk::__private::schema::Schema::one_of(&[#(#texts),*], &[#(#described),*])
                     .title(#name)
@@ -78,10 +84,18 @@ fn wrapped(field: &syn::Field, docs: &str) -> syn::Result<TokenStream> {
 /// hold is an error; but not if it is written as if it depended on a lifetime.
 fn forwarded(ident: &Ident, ty: &Type) -> TokenStream {
     let marks = ["Measured", "Bounded", "Exact", "Textual"].map(|mark| Ident::new(mark, Span::call_site()));
-    quote! {#(
+    let compared = quote!(::yado_sdk::__private::declared::Compared);
+    quote! {
+        #(
+            #[automatically_derived]
+            impl ::yado_sdk::__private::rules::#marks for #ident where for<'a> #ty: ::yado_sdk::__private::rules::#marks {}
+        )*
+
         #[automatically_derived]
-        impl ::yado_sdk::__private::rules::#marks for #ident where for<'a> #ty: ::yado_sdk::__private::rules::#marks {}
-    )*}
+        impl #compared for #ident where for<'a> #ty: #compared {
+            type As = <#ty as #compared>::As;
+        }
+    }
 }
 
 fn name(item: &DeriveInput) -> syn::Result<String> {

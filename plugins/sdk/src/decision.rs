@@ -156,6 +156,9 @@ impl Constraint {
 /// by an event, so a decision without events has none. The host keeps who holds what as an index of the log, and can make it
 /// again.
 ///
+/// A value has at most 1,024 bytes, and not the character NUL. Whoever gives more than that is told so as of a mistake in
+/// the arguments, by the constraint's name. The API says it beforehand if the argument has `#[schema(length(..))]`.
+///
 /// A test says what it expects by `then_claims([taken(Account::EMAIL, "ada@example.org")])`.
 pub trait Claims: Sized {
     /// Takes a value. If another instance holds it, the command is rejected.

@@ -1,7 +1,7 @@
 //! From the contract's calls to the author's code. `plugin!` expands to calls of these functions.
 
 use crate::bindings::aggregates::exports::yado::domain::aggregates;
-use crate::bindings::types;
+use crate::bindings::{read_model, types};
 use crate::decision::{Claim, Constraint, Rejection};
 use crate::json::Unreadable;
 use crate::query::{Query, Surroundings};
@@ -57,6 +57,7 @@ pub fn project<P: Projection>(events: Vec<types::RecordedEvent>) {
     log::explain_panics();
     let mut rows = Rows::new();
     for event in events {
+        read_model::at(event.position);
         P::project(&sound(P::Event::read(event)), &mut rows);
     }
 }

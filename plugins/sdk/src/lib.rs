@@ -80,6 +80,8 @@ pub mod bindings;
 mod context;
 mod decision;
 #[doc(hidden)]
+pub mod declared;
+#[doc(hidden)]
 pub mod guest;
 mod id;
 #[doc(hidden)]
@@ -105,22 +107,23 @@ mod value;
 pub use aggregate::{Aggregate, Command, Event, State};
 pub use context::Context;
 pub use decision::{Changes, Claims, Constraint, Decision, Events, Rejection, ensure, nothing, record, reject};
+pub use declared::{Page, Query};
 pub use id::{Entity, Id};
 pub use model::{Amount, Change, Column, Find, Projection, ReadModel, Rows, Where};
 pub use part::Part;
-pub use query::Asked;
+pub use query::{Ask, Asked};
 pub use recorded::{Recorded, Source};
 pub use rust_decimal::Decimal;
 pub use time::{NotATime, Timestamp};
 pub use value::Value;
-pub use yado_sdk_macros::{Command, Event, Events, Foreign, Part, ReadModel, State, Value, plugin, query};
+pub use yado_sdk_macros::{Command, Event, Events, Foreign, Part, Query, ReadModel, State, Value, plugin, query};
 
 /// All that the page of a plugin needs.
 pub mod prelude {
     pub use crate::{
         Aggregate, Claims as _, Command, Context, Decimal, Decision, Event, Events, Foreign, Id, Part, Projection,
-        ReadModel, Recorded, Rejection, Rows, State, Timestamp, Value, debug, ensure, error, info, nothing, plugin,
-        query, record, reject, trace, warn,
+        Query, ReadModel, Recorded, Rejection, Rows, State, Timestamp, Value, debug, ensure, error, info, nothing,
+        plugin, query, record, reject, trace, warn,
     };
 }
 
@@ -133,5 +136,5 @@ pub mod __private {
     pub use crate::model::{Column, leads_to};
     pub use crate::query::{Query, Surroundings};
     pub use crate::value::rules;
-    pub use crate::{bindings, guest, json, log, manifest, part, schema, upcast};
+    pub use crate::{bindings, declared, guest, json, log, manifest, part, schema, upcast};
 }

@@ -1,6 +1,7 @@
 //! What a plugin says of itself. The expansion of the derives and of `plugin!` fills it in; the host asks for it once.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::schema::Schema;
 use crate::{Command as _, Event as _, Source as _, json};
@@ -66,6 +67,13 @@ impl Manifest {
     /// It answers a query.
     #[must_use]
     pub fn query<Q: crate::query::Query>(mut self) -> Self {
+        self.queries.push(Q::describe());
+        self
+    }
+
+    /// It declares a query, which the host answers.
+    #[must_use]
+    pub fn declared<Q: crate::declared::Query>(mut self) -> Self {
         self.queries.push(Q::describe());
         self
     }
@@ -178,6 +186,8 @@ pub struct ReadModel {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub indexes: &'static [&'static [&'static str]],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub unique: &'static [&'static [&'static str]],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub search: &'static [&'static str],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub relations: Vec<Relation>,
@@ -211,7 +221,7 @@ struct Projection {
     events: Vec<EventSource>,
 }
 
-/// A read that the plugin answers itself.
+/// A read with a name of its own.
 #[derive(Debug, Serialize)]
 pub struct Query {
     pub name: &'static str,
@@ -221,6 +231,57 @@ pub struct Query {
     pub returns: Schema,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub roles: &'static [&'static str],
+    /// Which rows answer it, if not the plugin itself does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<RowsQuery>,
+}
+
+/// Which rows answer a query.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RowsQuery {
+    pub model: &'static str,
+    #[serde(rename = "where", skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub order_by: Vec<QueryOrder>,
+    pub answer: Answer,
+}
+
+/// What must hold of a row.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Condition {
+    Argument { field: &'static str, op: &'static str, argument: &'static str },
+    Value { field: &'static str, op: &'static str, value: Box<RawValue> },
+    Search { search: &'static str },
+    Any { any: Vec<Condition> },
+}
+
+/// A property by which rows are put in order.
+#[derive(Debug, Serialize)]
+pub struct QueryOrder {
+    pub field: &'static str,
+    #[serde(skip_serializing_if = "is_false")]
+    pub descending: bool,
+}
+
+/// What a declared query answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Answer {
+    One,
+    List {
+        limit: u32,
+    },
+    #[serde(rename_all = "camelCase")]
+    Page {
+        rows: &'static str,
+        total: &'static str,
+        number: &'static str,
+        size: &'static str,
+        default_size: u32,
+    },
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

@@ -19,6 +19,7 @@ use crate::{json, manifest};
 /// | --- | --- |
 /// | `#[model(plural = "people")]` | what many of them are called, where adding an `s` won't do |
 /// | `#[model(index(category_id, price))]` | looked up or ordered by these together |
+/// | `#[model(unique(shop_id, code))]` | no two rows hold the same in these together |
 /// | `#[relation(many = ProductRow, field = "categoryId", as = "products")]` | leads to the rows whose field holds this row's key |
 ///
 /// and on its fields:
@@ -27,6 +28,7 @@ use crate::{json, manifest};
 /// | --- | --- |
 /// | `#[key]` | it names the row; exactly one field has it |
 /// | `#[index]` | looked up or ordered by it |
+/// | `#[unique]` | no two rows hold the same in it; a projection that writes it twice fails, so a decision has to `take` it |
 /// | `#[search]` | a search looks into it |
 /// | `#[relation(to = CategoryRow, as = "category")]` | it holds the key of a row of that model |
 #[diagnostic::on_unimplemented(message = "`{Self}` is no read model", note = "derive it: `#[derive(ReadModel)]`")]
@@ -40,6 +42,9 @@ pub trait ReadModel: Serialize + DeserializeOwned {
     type Columns: 'static;
     #[doc(hidden)]
     const COLUMNS: &'static Self::Columns;
+    /// Whether a search looks into any of them.
+    #[doc(hidden)]
+    const SEARCHED: bool;
 
     #[doc(hidden)]
     fn describe() -> manifest::ReadModel;
@@ -178,7 +183,7 @@ macro_rules! amounts {
 }
 amounts!(i8, i16, i32, i64, u8, u16, u32, u64, f64, Decimal);
 
-impl<M, T: Serialize> Column<M, T> {
+impl<M, T> Column<M, T> {
     #[doc(hidden)]
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
@@ -190,7 +195,9 @@ impl<M, T: Serialize> Column<M, T> {
     pub const fn name(&self) -> &'static str {
         self.name
     }
+}
 
+impl<M, T: Serialize> Column<M, T> {
     /// Sets it.
     #[must_use]
     pub fn to(&self, value: impl Into<T>) -> Change<M> {
@@ -248,7 +255,7 @@ impl<M, T: Serialize> Column<M, T> {
 }
 
 impl<M> Column<M, String> {
-    /// It contains this text, in upper or lower case.
+    /// It contains this text; if the column is marked `#[search]`, whatever the case and the width of its letters.
     #[must_use]
     pub fn contains(&self, part: &str) -> Where<M> {
         self.compare(Comparison::Contains, json::write(part))

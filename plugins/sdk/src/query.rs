@@ -2,9 +2,11 @@
 
 use std::marker::PhantomData;
 
+use serde::Serialize;
+
 use crate::bindings::types;
-use crate::json::Unreadable;
-use crate::{Context, ReadModel, Rejection, Rows, manifest};
+use crate::json::{self, Unreadable};
+use crate::{Context, ReadModel, Rejection, Rows, declared, manifest};
 
 /// A named query, by `#[query]` on a function.
 ///
@@ -20,10 +22,8 @@ pub trait Query {
 /// A query with its arguments, which is answered with a `T`: what a query's `with(…)` gives to a test.
 #[derive(Debug)]
 pub struct Asked<T> {
-    #[allow(dead_code, reason = "the test kit reads it")]
-    pub(crate) query: &'static str,
-    #[allow(dead_code, reason = "the test kit reads it")]
-    pub(crate) arguments: String,
+    query: &'static str,
+    arguments: String,
     of: PhantomData<fn() -> T>,
 }
 
@@ -32,6 +32,60 @@ impl<T> Asked<T> {
     #[must_use]
     pub const fn new(query: &'static str, arguments: String) -> Self {
         Self { query, arguments, of: PhantomData }
+    }
+}
+
+/// What a test can ask: a declared query, or a function's with the arguments that its `with(…)` takes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be asked",
+    note = "derive `Query` for a struct, or mark a function `#[query]` and ask what its `with(…)` gives"
+)]
+pub trait Ask {
+    /// What it is answered with.
+    type Answer;
+
+    /// The query's name.
+    #[doc(hidden)]
+    fn name(&self) -> &'static str;
+
+    /// Its arguments, as the API takes them.
+    #[doc(hidden)]
+    fn arguments(&self) -> String;
+
+    /// An answer, as the API gives it.
+    #[doc(hidden)]
+    fn write(answer: &Self::Answer) -> String;
+}
+
+impl<T: Serialize> Ask for Asked<T> {
+    type Answer = T;
+
+    fn name(&self) -> &'static str {
+        self.query
+    }
+
+    fn arguments(&self) -> String {
+        self.arguments.clone()
+    }
+
+    fn write(answer: &T) -> String {
+        json::write(answer)
+    }
+}
+
+impl<Q: declared::Query> Ask for Q {
+    type Answer = Q::Answer;
+
+    fn name(&self) -> &'static str {
+        Q::NAME
+    }
+
+    fn arguments(&self) -> String {
+        declared::Query::arguments(self)
+    }
+
+    fn write(answer: &Q::Answer) -> String {
+        Q::write(answer)
     }
 }
 

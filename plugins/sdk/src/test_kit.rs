@@ -26,10 +26,17 @@
 //! }
 //! ```
 //!
+//! Queries are asked with their arguments, and declared ones are read from the rows that the projections have made:
+//!
+//! ```ignore
+//! plugin().given(&id, [created("Pen", "2.50")]).ask(FindProducts { name: "PEN".into() }).then_answer(&vec![pen]);
+//! ```
+//!
 //! Time is what a test says it is. The first event is recorded at [`at(1)`](at), the second at `at(2)`, and so on; the
 //! command is decided at the time of the event that it would record first.
 
 mod build;
+mod declared;
 mod outcome;
 mod random;
 mod report;

@@ -198,13 +198,16 @@ pub enum TicketChange {
 
 /// A ticket as its owner sees it.
 #[derive(ReadModel)]
-#[model(index(area, price))]
+#[model(index(area, price), unique(area, code))]
 #[relation(many = TicketRow, field = sold_with, as = "companions")]
 pub struct TicketRow {
     #[key]
     id: Id<Pass>,
     #[index]
     area: Area,
+    #[unique]
+    #[schema(length(..=20))]
+    code: String,
     price: Decimal,
     #[search]
     town: Option<String>,
@@ -239,13 +242,65 @@ pub fn cheap_tickets(most: Decimal, rows: &Rows<TicketRow>, context: &Context) -
     Ok(rows.find(|row| [row.price.at_most(most)]).by(|row| &row.price).limit(10).list())
 }
 
+/// Tickets of some areas, with all that a declared query can say.
+#[derive(Query)]
+#[query(
+    of = TicketRow,
+    page(tickets, total_count),
+    order(price, descending(code)),
+    only(changes = 0_u32),
+    name = "listTickets",
+    roles("clerk")
+)]
+pub struct FindTickets {
+    /// Where they are for.
+    #[filter(area, any_of)]
+    areas: Option<Vec<Area>>,
+    #[filter(area, is_not)]
+    not_in: Option<Area>,
+    #[filter(price, above = from, at_most = to)]
+    price: Option<Prices>,
+    #[schema(length(..=20))]
+    #[filter(any(code, town), starts_with)]
+    begins: Option<String>,
+    #[search]
+    words: Option<String>,
+    #[filter(sold_with, missing)]
+    alone: Option<bool>,
+    #[filter(sold_with)]
+    with: Option<String>,
+    #[page(number)]
+    page: Option<u32>,
+    #[page(size, default = 10)]
+    limit: Option<u8>,
+}
+
+/// What a ticket may cost.
+#[derive(Value)]
+pub struct Prices {
+    from: Option<Decimal>,
+    to: Decimal,
+}
+
+/// The ticket with this code.
+#[derive(Query)]
+#[query(of = TicketRow, one)]
+pub struct TicketOfCode {
+    #[filter(code)]
+    code: String,
+}
+
+#[derive(Query)]
+#[query(of = TicketRow, list(max = 50))]
+pub struct AllTickets {}
+
 plugin! {
     name: "tickets",
     version: "1.2.3",
     description: "Who may be where.",
     aggregates: [Pass],
     models: [TicketRow],
-    queries: [cheap_tickets],
+    queries: [cheap_tickets, FindTickets, TicketOfCode, AllTickets],
 }
 
 fn described() -> (String, Json) {
@@ -253,6 +308,9 @@ fn described() -> (String, Json) {
         .aggregate::<Pass>()
         .model::<TicketRow>()
         .query::<cheap_tickets>()
+        .declared::<FindTickets>()
+        .declared::<TicketOfCode>()
+        .declared::<AllTickets>()
         .to_json();
     let document = serde_json::from_str(&manifest).expect("it is JSON");
     (manifest, document)
@@ -310,6 +368,7 @@ fn the_manifest_is_one_that_the_host_takes() {
         ])
     );
     assert_eq!(manifest["readModels"][0]["indexes"], json!([["area"], ["area", "price"]]));
+    assert_eq!(manifest["readModels"][0]["unique"], json!([["code"], ["area", "code"]]));
     assert_eq!(
         manifest["readModels"][0]["relations"],
         json!([
@@ -319,6 +378,65 @@ fn the_manifest_is_one_that_the_host_takes() {
     );
     assert_eq!(manifest["queries"][0]["name"], "cheapTickets");
     assert_eq!(manifest["queries"][0]["returns"]["items"]["x-model"], "Ticket");
+}
+
+#[test]
+fn a_declared_query_says_what_the_host_asks_its_tables() {
+    let (_, manifest) = described();
+    let [_, find, of_code, all] = manifest["queries"].as_array().unwrap().as_slice() else { panic!() };
+    assert_eq!((&find["name"], &find["roles"]), (&json!("listTickets"), &json!(["clerk"])));
+    assert_eq!(find["description"], "Tickets of some areas, with all that a declared query can say.");
+    let areas = &find["arguments"]["properties"]["areas"];
+    assert_eq!((&areas["type"], &areas["description"]), (&json!(["array", "null"]), &json!("Where they are for.")));
+    assert_eq!(find["arguments"]["properties"]["begins"]["maxLength"], 20);
+    assert_eq!(
+        find["rows"],
+        json!({
+            "model": "Ticket",
+            "where": [
+                { "field": "changes", "op": "eq", "value": 0 },
+                { "field": "area", "op": "in", "argument": "areas" },
+                { "field": "area", "op": "ne", "argument": "notIn" },
+                { "field": "price", "op": "gt", "argument": "price.from" },
+                { "field": "price", "op": "lte", "argument": "price.to" },
+                { "any": [{ "field": "code", "op": "startsWith", "argument": "begins" },
+                          { "field": "town", "op": "startsWith", "argument": "begins" }] },
+                { "search": "words" },
+                { "field": "soldWith", "op": "isNull", "argument": "alone" },
+                { "field": "soldWith", "op": "eq", "argument": "with" },
+            ],
+            "orderBy": [{ "field": "price" }, { "field": "code", "descending": true }],
+            "answer": { "page": { "rows": "tickets", "total": "totalCount", "number": "page", "size": "limit",
+                                  "defaultSize": 10 } },
+        })
+    );
+    assert_eq!(find["returns"]["title"], "FindTicketsPage");
+    assert_eq!(find["returns"]["properties"]["tickets"]["items"]["x-model"], "Ticket");
+    assert_eq!((&of_code["name"], &of_code["rows"]["answer"]), (&json!("ticketOfCode"), &json!("one")));
+    assert_eq!(of_code["returns"]["anyOf"][0]["x-model"], "Ticket");
+    assert_eq!(all["rows"], json!({ "model": "Ticket", "answer": { "list": { "limit": 50 } } }));
+}
+
+#[test]
+fn a_declared_query_is_asked_with_its_arguments_as_the_api_takes_them() {
+    let find = FindTickets {
+        areas: Some(vec![Area::Box]),
+        not_in: None,
+        price: Some(Prices { from: None, to: Decimal::new(95, 1) }),
+        begins: None,
+        words: None,
+        alone: Some(true),
+        with: None,
+        page: Some(2),
+        limit: None,
+    };
+    let arguments: Json = serde_json::from_str(&Query::arguments(&find)).unwrap();
+    assert_eq!(arguments["areas"], json!(["box"]));
+    assert_eq!(arguments["price"]["to"], "9.5");
+    assert_eq!((&arguments["alone"], &arguments["page"]), (&json!(true), &json!(2)));
+    let page = yado_sdk::Page::<TicketRow> { rows: Vec::new(), total: 3 };
+    let page: Json = serde_json::from_str(&<FindTickets as Query>::write(&page)).unwrap();
+    assert_eq!(page, json!({ "tickets": [], "totalCount": 3 }));
 }
 
 #[test]

@@ -1,19 +1,28 @@
 //! A database that does not answer: neither with what it was asked for nor with an error.
 
-use std::sync::atomic::AtomicBool;
-
 use crate::support::eventually;
 
 use super::*;
 
-/// A way on which questions about streams get lost while it is silent.
+/// A way on which such things get lost: nobody ever hears of them again.
 #[derive(Default)]
-struct Silence(AtomicBool);
+struct Silence(std::sync::Mutex<Vec<Freight>>);
+
+impl Silence {
+    fn falls(&self, over: impl IntoIterator<Item = Freight>) {
+        *self.0.lock().unwrap() = over.into_iter().collect();
+    }
+
+    fn ends(&self) {
+        self.falls([]);
+    }
+}
 
 #[async_trait]
 impl Journey for Silence {
     async fn there(&self, freight: Freight) -> Result<()> {
-        if freight == Freight::Stream && self.0.load(Ordering::SeqCst) {
+        let lost = self.0.lock().unwrap().contains(&freight);
+        if lost {
             std::future::pending::<()>().await;
         }
         Ok(())
@@ -21,8 +30,13 @@ impl Journey for Silence {
 }
 
 async fn bank(settings: Settings) -> (Engine, Arc<Way<Silence>>) {
+    over(Silence::default(), settings).await
+}
+
+/// A bank over a log that is reached by a way.
+async fn over<J: Journey + 'static>(journey: J, settings: Settings) -> (Engine, Arc<Way<J>>) {
     let store = open_events("sqlite::memory:", &Options::default()).await.unwrap();
-    let way = Arc::new(Way { store, journey: Silence::default() });
+    let way = Arc::new(Way { store, journey });
     let parts = Parts {
         events: way.clone(),
         reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
@@ -40,9 +54,9 @@ async fn open(engine: &Engine, id: &str) -> yado_engine::Result<Receipt> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_whose_events_never_came_is_read_again() {
     let (engine, way) = bank(Settings { database_ms: 200, ..Settings::default() }).await;
-    way.journey.0.store(true, Ordering::SeqCst);
+    way.journey.falls([Freight::Stream]);
     assert_eq!(open(&engine, "a").await.unwrap_err().code(), Code::Unavailable);
-    way.journey.0.store(false, Ordering::SeqCst);
+    way.journey.ends();
     open(&engine, "a").await.unwrap();
 }
 
@@ -52,7 +66,7 @@ async fn what_waits_for_a_silent_database_makes_room_when_nobody_waits_for_it_an
     let settings =
         Settings { shards: 1, shard_queue: 50, command_ms: 300, database_ms: 600_000, ..Settings::default() };
     let (engine, way) = bank(settings).await;
-    way.journey.0.store(true, Ordering::SeqCst);
+    way.journey.falls([Freight::Stream]);
     let lost = (0..60).map(|n| {
         let (engine, id) = (&engine, ["a", "b", "c"][n % 3]);
         async move { open(engine, id).await.unwrap_err().code() }
@@ -61,6 +75,54 @@ async fn what_waits_for_a_silent_database_makes_room_when_nobody_waits_for_it_an
         // Those beyond the shard and its queue are refused.
         assert!([Code::Timeout, Code::Unavailable].contains(&code), "{code}");
     }
-    way.journey.0.store(false, Ordering::SeqCst);
+    way.journey.ends();
     eventually("another stream gets on", async || open(&engine, "d").await.is_ok()).await;
+}
+
+/// Stops an engine, and waits for its end.
+async fn stop(engine: &Engine) {
+    let engine = engine.clone();
+    let stopping = tokio::spawn(async move { engine.shutdown().await });
+    eventually("the engine has stopped", async || stopping.is_finished()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_stops_over_a_database_that_has_gone_silent() {
+    // The database is waited for for as long as the test may take.
+    let settings = Settings { command_ms: 300, database_ms: 600_000, ..Settings::default() };
+    let (engine, way) = bank(settings).await;
+    open(&engine, "a").await.unwrap();
+    use Freight::{Announcement, Answer, Append, Log, Snapshot, Stream};
+    way.journey.falls([Append, Announcement, Stream, Log, Answer, Snapshot]);
+    // One that is in the lane, and one that waits for what its stream has.
+    let catalogue = engine.catalogue();
+    let deposit = dispatch("Deposit", json!({ "id": "a", "amount": 1, "reference": "" }), None);
+    let (known, unknown) = tokio::join!(engine.dispatch(&catalogue, deposit), open(&engine, "b"));
+    assert_eq!((known.unwrap_err().code(), unknown.unwrap_err().code()), (Code::Timeout, Code::Timeout));
+    stop(&engine).await;
+}
+
+/// A way on which no append arrives, and everybody is told so at once.
+#[derive(Default)]
+struct Shut(AtomicUsize);
+
+#[async_trait]
+impl Journey for Shut {
+    async fn append(&self, _: &dyn EventStore, _: &[Append]) -> Result<Vec<Appended>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err(yado_store::Error::Unavailable("the test says so".into()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_while_the_engine_stops_is_not_tried_again_and_again() {
+    let settings = Settings { lane_attempts: u32::MAX, command_ms: 600_000, ..Settings::default() };
+    let (engine, way) = over(Shut::default(), settings).await;
+    let opening = tokio::spawn({
+        let engine = engine.clone();
+        async move { open(&engine, "a").await }
+    });
+    eventually("it has been tried", async || way.journey.0.load(Ordering::SeqCst) > 0).await;
+    stop(&engine).await;
+    assert_eq!(opening.await.unwrap().unwrap_err().code(), Code::Unavailable);
 }

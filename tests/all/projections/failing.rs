@@ -5,11 +5,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio::sync::watch;
-use yado_model::TenantId;
+use yado_model::{Position, TenantId};
 use yado_store::{
-    Aggregate, Checkpoint, Committed, Each, Error, Filter, Group, Progress, ReadStore, Result, Row, Select, Table,
-    TableWrites,
+    Aggregate, ChangePage, Checkpoint, Committed, Each, Error, Filter, Forgotten, Group, Parked, ProjectionState,
+    ReadStore, Result, Row, Select, Step, Table,
 };
 
 use super::history::Random;
@@ -33,7 +34,7 @@ pub(crate) struct Failing {
     failures: AtomicU32,
     /// The commit after which nothing goes through any more, and what becomes of it.
     last: Option<(usize, Fate)>,
-    commits: AtomicUsize,
+    pub(super) commits: AtomicUsize,
     /// Commits that are under way, and whether there have been several at a time.
     under_way: AtomicUsize,
     overlapped: AtomicBool,
@@ -70,6 +71,11 @@ impl Failing {
     /// Fails at nothing, and holds all commits until they are let go.
     pub(crate) fn holding(store: Arc<dyn ReadStore>) -> Self {
         Self { held: watch::Sender::new(true), ..Self::new(store, 0, 0) }
+    }
+
+    /// Holds all commits from now on.
+    pub(crate) fn hold(&self) {
+        self.held.send_replace(true);
     }
 
     /// Lets commits go on.
@@ -147,6 +153,11 @@ impl ReadStore for Failing {
         self.store.ensure_table(table).await
     }
 
+    async fn prune_indexes(&self, table: &Table) -> Result<()> {
+        self.alive()?;
+        self.store.prune_indexes(table).await
+    }
+
     async fn drop_table(&self, name: &str) -> Result<()> {
         self.alive()?;
         self.store.drop_table(name).await
@@ -178,7 +189,7 @@ impl ReadStore for Failing {
         self.store.begin_anew(projection, from, tables).await
     }
 
-    async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {
+    async fn commit(&self, step: &Step<'_>) -> Result<Committed> {
         self.alive()?;
         let fate = self.fate();
         // What goes on meanwhile gets ahead of it by more or less.
@@ -193,10 +204,18 @@ impl ReadStore for Failing {
         if fate == Fate::Lost {
             return Err(self.fail());
         }
-        let committed = self.store.commit(progress, writes).await?;
+        let committed = self.store.commit(step).await?;
         if fate == Fate::Unheard { Err(self.fail()) } else { Ok(committed) }
     }
 
+    async fn changes(&self, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage> {
+        self.alive()?;
+        self.store.changes(projection, after, limit).await
+    }
+    async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten> {
+        self.alive()?;
+        self.store.forget_changes(projection, up_to).await
+    }
     async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
         self.alive()?;
         if self.last.is_none() && self.below(6) == 0 && self.takes_one() {
@@ -226,6 +245,32 @@ impl ReadStore for Failing {
     async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
         self.alive()?;
         self.store.aggregate(table, tenant, aggregate).await
+    }
+
+    async fn aggregate_each(
+        &self,
+        table: &Table,
+        tenant: &TenantId,
+        each: &Each,
+        aggregate: &Aggregate,
+    ) -> Result<Vec<(Value, Group)>> {
+        self.alive()?;
+        self.store.aggregate_each(table, tenant, each, aggregate).await
+    }
+
+    async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>> {
+        self.alive()?;
+        self.store.parked(projection, limit).await
+    }
+
+    async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState> {
+        self.alive()?;
+        self.store.projection_state(plugin, projection).await
+    }
+
+    async fn set_projection_state(&self, plugin: &str, projection: &str, state: &ProjectionState) -> Result<()> {
+        self.alive()?;
+        self.store.set_projection_state(plugin, projection, state).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use yado_model::{Position, RecordedEvent, TenantId};
 use yado_runtime::{Condition, Plugin, Rows, RowsError, Selection};
 use yado_store::{
-    Aggregate, Checkpoint, Committed, Each, EventStore, Filter, Group, Progress, ReadStore, Result, Row, Select, Table,
-    TableWrites,
+    Aggregate, ChangePage, Checkpoint, Committed, Each, EventStore, Filter, Forgotten, Group, Parked, ProjectionState,
+    ReadStore, Result, Row, Select, Step, Table,
 };
 
 /// A read store that counts what it is asked.
@@ -57,6 +58,10 @@ impl ReadStore for Watched {
         self.store.ensure_table(table).await
     }
 
+    async fn prune_indexes(&self, table: &Table) -> Result<()> {
+        self.store.prune_indexes(table).await
+    }
+
     async fn drop_table(&self, name: &str) -> Result<()> {
         self.store.drop_table(name).await
     }
@@ -80,13 +85,19 @@ impl ReadStore for Watched {
         self.store.begin_anew(projection, from, tables).await
     }
 
-    async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {
+    async fn commit(&self, step: &Step<'_>) -> Result<Committed> {
         let begun = Instant::now();
-        let committed = self.store.commit(progress, writes).await;
-        self.commits.add(writes.iter().map(|table| table.writes.len()).sum(), begun);
+        let committed = self.store.commit(step).await;
+        self.commits.add(step.writes.iter().map(|table| table.writes.len()).sum(), begun);
         committed
     }
 
+    async fn changes(&self, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage> {
+        self.store.changes(projection, after, limit).await
+    }
+    async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten> {
+        self.store.forget_changes(projection, up_to).await
+    }
     async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
         let begun = Instant::now();
         let rows = self.store.rows(table, tenant, keys).await;
@@ -108,6 +119,28 @@ impl ReadStore for Watched {
 
     async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
         self.store.aggregate(table, tenant, aggregate).await
+    }
+
+    async fn aggregate_each(
+        &self,
+        table: &Table,
+        tenant: &TenantId,
+        each: &Each,
+        aggregate: &Aggregate,
+    ) -> Result<Vec<(Value, Group)>> {
+        self.store.aggregate_each(table, tenant, each, aggregate).await
+    }
+
+    async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>> {
+        self.store.parked(projection, limit).await
+    }
+
+    async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState> {
+        self.store.projection_state(plugin, projection).await
+    }
+
+    async fn set_projection_state(&self, plugin: &str, projection: &str, state: &ProjectionState) -> Result<()> {
+        self.store.set_projection_state(plugin, projection, state).await
     }
 
     async fn ping(&self) -> Result<()> {
@@ -157,6 +190,10 @@ pub(crate) fn guest(plugin: &Plugin, events: &[RecordedEvent]) -> usize {
 struct InMemory(HashMap<String, String>, String);
 
 impl Rows for InMemory {
+    fn at(&mut self, _: u64) -> std::result::Result<(), RowsError> {
+        Ok(())
+    }
+
     fn get(&mut self, _: &str, key: &str) -> std::result::Result<Option<String>, RowsError> {
         key.clone_into(&mut self.1);
         Ok(self.0.get(key).cloned())

@@ -1,4 +1,4 @@
-//! What a command costs: the whole bus in process, without a surface and, but for the last store, without a database.
+//! What a command costs, and what surrounds a read: the whole bus in process, without a surface and, but for the last store, without a database.
 //!
 //! Run it with `cargo bench --package yado-engine --bench dispatch`. It needs `target/test-guests/bank.wasm`, which
 //! `cargo xtask test` builds. Arguments after `--` choose what is measured, by parts of its name; `--shards=N` changes how
@@ -11,6 +11,7 @@
 
 mod cost;
 mod figures;
+mod reads;
 mod stores;
 
 use std::ops::Range;
@@ -51,7 +52,7 @@ struct Bank {
 impl Bank {
     async fn new(events: Arc<dyn EventStore>, component: &[u8]) -> Self {
         let runtime = Runtime::new(yado_runtime::Settings::default()).unwrap();
-        let parts = Parts { events, reads: Arc::new(Shown), runtime };
+        let parts = Parts { events, reads: Arc::new(Shown::default()), runtime };
         let engine = Engine::start(parts, settings()).await.unwrap();
         engine.deploy(component.to_vec()).await.unwrap();
         let catalogue = engine.catalogue();
@@ -144,6 +145,9 @@ fn main() {
         }
         if is_chosen("resident") {
             resident(&component, &figures).await;
+        }
+        if is_chosen("reads") {
+            reads::measure(&component).await;
         }
     });
 }

@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio::sync::watch;
 use yado_model::{
     CommandId, CommandMeta, IdempotencyKey, NewEvent, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp,
 };
 use yado_store::{
-    Aggregate, Answer, Append, Appended, Checkpoint, ClaimsReport, Committed, Each, EventKind, EventStore, Filter,
-    Forgotten, Group, PluginRecord, PluginVersion, Progress, ReadStore, Result, Row, Select, Snapshot, StreamPage,
-    Table, TableWrites,
+    Aggregate, Answer, Append, Appended, ChangePage, Checkpoint, ClaimsReport, Committed, Each, EventKind, EventStore,
+    Filter, Forgotten, Group, Parked, PluginRecord, PluginVersion, ProjectionState, ReadStore, Result, Row, Select,
+    Snapshot, Step, StreamPage, Table,
 };
 
 /// The position of the last event that there will ever be.
@@ -105,11 +106,18 @@ impl EventStore for Nothing {
 }
 
 /// Read models that have been shown everything there will ever be, so that no projection has anything to do.
-pub(crate) struct Shown;
+#[derive(Default)]
+pub(crate) struct Shown {
+    /// Whether there is something to wait for until rows are there.
+    pub(crate) waits: bool,
+}
 
 #[async_trait]
 impl ReadStore for Shown {
     async fn ensure_table(&self, _: &Table) -> Result<()> {
+        Ok(())
+    }
+    async fn prune_indexes(&self, _: &Table) -> Result<()> {
         Ok(())
     }
     async fn drop_table(&self, _: &str) -> Result<()> {
@@ -131,10 +139,19 @@ impl ReadStore for Shown {
     async fn begin_anew(&self, _: &str, from: Checkpoint, _: &[&str]) -> Result<Committed> {
         Ok(Committed::Elsewhere(from))
     }
-    async fn commit(&self, progress: &Progress<'_>, _: &[TableWrites<'_>]) -> Result<Committed> {
-        Ok(Committed::Elsewhere(progress.from))
+    async fn commit(&self, step: &Step<'_>) -> Result<Committed> {
+        Ok(Committed::Elsewhere(step.progress.from))
+    }
+    async fn changes(&self, _: &str, _: (Position, u32), _: u32) -> Result<ChangePage> {
+        Ok(ChangePage { floor: None, settled: LAST, changes: Vec::new() })
+    }
+    async fn forget_changes(&self, _: &str, _: Position) -> Result<Forgotten> {
+        Ok(Forgotten { count: 0, more: false })
     }
     async fn rows(&self, _: &Table, _: &TenantId, _: &[String]) -> Result<Vec<Row>> {
+        if self.waits {
+            tokio::task::yield_now().await;
+        }
         Ok(Vec::new())
     }
     async fn select(&self, _: &Table, _: &TenantId, _: &Select) -> Result<Vec<Row>> {
@@ -148,6 +165,18 @@ impl ReadStore for Shown {
     }
     async fn aggregate(&self, _: &Table, _: &TenantId, _: &Aggregate) -> Result<Vec<Group>> {
         Ok(Vec::new())
+    }
+    async fn aggregate_each(&self, _: &Table, _: &TenantId, _: &Each, _: &Aggregate) -> Result<Vec<(Value, Group)>> {
+        Ok(Vec::new())
+    }
+    async fn parked(&self, _: Option<&str>, _: u32) -> Result<Vec<(String, Parked)>> {
+        Ok(Vec::new())
+    }
+    async fn projection_state(&self, _: &str, _: &str) -> Result<ProjectionState> {
+        Ok(ProjectionState::default())
+    }
+    async fn set_projection_state(&self, _: &str, _: &str, _: &ProjectionState) -> Result<()> {
+        Ok(())
     }
     async fn ping(&self) -> Result<()> {
         Ok(())

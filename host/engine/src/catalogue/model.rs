@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yado_model::manifest::{Projection, ReadModel};
+use yado_model::manifest::{Projection, ReadModel, Relation};
 use yado_model::schema::{Broken, Object, Shape};
-use yado_model::{Digest, Name, RecordedEvent};
-use yado_store::{Column, Kind, Table};
+use yado_model::{Digest, Manifest, Name, RecordedEvent};
+use yado_store::limits::LONGEST_KEY;
+use yado_store::{Column, Kind, LAYOUT_VERSION, Table};
 
 use super::{AggregateType, Deployed};
 
@@ -47,7 +48,7 @@ impl ProjectionType {
         deployed: &Arc<Deployed>,
         aggregates: &BTreeMap<Name, Arc<AggregateType>>,
     ) -> Result<Self, Broken> {
-        let generation = generation(manifest, deployed);
+        let generation = generation(manifest, deployed.manifest());
         let key: Arc<str> = format!("{}/{}/{generation}", deployed.manifest().name, manifest.name).into();
         let models = manifest
             .models
@@ -75,14 +76,14 @@ impl ProjectionType {
     }
 }
 
-/// What the rows depend on, in a few letters. Two builds whose rows depend on the same share their tables.
-fn generation(projection: &Projection, deployed: &Deployed) -> String {
-    let models: Vec<_> =
-        projection.models.iter().filter_map(|name| deployed.manifest().read_model(name.as_str())).collect();
-    let rows: Vec<_> = models.iter().map(|model| (&model.name, &model.key, &model.row, indexes(model))).collect();
+/// What the rows depend on, in a few letters. Two builds whose rows depend on the same share their tables. Indexes are not
+/// among it: a table may get others while it stays what it is.
+fn generation(projection: &Projection, manifest: &Manifest) -> String {
+    let models: Vec<_> = projection.models.iter().filter_map(|name| manifest.read_model(name.as_str())).collect();
+    let rows = models.iter().map(|model| (&model.name, &model.key, &model.row, &model.unique, &model.search));
     // Serialising our own types can't fail: they have string keys only.
-    let text = serde_json::json!([projection.version, projection.events, rows]).to_string();
-    Digest::of(text.as_bytes()).to_string()[..8].to_owned()
+    let text = serde_json::json!([LAYOUT_VERSION, projection.version, projection.events, rows.collect::<Vec<_>>()]);
+    Digest::of(text.to_string().as_bytes()).to_string()[..8].to_owned()
 }
 
 impl Model {
@@ -104,22 +105,42 @@ impl Model {
             name: table_name(&deployed.manifest().name, manifest.name.as_str(), generation),
             columns: columns.collect(),
             key: manifest.key.clone(),
-            indexes: indexes(manifest),
+            indexes: indexes(manifest, deployed.manifest()),
+            unique: manifest.unique.clone(),
+            search: manifest.search.clone(),
         };
         Ok(Self { manifest: manifest.clone(), deployed: deployed.clone(), row, table, projection: projection.clone() })
     }
 }
 
-/// What is declared, and what relations need: rows are looked up by the fields that lead to others.
-fn indexes(model: &ReadModel) -> Vec<Vec<Name>> {
+/// What is declared, and what relations need: rows are looked up by the fields that lead to others, and by those that others
+/// of the plugin are led by. A text that may be too long for an index has none; whoever reads is told of it as advice.
+fn indexes(model: &ReadModel, manifest: &Manifest) -> Vec<Vec<Name>> {
     let mut indexes = model.indexes.clone();
-    for relation in model.relations.iter().filter(|relation| !relation.many) {
-        let index = vec![relation.field.clone()];
-        if relation.field != model.key && !indexes.contains(&index) {
-            indexes.push(index);
+    let own = model.relations.iter().filter(|relation| !relation.many);
+    let led = manifest.read_models.iter().flat_map(|other| &other.relations);
+    let led = led.filter(|relation| relation.many && relation.model == model.name && is_indexable(model, relation));
+    for relation in own.chain(led) {
+        let is_served = |index: &Vec<Name>| index.first() == Some(&relation.field);
+        if relation.field != model.key && !indexes.iter().any(is_served) {
+            indexes.push(vec![relation.field.clone()]);
         }
     }
     indexes
+}
+
+fn is_indexable(model: &ReadModel, relation: &Relation) -> bool {
+    let name = relation.field.as_str();
+    let Ok(Shape::Object(row)) = model.row.shape().map(|slot| slot.shape) else { return false };
+    row.fields.get(name).is_some_and(|field| match &field.slot.shape {
+        Shape::Text => model.row.longest(name).is_some_and(|most| usize::try_from(most).is_ok_and(fits)),
+        shape => kind(shape) != Kind::Json,
+    })
+}
+
+/// Whether a text of so many characters fits into an index, of whichever characters it is.
+fn fits(characters: usize) -> bool {
+    characters.saturating_mul(char::MAX.len_utf8()) <= LONGEST_KEY
 }
 
 /// How a value of a shape is kept in a column.
@@ -145,4 +166,74 @@ fn table_name(plugin: &str, model: &str, generation: &str) -> String {
         .collect();
     let apart = &Digest::of_parts([plugin.as_bytes(), model.as_bytes()]).to_string()[..4];
     format!("rm_{readable}_{generation}{apart}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Venues and what lets in, and a projection of both; changed as is said.
+    fn manifest(change: fn(&mut Value)) -> Manifest {
+        let text = |longest: u32| json!({ "type": "string", "maxLength": longest });
+        let row = |fields: Value| {
+            let names: Vec<_> = fields.as_object().unwrap().keys().cloned().collect();
+            json!({ "type": "object", "properties": fields, "required": names, "additionalProperties": false })
+        };
+        let mut manifest = json!({
+            "contract": "0.1", "name": "venues", "version": "1.0.0", "aggregates": [],
+            "readModels": [
+                { "name": "Venue", "row": row(json!({ "id": text(64), "label": text(100) })), "key": "id",
+                  "relations": [
+                    { "name": "tickets", "model": "Ticket", "field": "venueId", "many": true },
+                    { "name": "notes", "model": "Ticket", "field": "note", "many": true }] },
+                { "name": "Ticket", "row": row(json!({ "id": text(64), "venueId": text(64), "seats": { "type": "integer" },
+                    "note": { "type": "string" }, "soldWith": text(64) })), "key": "id",
+                  "indexes": [["seats"]],
+                  "relations": [{ "name": "companion", "model": "Ticket", "field": "soldWith" }] }],
+            "projections": [{ "name": "Shown", "models": ["Venue", "Ticket"], "events": [] }],
+        });
+        change(&mut manifest);
+        serde_json::from_value(manifest).unwrap()
+    }
+
+    fn told(change: fn(&mut Value)) -> String {
+        let manifest = manifest(change);
+        generation(&manifest.projections[0], &manifest)
+    }
+
+    #[test]
+    fn other_indexes_leave_a_table_what_it_is() {
+        let before = told(|_| {});
+        assert_eq!(
+            told(|manifest| manifest["readModels"][1]["indexes"] = json!([["seats", "venueId"], ["soldWith"]])),
+            before
+        );
+        assert_eq!(told(|manifest| manifest["readModels"][0]["relations"] = json!([])), before);
+        let others: [fn(&mut Value); 5] = [
+            |manifest| manifest["readModels"][0]["search"] = json!(["label"]),
+            |manifest| manifest["readModels"][0]["unique"] = json!([["label"]]),
+            |manifest| manifest["readModels"][1]["key"] = json!("soldWith"),
+            |manifest| manifest["readModels"][1]["row"]["properties"]["seats"] = json!({ "type": "boolean" }),
+            |manifest| manifest["projections"][0]["version"] = json!(2),
+        ];
+        for other in others {
+            assert_ne!(told(other), before);
+        }
+    }
+
+    #[test]
+    fn relations_have_their_indexes_on_both_sides() {
+        let columns = |change: fn(&mut Value), model: &str| {
+            let manifest = manifest(change);
+            let indexes = indexes(manifest.read_model(model).unwrap(), &manifest);
+            indexes.iter().map(|index| index.iter().map(Name::as_str).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+        };
+        // The note has no bound that an index would need.
+        assert_eq!(columns(|_| {}, "Ticket"), ["seats", "soldWith", "venueId"]);
+        assert_eq!(columns(|_| {}, "Venue"), [""; 0]);
+        let declared = |manifest: &mut Value| manifest["readModels"][1]["indexes"] = json!([["venueId", "seats"]]);
+        assert_eq!(columns(declared, "Ticket"), ["venueId seats", "soldWith"]);
+    }
 }

@@ -1,26 +1,28 @@
-//! A named query that a guest answers.
+//! A named query: rows of a read model, or what a guest answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 use yado_model::Name;
-use yado_model::manifest::Query;
+use yado_model::manifest::{Query, RowsQuery};
 use yado_model::schema::{Broken, Checker, Field, Object, Problem, Shape, Slot};
 
 use super::breaker::Breaker;
 use super::model::kind;
 use super::{Deployed, Model};
 
-/// A named query that a guest answers.
+/// A named query: declared, or answered by a guest.
 #[derive(Debug)]
 pub struct QueryType {
     /// What the manifest says of it.
     pub manifest: Query,
     /// Whose it is.
     pub deployed: Arc<Deployed>,
-    /// What it may read: the read models of its plugin.
+    /// What it may read: of a declared query, its one read model; a guest may read those of its plugin.
     pub models: Vec<Arc<Model>>,
+    /// The read models whose rows it answers with.
+    pub shows: Vec<Name>,
     /// Its answer, as a type.
     pub answer: Slot,
     pub(crate) breaker: Breaker,
@@ -35,16 +37,25 @@ impl QueryType {
         deployed: &Arc<Deployed>,
         models: &BTreeMap<Name, Arc<Model>>,
     ) -> Result<Self, Broken> {
-        let own = deployed.manifest().read_models.iter().filter_map(|model| models.get(&model.name));
+        let own = deployed.manifest().read_models.iter().map(|model| &model.name);
+        let read: Vec<&Name> = manifest.rows.as_ref().map_or_else(|| own.collect(), |rows| vec![&rows.model]);
+        let answer = manifest.returns.shape()?;
         Ok(Self {
             deployed: deployed.clone(),
-            models: own.cloned().collect(),
-            answer: manifest.returns.shape()?,
+            shows: shown(&answer),
+            models: read.into_iter().filter_map(|name| models.get(name)).cloned().collect(),
+            answer,
             breaker: Breaker::default(),
             arguments: Checker::new(&manifest.arguments)?,
             returns: Checker::new(&manifest.returns)?,
             manifest: manifest.clone(),
         })
+    }
+
+    /// Which rows answer it, and of which read model, if it is a declared query.
+    #[must_use]
+    pub fn declared(&self) -> Option<(&RowsQuery, &Arc<Model>)> {
+        self.manifest.rows.as_ref().zip(self.models.first())
     }
 
     /// What in the arguments breaks the schema's rules, or can't be asked of a database.
@@ -71,12 +82,23 @@ impl QueryType {
         }
     }
 
-    /// Holds the rows in the answer against the read models that they are of: whoever asks may select whatever such a row
-    /// has, and follow its relations.
+    /// Holds what the query asks for, and the rows in its answer, against the read models that they are of: whoever asks may
+    /// select whatever such a row has, and follow its relations.
     ///
     /// # Errors
-    /// Says which rows are not what they are said to be.
+    /// Says what is not as the query has it.
     pub(super) fn check_rows(&self, models: &BTreeMap<Name, Arc<Model>>) -> Result<(), String> {
+        if let Some(rows) = &self.manifest.rows {
+            let Some(model) = models.get(&rows.model) else {
+                return Err(format!(
+                    "asks for rows of {}, which no plugin brings: deploy that plugin first",
+                    rows.model
+                ));
+            };
+            self.manifest.fits(&model.manifest).map_err(|broken| {
+                format!("asks for rows of {}, and does not fit them at {}: {}", rows.model, broken.path, broken.reason)
+            })?;
+        }
         let mut shown = Vec::new();
         rows(&self.answer, &mut shown);
         for (name, shown) in shown {
@@ -107,6 +129,14 @@ fn nul(value: &Value, path: &mut Vec<String>, problems: &mut Vec<Problem>) {
         }
         _ => {}
     }
+}
+
+/// The read models that an answer has rows of.
+fn shown(answer: &Slot) -> Vec<Name> {
+    let mut found = Vec::new();
+    rows(answer, &mut found);
+    let names: BTreeSet<&Name> = found.into_iter().map(|(model, _)| model).collect();
+    names.into_iter().cloned().collect()
 }
 
 /// The parts of an answer that are rows, each with the read model that it names.

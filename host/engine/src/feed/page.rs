@@ -21,10 +21,10 @@ struct Piece {
 
 impl Page {
     /// The first of some events, as many as have at most so many bytes of payload; at least one.
-    pub(super) fn of(events: Vec<RecordedEvent>, bytes: usize) -> Self {
+    pub(crate) fn of(events: Arc<Vec<RecordedEvent>>, bytes: usize) -> Self {
         let mut page = Self::default();
         let (fitting, _) = fitting(&events, bytes, true);
-        page.push(Arc::new(events), 0..fitting);
+        page.push(events, 0..fitting);
         page
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use yado_model::{Position, RecordedEvent};
+use yado_store::Checkpoint;
 
 use super::page::{Page, fitting};
 
@@ -40,27 +41,50 @@ impl Ring {
     pub(super) fn push(&mut self, events: Vec<RecordedEvent>) -> Vec<Chunk> {
         let mut evicted = Vec::new();
         for chunk in Chunk::without_gaps(events) {
-            if chunk.next() <= self.next {
-                // What is older than the newest is in the log, and that is good enough.
-                evicted.push(chunk);
-                continue;
-            }
-            if chunk.first != self.next {
-                (self.events, self.bytes) = (0, 0);
-                evicted.extend(self.chunks.drain(..));
-            }
-            self.next = chunk.next();
-            self.events += chunk.events.len();
-            self.bytes += chunk.bytes;
-            self.chunks.push_back(chunk);
+            self.add(chunk, true, &mut evicted);
         }
+        self.make_room(&mut evicted);
+        evicted
+    }
+
+    /// Takes in what has been read of the log after an event, and returns what had to make room. If that event is not the
+    /// one that is here, the ring starts anew: the log has gone back in between.
+    pub(super) fn share(&mut self, after: Checkpoint, events: Arc<Vec<RecordedEvent>>) -> Vec<Chunk> {
+        let mut evicted = Vec::new();
+        if let Some(first) = events.first().map(|event| event.position.get()) {
+            let newest = self.chunks.back().and_then(|chunk| chunk.events.last());
+            let follows = newest.is_some_and(|newest| after.is_at(newest));
+            self.add(Chunk::new(first, events), follows, &mut evicted);
+        }
+        self.make_room(&mut evicted);
+        evicted
+    }
+
+    /// Adds what lies behind the newest; right behind it, if it `follows`.
+    fn add(&mut self, chunk: Chunk, follows: bool, evicted: &mut Vec<Chunk>) {
+        if chunk.next() <= self.next {
+            // What is older than the newest is in the log, and that is good enough.
+            evicted.push(chunk);
+            return;
+        }
+        if chunk.first != self.next || !follows {
+            (self.events, self.bytes) = (0, 0);
+            evicted.extend(self.chunks.drain(..));
+        }
+        self.next = chunk.next();
+        self.events += chunk.events.len();
+        self.bytes += chunk.bytes;
+        self.chunks.push_back(chunk);
+    }
+
+    /// The oldest go until the rest is within bounds.
+    fn make_room(&mut self, evicted: &mut Vec<Chunk>) {
         while self.events > self.most_events || self.bytes > self.most_bytes {
             let Some(oldest) = self.chunks.pop_front() else { break };
             self.events -= oldest.events.len();
             self.bytes -= oldest.bytes;
             evicted.push(oldest);
         }
-        evicted
     }
 
     /// The events after a position, if the first of them is here: at most so many, and at most so many bytes of payload
@@ -101,18 +125,18 @@ impl Chunk {
         while let Some(first) = events.first().map(|event| event.position.get()) {
             let run = (first..).zip(&events).take_while(|(expected, event)| event.position.get() == *expected).count();
             let behind = events.split_off(run);
-            chunks.push(Self::new(first, std::mem::replace(&mut events, behind)));
+            chunks.push(Self::new(first, Arc::new(std::mem::replace(&mut events, behind))));
         }
         chunks
     }
 
-    fn new(first: u64, events: Vec<RecordedEvent>) -> Self {
+    fn new(first: u64, events: Arc<Vec<RecordedEvent>>) -> Self {
         let payload = events.iter().map(|event| event.event.payload.len()).sum();
         let rest = events.iter().map(|event| {
             let tags: usize = event.event.tags.iter().map(|tag| size_of::<String>() + tag.len()).sum();
             size_of::<RecordedEvent>() + event.stream.as_str().len() + event.event.name.len() + tags
         });
-        Self { first, bytes: rest.sum::<usize>() + payload, payload, events: Arc::new(events) }
+        Self { first, bytes: rest.sum::<usize>() + payload, payload, events }
     }
 
     /// The position right behind it.
@@ -123,6 +147,8 @@ impl Chunk {
 
 #[cfg(test)]
 mod tests {
+    use yado_model::CommandId;
+
     use super::super::testing::{Random, event};
     use super::*;
 
@@ -163,6 +189,14 @@ mod tests {
                         let at = random.below(usize::try_from(held).unwrap());
                         ring.push(vec![log[at].clone()]);
                     }
+                    // What others have recorded is read by somebody.
+                    7 => {
+                        let from = random.below(log.len());
+                        let Some(before) = log.get(from) else { continue };
+                        let read: Vec<_> = log.iter().skip(from + 1).take(1 + random.below(40)).cloned().collect();
+                        held = read.last().map_or(held, |last| held.max(last.position.get()));
+                        ring.share(before.into(), Arc::new(read));
+                    }
                     _ => {
                         let after = random.below(log.len() + 2) as u64;
                         let (limit, bytes) = (1 + random.below(40), random.below(8_000));
@@ -201,5 +235,24 @@ mod tests {
         ring.push(vec![event(14, 10)]);
         assert!(ring.read(Position::new(11), 100, 1_000).is_none());
         assert_eq!(ring.read(Position::new(13), 100, 1_000).unwrap().len(), 1);
+    }
+    #[test]
+    fn what_was_read_is_taken_in_if_it_follows_on_what_is_there() {
+        let mut ring = Ring::new(10, 1 << 20);
+        let events = |positions: std::ops::RangeInclusive<usize>| {
+            positions.map(|position| event(position, 10)).collect::<Vec<_>>()
+        };
+        ring.push(events(1..=4));
+        ring.share((&event(4, 10)).into(), Arc::new(events(5..=6)));
+        assert_eq!(ring.read(Position::ZERO, 100, 1_000).unwrap().len(), 6);
+        // The sixth was another one.
+        let other = Checkpoint { command: Some(CommandId(uuid::Uuid::from_u128(7))), ..(&event(6, 10)).into() };
+        ring.share(other, Arc::new(events(7..=8)));
+        assert!(ring.read(Position::ZERO, 100, 1_000).is_none());
+        assert_eq!(ring.read(Position::new(6), 100, 1_000).unwrap().len(), 2);
+        // Nothing comes of what is older, or of nothing.
+        ring.share((&event(1, 10)).into(), Arc::new(events(2..=3)));
+        ring.share((&event(8, 10)).into(), Arc::default());
+        assert_eq!(ring.read(Position::new(6), 100, 1_000).unwrap().len(), 2);
     }
 }

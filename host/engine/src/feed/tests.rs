@@ -9,6 +9,7 @@ use yado_store::{Append, Appended, Draft, Options, PluginRecord, PluginVersion, 
 
 use super::testing::Random;
 use super::*;
+use crate::events::Following;
 use crate::figures::Handles;
 use crate::lane::Lane;
 use crate::vigil::Vigil;
@@ -38,7 +39,7 @@ impl Node {
         let feed = Feed::new(store.clone(), head, &settings, figures.clone());
         let (committed, own) = watch::channel(head);
         follow(&feed, &settings, own, &stopped.subscribe(), &vigil);
-        let lane = Lane::start(store.clone(), &settings, feed.clone(), committed, figures, &vigil);
+        let lane = Lane::start(store.clone(), &settings, feed.clone(), committed, figures, stopped.subscribe(), &vigil);
         Self { store, feed, lane, vigil, plugin, _stopped: stopped }
     }
 
@@ -154,6 +155,46 @@ async fn every_reader_sees_the_whole_log_in_order_and_once() {
     }
 }
 
+/// Follows the log from a position on, and gives up waiting now and then, until everything is written.
+async fn told(following: Following, after: u64, mut written: watch::Receiver<Option<Position>>) -> Vec<RecordedEvent> {
+    let mut events = following.after(Some(Position::new(after)));
+    let mut all = Vec::new();
+    while *written.borrow_and_update() != Some(events.position()) {
+        tokio::select! {
+            page = events.next() => all.extend(page.unwrap().iter().cloned()),
+            _ = written.changed() => {}
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_follower_is_told_what_comes_after_its_position_in_order_and_once() {
+    for seed in 0..4 {
+        let settings = Settings { feed_events: 4 << seed, feed_bytes: 200_000, ..Settings::default() };
+        let node = Arc::new(Node::new("sqlite::memory:", settings).await);
+        node.write("Counter-before", seed).await;
+        let (following, written) = (Following::new(node.feed.clone()), watch::Sender::new(None));
+        let from_now = following.after(None).position();
+        let begin = [0, 1, 17, from_now.get()];
+        let followers = begin.map(|after| tokio::spawn(told(following.clone(), after, written.subscribe())));
+        let elsewhere = {
+            let node = node.clone();
+            tokio::spawn(async move { node.write_elsewhere("Counter-elsewhere", seed).await })
+        };
+        node.write("Counter-a", seed).await;
+        elsewhere.await.unwrap();
+        written.send_replace(Some(node.feed.look().await.unwrap()));
+        let log = node.store.read_log(Position::ZERO, 10_000).await.unwrap();
+        for (after, follower) in begin.into_iter().zip(followers) {
+            let told = follower.await.unwrap();
+            let expected = &log[usize::try_from(after).unwrap()..];
+            assert!(told == expected, "seed {seed}: {} events were told of {}", told.len(), expected.len());
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_has_been_acknowledged_is_in_memory() {
     let node = Node::new("sqlite::memory:", Settings::default()).await;
@@ -162,6 +203,20 @@ async fn what_has_been_acknowledged_is_in_memory() {
     assert_eq!(*node.feed.head().borrow(), Position::new(3));
     let page = node.feed.ring().read(Position::ZERO, 10, 1_000).unwrap();
     assert!(page.iter().eq(&node.store.read_log(Position::ZERO, 10).await.unwrap()));
+}
+
+#[tokio::test]
+async fn what_another_process_has_recorded_is_read_once_for_all_who_follow_the_log() {
+    let node = Node::new("sqlite::memory:", Settings::default()).await;
+    node.lane.append(vec![node.append("Counter-a", 0, 1, 10)]).await.unwrap();
+    let seen = Checkpoint::from(&node.store.read_log(Position::ZERO, 1).await.unwrap()[0]);
+    node.store.append(&[node.append("Counter-b", 0, 3, 10)]).await.unwrap();
+    node.feed.look().await.unwrap();
+    let read = node.feed.read(seen, 10, 1_000).await.unwrap();
+    assert_eq!(read.len(), 3);
+    node.store.close().await;
+    assert!(node.feed.read(seen, 10, 1_000).await.unwrap().iter().eq(read.iter()));
+    assert_eq!(node.feed.read(Position::ZERO, 10, 1_000).await.unwrap().len(), 4);
 }
 
 #[tokio::test]

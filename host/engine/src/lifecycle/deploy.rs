@@ -5,14 +5,15 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use yado_model::{Digest, Position, Timestamp};
+use yado_model::{Digest, Name, Position, Timestamp};
 use yado_runtime::Plugin;
 use yado_store::{EventKind, PluginRecord};
 
 use super::compatible::can_follow;
 use super::{Deployment, Order, Owner, Refusal, Retiring, Verdict, readable};
-use crate::catalogue::{Catalogue, Deployed, ProjectionType};
-use crate::projection::{Definition, Running, Status, Surroundings, Trouble};
+use crate::advice;
+use crate::catalogue::{Catalogue, Deployed, Model, ProjectionType};
+use crate::projection::{Definition, Running, Status, Surroundings, Trouble, Waiting};
 
 /// Projections that have been started for a catalogue that is not live yet.
 type Started = HashMap<Arc<str>, Fresh>;
@@ -22,6 +23,17 @@ struct Fresh {
     running: Running,
     /// Whether it was running already, on its way out.
     returned: bool,
+}
+
+/// A projection that is filled before it goes live.
+struct Filling {
+    name: Name,
+    status: watch::Receiver<Status>,
+    /// Where the log ended when it began.
+    head: Position,
+    /// Whether no older code serves in its place.
+    first: bool,
+    _waiting: Waiting,
 }
 
 impl Owner {
@@ -104,6 +116,7 @@ impl Owner {
                 version: manifest.version.clone(),
                 digest: deployed.digest(),
                 previous: previous.map(|previous| previous.digest()),
+                advice: advice::of(&live, &manifest.name),
             });
         }
         if deployments.iter().all(Deployment::unchanged) {
@@ -113,6 +126,9 @@ impl Owner {
         plugins.iter().try_for_each(|deployed| readable::knows(deployed.manifest(), &kinds))?;
         let next = live.with(plugins.clone()).map_err(|clash| Refusal::Incompatible(clash.to_string()))?;
         let next = Arc::new(next);
+        for deployment in &mut deployments {
+            deployment.advice = advice::of(&next, &deployment.plugin);
+        }
         let installs = self
             .surfaces
             .iter()
@@ -138,6 +154,9 @@ impl Owner {
                 previous = deployment.previous.map(|digest| digest.short()), ms = begun.elapsed().as_millis() as u64,
                 "a plugin has gone live"
             );
+            for advice in &deployment.advice {
+                tracing::warn!(plugin = deployment.plugin, "{advice}");
+            }
         }
         Ok(deployments)
     }
@@ -194,21 +213,45 @@ impl Owner {
         }
     }
 
-    /// Starts the projections that are new, and waits until they show what has happened so far. Those of the old code
-    /// go on meanwhile. When one can't, nothing is left of those that were started.
+    /// Starts the projections that are new, all at once, and waits until they show what has happened so far. Those of the
+    /// old code go on meanwhile. When one can't, nothing is left of those that were started.
     async fn bring_up_to_date(&mut self, next: &Arc<Catalogue>) -> Result<Started, Refusal> {
-        let mut started = Started::new();
+        let (mut started, mut filling) = (Started::new(), Vec::new());
         for projection in next.projections() {
             let known = self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&projection.key);
             if known {
+                if let Err(refusal) = self.index_anew(projection).await {
+                    self.undo(started, false).await;
+                    return Err(refusal);
+                }
                 continue;
             }
-            if let Err(refusal) = self.begin(next, projection, &mut started).await {
-                self.undo(started, matches!(refusal, Refusal::History(_))).await;
-                return Err(refusal);
+            match self.begin(next, projection, &mut started).await {
+                Ok(begun) => filling.push(begun),
+                Err(refusal) => {
+                    self.undo(started, false).await;
+                    return Err(refusal);
+                }
             }
         }
+        let stopped = &self.surroundings.stopped;
+        let filled = futures::future::try_join_all(filling.into_iter().map(|filling| filling.ends(stopped.clone())));
+        if let Err(refusal) = filled.await {
+            self.undo(started, matches!(refusal, Refusal::History(_))).await;
+            return Err(refusal);
+        }
         Ok(started)
+    }
+
+    /// Gives tables that stay the indexes that they lack.
+    async fn index_anew(&self, projection: &ProjectionType) -> Result<(), Refusal> {
+        let live = self.live.load();
+        for model in &projection.models {
+            if live.model(&model.manifest.name).is_none_or(|live| live.table != model.table) {
+                self.surroundings.reads.ensure_table(&model.table).await.map_err(unavailable)?;
+            }
+        }
+        Ok(())
     }
 
     async fn begin(
@@ -216,8 +259,11 @@ impl Owner {
         next: &Arc<Catalogue>,
         projection: &Arc<ProjectionType>,
         started: &mut Started,
-    ) -> Result<(), Refusal> {
-        let definition = Definition { projection: projection.clone(), catalogue: next.clone() };
+    ) -> Result<Filling, Refusal> {
+        // Where no older code can serve in its place, a plugin whose read models lag is better than none. Health tells of
+        // the trouble, and the loop goes on trying. A database that fails is waited for where there is older code.
+        let first = self.live.load().plugin(&projection.deployed.manifest().name).is_none();
+        let definition = Definition { projection: projection.clone(), catalogue: next.clone(), parks: first };
         // One that has been replaced and still runs, for requests that began before, is taken back as it is.
         let (running, returned) = match self.retiring.remove(&projection.key) {
             Some(Retiring { running, .. }) => {
@@ -231,39 +277,13 @@ impl Owner {
                 (Running::start(definition, self.surroundings.clone()), false)
             }
         };
-        let (mut status, wanted) = (running.status(), running.wanted());
+        let (status, wanted) = (running.status(), running.wanted());
         self.starting().insert(projection.key.clone(), status.clone());
         started.insert(projection.key.clone(), Fresh { projection: projection.clone(), running, returned });
         // The log may grow for as long as the projection reads, and what comes after this moment is like any other news.
-        let head: Position = self.surroundings.feed.look().await.map_err(unavailable)?;
-        let _waiting = wanted.wait_for(head);
-        // Where no older code can serve in its place, a plugin whose read models lag is better than none. Health tells of
-        // the trouble, and the loop goes on trying. A database that fails is waited for where there is older code.
-        let first = self.live.load().plugin(&projection.deployed.manifest().name).is_none();
-        let settled = status.wait_for(|status| {
-            let troubled = match &status.trouble {
-                Some(Trouble::Poisoned { .. } | Trouble::Host(_)) => true,
-                Some(Trouble::Database(_)) => first,
-                None => false,
-            };
-            status.shows(head) || troubled
-        });
-        let mut stopped = self.surroundings.stopped.clone();
-        let trouble = tokio::select! {
-            known = settled => known.map_err(|error| Refusal::Unavailable(error.to_string()))?.trouble.clone(),
-            _ = stopped.wait_for(|stopped| *stopped) => {
-                return Err(Refusal::Unavailable("the server is shutting down".into()));
-            }
-        };
-        match trouble {
-            Some(trouble @ Trouble::Host(_)) if !first => {
-                Err(Refusal::Unavailable(format!("projection {}: {trouble}", projection.manifest.name)))
-            }
-            Some(trouble) if !first => {
-                Err(Refusal::History(format!("projection {}: {trouble}", projection.manifest.name)))
-            }
-            _ => Ok(()),
-        }
+        let head = self.surroundings.feed.look().await.map_err(unavailable)?;
+        let waiting = wanted.wait_for(head);
+        Ok(Filling { name: projection.manifest.name.clone(), status, head, first, _waiting: waiting })
     }
 
     /// Ends projections that were started for a catalogue that does not go live. What code has written that fails on the
@@ -276,6 +296,7 @@ impl Owner {
                 continue;
             }
             running.stop().await;
+            self.surroundings.changes.close(&key);
             if discard {
                 self.discard(&projection).await;
             }
@@ -294,10 +315,12 @@ impl Owner {
             }
             for projection in next.projections() {
                 if let Some(running) = running.get(&projection.key) {
-                    running.replace(Definition { projection: projection.clone(), catalogue: next.clone() });
+                    let (projection, catalogue) = (projection.clone(), next.clone());
+                    running.replace(Definition { projection, catalogue, parks: true });
                 }
             }
             self.live.store(next.clone());
+            self.surroundings.changes.go_live(&next);
             let still = |key: &str| next.projections().any(|projection| *projection.key == *key);
             for projection in live.projections().filter(|projection| !still(&projection.key)) {
                 if let Some(running) = running.remove(&projection.key) {
@@ -307,6 +330,10 @@ impl Owner {
         }
         for (projection, running) in replaced {
             self.retire(projection.key.clone(), projection, running);
+        }
+        let stays = |model: &Arc<Model>| live.model(&model.manifest.name).is_some_and(|live| live.table == model.table);
+        for projection in next.projections().filter(|projection| !projection.models.iter().all(stays)) {
+            self.later(Order::Prune(projection.key.clone()));
         }
     }
 
@@ -320,14 +347,31 @@ impl Owner {
         self.retirements += 1;
         let number = self.retirements;
         self.retiring.insert(key.clone(), Retiring { projection, running, number });
+        self.later(Order::Retire(key, number));
+    }
+
+    /// Comes back to something when the requests have ended that began with the code of before.
+    fn later(&self, order: Order) {
         let (orders, retire_ms) = (self.orders.clone(), self.surroundings.settings.retire_ms);
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(retire_ms)).await;
             if let Some(orders) = orders.upgrade() {
                 // A closed channel means that everything ends anyway.
-                let _ = orders.send(Order::Retire(key, number)).await;
+                let _ = orders.send(order).await;
             }
         });
+    }
+
+    /// Drops the indexes that only code of before has wanted. Where another node still runs that code, it is slower until it
+    /// follows.
+    pub(super) async fn prune(&self, key: &str) {
+        let live = self.live.load_full();
+        let projection = live.projections().find(|projection| *projection.key == *key);
+        for model in projection.into_iter().flat_map(|projection| &projection.models) {
+            if let Err(error) = self.surroundings.reads.prune_indexes(&model.table).await {
+                tracing::warn!(table = model.table.name, %error, "indexes that nobody wants any more could not be dropped");
+            }
+        }
     }
 
     /// Ends a projection whose time has come, and removes what it shows, unless it has come back meanwhile.
@@ -337,6 +381,7 @@ impl Owner {
         }
         if let Some(Retiring { projection, running, .. }) = self.retiring.remove(key) {
             running.stop().await;
+            self.surroundings.changes.close(key);
             self.queries.forget(key);
             self.discard(&projection).await;
         }
@@ -347,6 +392,34 @@ impl Owner {
         let tables: Vec<_> = projection.models.iter().map(|model| model.table.name.as_str()).collect();
         if let Err(error) = self.surroundings.reads.discard(&projection.key, &tables).await {
             tracing::warn!(projection = %projection.key, %error, "what a projection has left could not be removed");
+        }
+    }
+}
+
+impl Filling {
+    /// Waits until everything is shown, or can't be.
+    async fn ends(mut self, mut stopped: watch::Receiver<bool>) -> Result<(), Refusal> {
+        let Self { head, first, .. } = self;
+        let settled = self.status.wait_for(|status| {
+            let troubled = match &status.trouble {
+                Some(Trouble::Poisoned { .. } | Trouble::Host(_)) => true,
+                Some(Trouble::Database(_)) => first,
+                None => false,
+            };
+            status.shows(head) || troubled
+        });
+        let trouble = tokio::select! {
+            known = settled => known.map_err(|error| Refusal::Unavailable(error.to_string()))?.trouble.clone(),
+            _ = stopped.wait_for(|stopped| *stopped) => {
+                return Err(Refusal::Unavailable("the server is shutting down".into()));
+            }
+        };
+        match trouble {
+            Some(trouble @ Trouble::Host(_)) if !first => {
+                Err(Refusal::Unavailable(format!("projection {}: {trouble}", self.name)))
+            }
+            Some(trouble) if !first => Err(Refusal::History(format!("projection {}: {trouble}", self.name))),
+            _ => Ok(()),
         }
     }
 }

@@ -3,20 +3,47 @@
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
-use yado_model::TenantId;
-use yado_store::{Checkpoint, Committed, Progress, ReadStore, TableWrites, Write};
+use yado_model::{Position, TenantId};
+use yado_store::{Changed, Checkpoint, Committed, Progress, ReadStore, Step, TableWrites, Write};
 
 use super::memory::Layer;
+use super::quarantine::Letters;
 use super::row;
 use crate::catalogue::{Model, ProjectionType};
 
 /// More rows than this are made ready on a thread of their own, so that those that serve others don't wait.
 const FEW: usize = 200;
 
+/// What a commit takes along.
+pub(super) struct Errand {
+    /// Where the projection stood before.
+    pub(super) from: Checkpoint,
+    /// Where it stands after.
+    pub(super) to: Checkpoint,
+    pub(super) rows: Arc<Layer>,
+    pub(super) letters: Letters,
+    /// What is told of the rows, if anything is.
+    pub(super) news: Option<News>,
+}
+
+/// What is told of rows that go down.
+#[derive(Clone)]
+pub(super) struct News {
+    /// All changes after this position are told.
+    pub(super) from: Position,
+    /// There were none between the checkpoint, or where the telling begins, and this position.
+    pub(super) none_before: Position,
+    pub(super) changes: Arc<Vec<Arc<Changed>>>,
+}
+
 /// A commit on its way.
 pub(super) struct Commit {
     /// How far the projection has come with it.
     to: Checkpoint,
+    /// What has become of streams with it.
+    letters: Letters,
+    /// What is told with it.
+    news: Option<News>,
     task: JoinHandle<Outcome>,
     outcome: Option<Outcome>,
 }
@@ -25,15 +52,11 @@ type Outcome = yado_store::Result<Committed>;
 
 impl Commit {
     /// Sends rows and progress on their way.
-    pub(super) fn begin(
-        reads: &Arc<dyn ReadStore>,
-        projection: &Arc<ProjectionType>,
-        (from, to): (Checkpoint, Checkpoint),
-        rows: Arc<Layer>,
-    ) -> Self {
+    pub(super) fn begin(reads: &Arc<dyn ReadStore>, projection: &Arc<ProjectionType>, errand: Errand) -> Self {
         let (reads, projection) = (reads.clone(), projection.clone());
-        let task = tokio::spawn(async move { commit(&*reads, projection, (from, to), rows).await });
-        Self { to, task, outcome: None }
+        let (to, letters, news) = (errand.to, errand.letters.clone(), errand.news.clone());
+        let task = tokio::spawn(async move { commit(&*reads, projection, errand).await });
+        Self { to, letters, news, task, outcome: None }
     }
 
     /// Whether it has come to an end.
@@ -49,20 +72,16 @@ impl Commit {
         }
     }
 
-    /// How far the projection has come with it, and whether it has.
-    pub(super) async fn ended(mut self) -> (Checkpoint, Outcome) {
+    /// How far the projection has come with it, what has become of streams, what is told, and whether it went through.
+    pub(super) async fn ended(mut self) -> (Checkpoint, Letters, Option<News>, Outcome) {
         self.wait().await;
         let lost = || Err(yado_store::Error::Unavailable("a commit was given up".into()));
-        (self.to, self.outcome.unwrap_or_else(lost))
+        (self.to, self.letters, self.news, self.outcome.unwrap_or_else(lost))
     }
 }
 
-async fn commit(
-    reads: &dyn ReadStore,
-    projection: Arc<ProjectionType>,
-    (from, to): (Checkpoint, Checkpoint),
-    rows: Arc<Layer>,
-) -> Outcome {
+async fn commit(reads: &dyn ReadStore, projection: Arc<ProjectionType>, errand: Errand) -> Outcome {
+    let Errand { from, to, rows, letters, news } = errand;
     let all = (0..projection.models.len()).map(|at| rows.len(at)).sum::<usize>();
     let models = projection.models.clone();
     let writes = if all <= FEW {
@@ -76,7 +95,13 @@ async fn commit(
     drop(rows);
     let tables = models.iter().zip(writes).filter(|(_, writes)| !writes.is_empty());
     let tables: Vec<_> = tables.map(|(model, writes)| TableWrites { table: &model.table, writes }).collect();
-    reads.commit(&Progress { projection: &projection.key, from, to }, &tables).await
+    let step = Step::new(Progress { projection: &projection.key, from, to }, &tables);
+    let step = step.parking(&letters.parked, &letters.released);
+    let step = match &news {
+        Some(news) => step.telling(news.from, &news.changes),
+        None => step,
+    };
+    reads.commit(&step).await
 }
 
 /// What is written to each read model's table.

@@ -14,7 +14,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use yado_model::TenantId;
+use yado_store::Changed;
 
+use super::journal::Gathered;
 use super::row::Text;
 
 /// What a row takes beside its key and its text.
@@ -38,6 +40,8 @@ pub(super) struct Layer {
 pub(super) struct Memory {
     models: usize,
     gathered: Layer,
+    /// What is told of the rows that have been written since the last commit was begun.
+    told: Gathered,
     flying: Option<Arc<Layer>>,
     /// What the tables hold: rows that were asked for lately.
     young: Layer,
@@ -104,12 +108,22 @@ impl Memory {
 
     /// Bytes that have been written since the last commit was begun.
     pub(super) const fn gathered_bytes(&self) -> usize {
-        self.gathered.bytes
+        self.gathered.bytes + self.told.bytes()
     }
 
     /// Whether anything has been written since the last commit was begun.
     pub(super) fn has_gathered(&self) -> bool {
         !self.gathered.tenants.is_empty()
+    }
+
+    /// Takes in what is told of rows that have been written.
+    pub(super) fn tell(&mut self, changes: Vec<Arc<Changed>>) {
+        self.told.add(changes);
+    }
+
+    /// What is told of the rows that go on their way.
+    pub(super) fn told(&mut self) -> Vec<Arc<Changed>> {
+        self.told.take()
     }
 
     /// What was gathered goes on its way.

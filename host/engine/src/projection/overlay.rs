@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::runtime::Handle;
-use yado_model::TenantId;
+use yado_model::{Position, TenantId};
 use yado_runtime::{Condition, Rows, RowsError, Selection};
-use yado_store::ReadStore;
+use yado_store::{Changed, ReadStore};
 
+use super::journal::{Change, Journal};
 use super::memory::OfTenant;
 use super::row::{Form, Text};
 use crate::catalogue::Model;
@@ -27,6 +28,21 @@ pub(super) struct Overlay {
     alone: bool,
     /// Whether the guest has asked for something that it may only ask for at a single event.
     asked_too_early: bool,
+    /// The positions of the call's events, in order.
+    positions: Vec<Position>,
+    /// The event that the guest is at, as far as that is known.
+    at: Option<Position>,
+    /// What is told of rows, if anything is.
+    journal: Option<Journal>,
+    /// Whether the guest has written without saying because of which event.
+    unattributed: bool,
+}
+
+/// What a call leaves behind.
+pub(super) struct Left {
+    pub(super) rows: OfTenant,
+    /// What is told of them.
+    pub(super) changes: Vec<Arc<Changed>>,
 }
 
 impl Overlay {
@@ -36,10 +52,24 @@ impl Overlay {
         rows: OfTenant,
         reads: Arc<dyn ReadStore>,
         runtime: Handle,
-        single: bool,
+        positions: Vec<Position>,
+        telling: bool,
     ) -> Self {
-        let alone = single && !rows.is_ahead();
-        Self { models: models.to_vec(), rows, tenant, reads, runtime, alone, asked_too_early: false }
+        // However many events it is that have become of a single one, there is no place in the log between them.
+        let single = positions.first().filter(|first| positions.last() == Some(first)).copied();
+        Self {
+            models: models.to_vec(),
+            alone: single.is_some() && !rows.is_ahead(),
+            rows,
+            tenant,
+            reads,
+            runtime,
+            asked_too_early: false,
+            positions,
+            at: single,
+            journal: telling.then(Journal::default),
+            unattributed: false,
+        }
     }
 
     /// Fetches rows that the guest is likely to ask for: those whose key is a stream's id.
@@ -62,9 +92,55 @@ impl Overlay {
         Ok(())
     }
 
-    /// The rows, with whatever has been written.
-    pub(super) fn finish(self) -> OfTenant {
-        self.rows
+    /// The rows, with whatever has been written, and what is told of them.
+    pub(super) fn finish(mut self) -> Left {
+        self.end_event();
+        Left { rows: self.rows, changes: self.journal.map(Journal::finish).unwrap_or_default() }
+    }
+
+    /// The event that the guest was at last, as far as that is known.
+    pub(super) const fn at(&self) -> Option<Position> {
+        self.at
+    }
+
+    /// Whether the guest has written without saying because of which event, so that it has to be shown one at a time for
+    /// changes to be told.
+    pub(super) const fn is_unattributed(&self) -> bool {
+        self.unattributed
+    }
+
+    /// The event that the guest is at is over: what has become of the rows that it touched is told.
+    fn end_event(&mut self) {
+        let (Some(journal), Some(at)) = (&mut self.journal, self.at) else { return };
+        let mut place = 0;
+        for touched in journal.end() {
+            let Some(model) = self.models.get(touched.model) else { continue };
+            let after = self.rows.find(touched.model, &touched.key).flatten();
+            let change = Change { key: touched.key, before: touched.before, after };
+            if journal.tell(place, at, &self.tenant, &model.manifest.name, change) {
+                place += 1;
+            }
+        }
+    }
+
+    /// A row is about to be written: how it was before the event is kept.
+    fn touch(&mut self, at: usize, model: &Model, key: &str) -> Result<(), RowsError> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        if self.at.is_none() {
+            self.unattributed = true;
+            return Err(RowsError::Misused(
+                "the projection writes without saying because of which event; its events are shown to it one by one"
+                    .into(),
+            ));
+        }
+        if journal.knows(at, key) {
+            return Ok(());
+        }
+        let before = self.row(at, model, key)?;
+        if let Some(journal) = &mut self.journal {
+            journal.touch(at, key, before);
+        }
+        Ok(())
     }
 
     /// Whether the guest has asked for something that depends on where a batch begins, so that its events have to be shown
@@ -107,6 +183,19 @@ impl Overlay {
 }
 
 impl Rows for Overlay {
+    fn at(&mut self, position: u64) -> Result<(), RowsError> {
+        let position = Position::new(position);
+        if self.positions.binary_search(&position).is_err() || self.at.is_some_and(|at| position < at) {
+            let reason = format!("the projection says that it is at the event {position}, which does not come next");
+            return Err(RowsError::Misused(reason));
+        }
+        if self.at != Some(position) {
+            self.end_event();
+            self.at = Some(position);
+        }
+        Ok(())
+    }
+
     fn get(&mut self, model: &str, key: &str) -> Result<Option<String>, RowsError> {
         let (at, model) = self.model(model)?;
         Ok(self.row(at, &model, key)?.map(|row| row.to_string()))
@@ -115,6 +204,7 @@ impl Rows for Overlay {
     fn put(&mut self, model: &str, row: String) -> Result<(), RowsError> {
         let (at, model) = self.model(model)?;
         let (key, row) = Form::of(&model).written(row)?;
+        self.touch(at, &model, &key)?;
         self.rows.write(at, key, Some(row));
         Ok(())
     }
@@ -124,6 +214,7 @@ impl Rows for Overlay {
         let form = Form::of(&model);
         let changes = form.changes(key, &fields)?;
         if let Some(row) = self.row(at, &model, key)? {
+            self.touch(at, &model, key)?;
             self.rows.write(at, key.into(), Some(form.changed(&row, &changes)?));
         }
         Ok(())
@@ -132,13 +223,15 @@ impl Rows for Overlay {
     fn add(&mut self, model: &str, key: &str, field: &str, amount: &str) -> Result<(), RowsError> {
         let (at, model) = self.model(model)?;
         if let Some(row) = self.row(at, &model, key)? {
+            self.touch(at, &model, key)?;
             self.rows.write(at, key.into(), Some(Form::of(&model).added(&row, field, amount)?));
         }
         Ok(())
     }
 
     fn delete(&mut self, model: &str, key: &str) -> Result<(), RowsError> {
-        let (at, _) = self.model(model)?;
+        let (at, model) = self.model(model)?;
+        self.touch(at, &model, key)?;
         self.rows.write(at, key.into(), None);
         Ok(())
     }

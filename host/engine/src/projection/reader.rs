@@ -1,5 +1,7 @@
 //! Reads ahead: the next page of the log is on its way while the guest is shown this one.
 
+use std::sync::Arc;
+
 use tokio::task::JoinHandle;
 use yado_model::{Position, RecordedEvent};
 use yado_store::{Checkpoint, Result as Stored};
@@ -106,6 +108,12 @@ impl Drop for Reader {
 }
 
 impl Chunk {
+    /// Some events on their own.
+    pub(super) fn of(events: Vec<RecordedEvent>) -> Self {
+        let page = Page::of(Arc::new(events), usize::MAX);
+        Self { from: 0, count: page.len(), page }
+    }
+
     /// The events, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &RecordedEvent> {
         self.page.iter().skip(self.from).take(self.count)

@@ -11,6 +11,8 @@ pub(crate) struct Status {
     pub(crate) position: Position,
     /// Whether what is shown is of the log that there is.
     pub(crate) stage: Stage,
+    /// How many streams wait, because it fails at an event of theirs.
+    pub(crate) parked: usize,
     /// Why it does not get on, if it does not.
     pub(crate) trouble: Option<Trouble>,
 }
@@ -48,7 +50,7 @@ pub(crate) enum Trouble {
 
 impl Status {
     pub(crate) const fn begin(name: String) -> Self {
-        Self { name, position: Position::ZERO, stage: Stage::Unknown, trouble: None }
+        Self { name, position: Position::ZERO, stage: Stage::Unknown, parked: 0, trouble: None }
     }
 
     /// Whether everything up to a position can be seen.

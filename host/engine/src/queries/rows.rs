@@ -1,9 +1,10 @@
 //! What a guest reads while it answers a query: the tables of its plugin's read models, for one tenant.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use yado_model::TenantId;
 use yado_runtime::{Condition, Rows, RowsError, Selection};
 use yado_store::Row;
@@ -18,8 +19,8 @@ pub(super) struct ReadRows {
     tenant: TenantId,
     reads: QueryBus,
     runtime: Handle,
-    /// Gone once nobody waits for the answer any more.
-    caller: Weak<()>,
+    /// Whose other end is gone once nobody waits for the answer any more.
+    caller: watch::Receiver<()>,
     most: usize,
     /// How many bytes of rows may still be read.
     left: usize,
@@ -31,7 +32,7 @@ impl ReadRows {
         tenant: TenantId,
         reads: QueryBus,
         runtime: Handle,
-        caller: Weak<()>,
+        caller: watch::Receiver<()>,
         most: usize,
     ) -> Self {
         Self { models, tenant, reads, runtime, caller, most, left: most }
@@ -42,13 +43,21 @@ impl ReadRows {
         known.cloned().ok_or_else(|| RowsError::Misused(format!("the plugin has no read model {name}")))
     }
 
-    /// Waits for an answer of the database.
+    /// Waits for an answer of the database, for as long as somebody waits for the guest's.
     fn wait<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T, RowsError> {
-        if self.caller.strong_count() == 0 {
-            let reason = "nobody waits for the answer any more".to_owned();
-            return Err(RowsError::Unavailable(Box::new(Error::Unavailable { reason, retry_after_ms: 0 })));
-        }
-        self.runtime.block_on(asked).map_err(|error| match error {
+        let mut caller = self.caller.clone();
+        let answer = self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                // Nothing is ever sent: this ends when the other end is gone.
+                _ = caller.changed() => Err(Error::Unavailable {
+                    reason: "nobody waits for the answer any more".to_owned(),
+                    retry_after_ms: 0,
+                }),
+                answer = asked => answer,
+            }
+        });
+        answer.map_err(|error| match error {
             // The question is the guest's, so this is its mistake and not the caller's.
             Error::BadInput { .. } => RowsError::Misused(error.to_string()),
             error => RowsError::Unavailable(Box::new(error)),
@@ -84,6 +93,10 @@ impl Rows for ReadRows {
         let model = self.model(model)?;
         let filter = reads::filter(&model.table, conditions).map_err(RowsError::Misused)?;
         self.wait(self.reads.count(&model, &self.tenant, filter.as_ref()))
+    }
+
+    fn at(&mut self, _: u64) -> Result<(), RowsError> {
+        Err(RowsError::Misused("a query has no events".into()))
     }
 
     fn put(&mut self, model: &str, _: String) -> Result<(), RowsError> {

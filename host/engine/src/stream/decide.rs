@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use yado_model::{Claim, Decision, NewEvent, Rejection, Timestamp};
+use yado_model::schema::Problem;
+use yado_model::{Claim, ClaimValue, Decision, NewEvent, Rejection, Timestamp};
 use yado_runtime::FaultKind;
+use yado_store::limits::LONGEST_CLAIM;
 use yado_store::{Append, Draft};
 
 use super::Job;
@@ -131,6 +133,22 @@ fn check(job: &Job, decision: &Decision, settings: &Settings) -> Result<()> {
         if !job.aggregate.manifest.constraints.iter().any(|known| known.name.as_str() == value.constraint) {
             return Err(refuse(format!("the manifest declares no constraint {:?}", value.constraint)));
         }
+        check_value(job, value)?;
     }
     Ok(())
+}
+
+/// Refuses a value that no engine can hold. Values are made of what callers give, and no manifest says how long they may
+/// become; so it is the caller's to give another one.
+fn check_value(job: &Job, ClaimValue { constraint, value }: &ClaimValue) -> Result<()> {
+    let wrong = if value.len() > LONGEST_CLAIM {
+        format!("has {} bytes, and {LONGEST_CLAIM} is the most", value.len())
+    } else if value.contains('\0') {
+        "contains the character NUL".to_owned()
+    } else {
+        return Ok(());
+    };
+    let message = format!("the value for {constraint} {wrong}");
+    let problems = vec![Problem { path: Vec::new(), message }];
+    Err(Error::BadInput { what: job.command.name.clone(), problems })
 }

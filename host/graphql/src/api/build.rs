@@ -6,7 +6,8 @@ use yado_model::manifest::{Manifest, ReadModel};
 use yado_model::schema::{Object as Row, Shape};
 use yado_model::{Digest, Name};
 
-use super::{Answer, Api, Field, MUTATION, Object, QUERY, Type, commands, host, inputs, models, queries};
+use super::{Answer, Api, Field, MUTATION, Object, QUERY, SUBSCRIPTION, Type};
+use super::{commands, host, inputs, live, models, queries};
 use crate::Limits;
 
 /// A plugin, as far as the API depends on it.
@@ -32,11 +33,15 @@ pub(crate) fn build(plugins: &[Source<'_>], limits: &Limits) -> Result<Api, Stri
         }
     }
     host::add(&mut builder)?;
+    live::add_events(&mut builder)?;
     inputs::add_filters(&mut builder)?;
     for plugin in plugins {
         let plugin = plugin.manifest;
         for model in &plugin.read_models {
             models::add(&mut builder, plugin, model)?;
+            if let Some((model, row)) = builder.model(&model.name).cloned() {
+                live::add(&mut builder, plugin, &model, &row)?;
+            }
         }
         for command in plugin.aggregates.iter().flat_map(|aggregate| &aggregate.commands) {
             commands::add(&mut builder, plugin, command)?;
@@ -90,6 +95,16 @@ impl Builder<'_> {
         )
     }
 
+    /// Adds a field to `Subscription`.
+    pub(super) fn add_subscription(&mut self, owner: &str, field: Field) -> Result<(), String> {
+        self.add_root(
+            SUBSCRIPTION,
+            "Everything that can be followed. A subscription asks for one of these.",
+            owner,
+            field,
+        )
+    }
+
     fn add_root(&mut self, root: &str, description: &str, owner: &str, field: Field) -> Result<(), String> {
         let place = format!("{root}.{}", field.name);
         if let Some(other) = self.owners.get(&place) {
@@ -112,6 +127,12 @@ impl Builder<'_> {
     /// A read model and its rows' type.
     pub(super) fn model(&self, name: &Name) -> Option<&(ReadModel, Row)> {
         self.rows.get(name)
+    }
+
+    /// Whether a relation leads to many of its rows.
+    pub(super) fn is_led_to(&self, name: &Name) -> bool {
+        let mut relations = self.rows.values().flat_map(|(model, _)| &model.relations);
+        relations.any(|relation| relation.many && relation.model == *name)
     }
 
     /// How a command is answered that returns a row of a read model.

@@ -1,24 +1,29 @@
 //! What a read model brings: its type, and the queries for one row and for many.
 
+use std::collections::HashSet;
+
 use async_graphql::dynamic::TypeRef;
 use yado_model::manifest::{Manifest, ReadModel};
 use yado_model::schema::{Object as Row, Shape};
 
 use super::build::Builder;
-use super::{Argument, Field, MIN_POSITION, Object, Resolve, Scalar, Type, inputs, named, shapes};
+use super::{
+    Argument, Field, MIN_POSITION, Object, Resolve, Scalar, Type, aggregates, connections, inputs, named, shapes,
+};
 use crate::names;
 
 pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, model: &ReadModel) -> Result<(), String> {
     let owner = format!("read model {} of plugin {}", model.name, plugin.name);
     let Some((_, row)) = builder.model(&model.name).cloned() else { return Ok(()) };
     if model.key.as_str() == MIN_POSITION {
-        return Err(format!(
-            "{owner} has the key {MIN_POSITION}, which GraphQL needs for what a query waits for: rename it"
-        ));
+        return Err(taken(&owner, "key"));
     }
     inputs::add(builder, plugin, model, &row)?;
     let mut fields = shapes::output_fields(builder, &row, model.name.as_str(), &owner)?;
     fields.extend(relations(builder, model, &owner)?);
+    different(&owner, &fields)?;
+    aggregates::add(builder, &owner, model, &row, &fields)?;
+    connections::add(builder, &owner, model)?;
     builder.add(
         model.name.as_str(),
         &owner,
@@ -29,7 +34,11 @@ pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, model: &ReadMode
     let many = model.plural.as_ref().map_or_else(|| names::plural(&one), |plural| names::field(plural.as_str()));
     builder.add_query(&owner, lookup(&one, model, &row))?;
     let list = list(builder, &many, model, &row);
-    builder.add_query(&owner, list)
+    unique(builder, &one, &owner, model, &row)?;
+    builder.add_query(&owner, list)?;
+    let connection = connections::field(builder, &many, model);
+    builder.add_query(&owner, connection)?;
+    builder.add_query(&owner, aggregates::field(&many, model))
 }
 
 /// `ticket(id: ID!): Ticket`.
@@ -59,7 +68,7 @@ pub(super) fn min_position() -> Argument {
 
 /// `tickets(venueId: ID, where: TicketWhere, …): [Ticket!]!`.
 fn list(builder: &Builder<'_>, name: &str, model: &ReadModel, row: &Row) -> Field {
-    let mut arguments = inputs::page(builder, model.name.as_str(), false);
+    let mut arguments = inputs::page(builder, model, false);
     arguments.push(min_position());
     let equal: Vec<String> = shorthands(model, row)
         .into_iter()
@@ -91,7 +100,7 @@ fn relations(builder: &Builder<'_>, model: &ReadModel, owner: &str) -> Result<Ve
     let mut fields = Vec::new();
     for relation in &model.relations {
         let target = relation.model.clone();
-        let Some((other, _)) = builder.model(&target) else {
+        let Some((other, _)) = builder.model(&target).cloned() else {
             return Err(format!("the relation {} of {owner} leads to {target}, which no plugin brings", relation.name));
         };
         let field = relation.field.to_string();
@@ -99,7 +108,7 @@ fn relations(builder: &Builder<'_>, model: &ReadModel, owner: &str) -> Result<Ve
             let key = model.key.to_string();
             (
                 TypeRef::named_nn_list_nn(target.as_str()),
-                inputs::page(builder, target.as_str(), true),
+                inputs::page(builder, &other, true),
                 Resolve::ToMany { model: target, key, field },
             )
         } else {
@@ -108,6 +117,59 @@ fn relations(builder: &Builder<'_>, model: &ReadModel, owner: &str) -> Result<Ve
         };
         let (name, description) = (relation.name.to_string(), relation.description.clone());
         fields.push(Field { name, description, arguments, ty, resolve });
+        if relation.many {
+            fields.push(aggregates::related(&other, relation, &model.key));
+        }
     }
     Ok(fields)
+}
+
+/// `ticketByShopAndNumber(shop: String!, number: Int!): Ticket`, for what no two rows have alike.
+fn unique(builder: &mut Builder<'_>, one: &str, owner: &str, model: &ReadModel, row: &Row) -> Result<(), String> {
+    for unique in &model.unique {
+        let mut arguments = Vec::with_capacity(unique.len() + 1);
+        for name in unique {
+            if name.as_str() == MIN_POSITION {
+                return Err(taken(owner, "unique property"));
+            }
+            let Some(field) = row.fields.get(name.as_str()) else { continue };
+            let place = shapes::Place::of(model.name.as_str(), name.as_str(), owner);
+            let ty = shapes::input(builder, &field.slot, true, &place)?;
+            arguments.push(Argument::new(name.as_str(), &field.description, ty));
+        }
+        arguments.push(min_position());
+        let names: Vec<String> = unique.iter().map(|name| names::pascal(name.as_str())).collect();
+        let said: Vec<&str> = unique.iter().map(yado_model::Name::as_str).collect();
+        let field = Field {
+            arguments,
+            resolve: Resolve::Unique {
+                model: model.name.clone(),
+                fields: unique.iter().map(ToString::to_string).collect(),
+            },
+            ..Field::property(
+                &format!("{one}By{}", names.join("And")),
+                &format!("One row of {} by {}; null if there is none.", model.name, said.join(" and ")),
+                TypeRef::named(model.name.as_str()),
+            )
+        };
+        builder.add_query(owner, field)?;
+    }
+    Ok(())
+}
+
+fn taken(owner: &str, what: &str) -> String {
+    format!("{owner} has the {what} {MIN_POSITION}, which GraphQL needs for what a query waits for: rename it")
+}
+
+/// Refuses fields of a row that are called alike.
+fn different(owner: &str, fields: &[Field]) -> Result<(), String> {
+    let mut names = HashSet::new();
+    match fields.iter().find(|field| !names.insert(field.name.as_str())) {
+        Some(twice) => Err(format!(
+            "{owner} makes two fields {} of its rows, because what is computed of a relation's rows is called after it: \
+             rename one of them",
+            twice.name
+        )),
+        None => Ok(()),
+    }
 }

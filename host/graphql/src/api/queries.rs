@@ -1,13 +1,33 @@
 //! What a named query brings: a field of `Query` under its own name, with its arguments and its answer as types.
+//!
+//! A declared query has arguments of the server's beside its author's: how many rows of a list, and what to wait for. A
+//! name that the author has taken stays the author's, and what it would have said can't be said then.
 
 use async_graphql::dynamic::TypeRef;
 use serde_json::Value as Json;
-use yado_model::manifest::{Manifest, Query};
+use yado_model::Name;
+use yado_model::manifest::{Answer, Manifest, Query, RowsQuery};
 use yado_model::schema::Shape;
 
 use super::build::Builder;
-use super::{Api, Field, Object, Resolve, Type, shapes};
-use crate::names;
+use super::{Api, Argument, Field, Object, Resolve, Type, models, shapes};
+use crate::{Limits, names};
+
+/// How many rows of a list.
+pub(crate) const LIMIT: &str = "limit";
+/// How many rows of a list are skipped.
+pub(crate) const OFFSET: &str = "offset";
+
+/// The rows that answer a declared query.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Declared {
+    /// Whose rows.
+    pub(crate) model: Name,
+    /// What becomes of them.
+    pub(crate) answer: Answer,
+    /// The arguments that are the server's, and not the query's own.
+    pub(crate) given: Vec<String>,
+}
 
 pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, query: &Query) -> Result<(), String> {
     let owner = format!("query {} of plugin {}", query.name, plugin.name);
@@ -16,7 +36,8 @@ pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, query: &Query) -
     };
     let answer = query.returns.shape().map_err(|e| format!("{owner}: {e}"))?;
     let name = names::pascal(query.name.as_str());
-    let arguments = shapes::input_fields(builder, &given, &name, &owner)?;
+    let mut arguments = shapes::input_fields(builder, &given, &name, &owner)?;
+    let rows = query.rows.as_ref().map(|rows| declared(rows, builder.limits, &mut arguments));
     let place = shapes::Place { name: format!("{name}Answer"), owner: &owner };
     let ty = shapes::output(builder, &answer, true, &place)?;
     let many = builder.api.has_lists(&ty);
@@ -25,9 +46,55 @@ pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, query: &Query) -
         description: query.description.clone(),
         arguments,
         ty,
-        resolve: Resolve::Query { query: query.name.clone(), many },
+        resolve: Resolve::Query { query: query.name.clone(), many, rows },
     };
     builder.add_query(&owner, field)
+}
+
+/// The rows of a declared query. Adds the server's own arguments to those of its author.
+fn declared(rows: &RowsQuery, limits: &Limits, arguments: &mut Vec<Argument>) -> Declared {
+    let mut own = match &rows.answer {
+        Answer::List { limit } => page(limits, (*limit).min(limits.page_max)),
+        Answer::One | Answer::Page { .. } => Vec::new(),
+    };
+    own.push(models::min_position());
+    own.retain(|own| arguments.iter().all(|argument| argument.name != own.name));
+    let given = own.iter().map(|argument| argument.name.clone()).collect();
+    arguments.extend(own);
+    Declared { model: rows.model.clone(), answer: rows.answer.clone(), given }
+}
+
+/// How many rows of a list that has at most so many.
+fn page(limits: &Limits, most: u32) -> Vec<Argument> {
+    let number = |name: &str, description: String, default: u32| Argument {
+        default: Some(default.into()),
+        ..Argument::new(name, &description, TypeRef::named(TypeRef::INT))
+    };
+    vec![
+        number(LIMIT, format!("At most so many; {most} at most."), most),
+        number(OFFSET, format!("So many are skipped first; {} at most.", limits.offset_max), 0),
+    ]
+}
+
+impl Declared {
+    /// Whether an argument is the server's.
+    pub(crate) fn gives(&self, name: &str) -> bool {
+        self.given.iter().any(|given| given == name)
+    }
+
+    /// How many rows it may answer with, given these arguments.
+    pub(crate) fn rows_max(&self, arguments: &Json) -> Option<u64> {
+        match &self.answer {
+            Answer::One => Some(1),
+            Answer::List { limit } => {
+                let given = arguments.get(LIMIT).filter(|_| self.gives(LIMIT)).and_then(Json::as_u64);
+                given.or(Some((*limit).into()))
+            }
+            Answer::Page { size, default_size, .. } => {
+                size.of(arguments).map_or(Some((*default_size).into()), Json::as_u64)
+            }
+        }
+    }
 }
 
 impl Api {

@@ -3,19 +3,30 @@
 //! Variables that stand in arguments of an operation's own fields need no validation: those arguments are read for each
 //! request before anything runs, and all that is wrong with them is told. A variable anywhere else is left to validation.
 
-use async_graphql::parser::types::{Directive, ExecutableDocument, Field, Selection, SelectionSet};
+use async_graphql::parser::types::{BaseType, Directive, ExecutableDocument, Field, Selection, SelectionSet};
 use async_graphql::{Positioned, Value as Const};
 use async_graphql_value::Value;
+
+use crate::api::{MANY, WHERE};
+use crate::cost::PAGE_ARGUMENTS;
 
 /// What a document is made of.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     /// The memory that it takes, roughly, and rather more than less.
     pub(super) bytes: usize,
-    /// Whether a variable says how long a page is.
-    pub(super) variable_pages: bool,
+    /// Whether a variable says how long a page is, or along which relations conditions lead.
+    pub(super) variable_weight: bool,
     /// Whether validation may find something else when variables have other values, or has to answer something.
     pub(super) variable_checks: bool,
+}
+
+/// Whether a type is of conditions, by its name. One that only looks so costs its documents a little time.
+fn holds_conditions(ty: &BaseType) -> bool {
+    match ty {
+        BaseType::Named(name) => name.ends_with(WHERE) || name.ends_with(MANY),
+        BaseType::List(inner) => holds_conditions(&inner.base),
+    }
 }
 
 /// A part with a name takes the part, the name, and what allocators and maps add.
@@ -33,6 +44,8 @@ impl Survey {
             for definition in &operation.variable_definitions {
                 survey.bytes += part::<async_graphql::parser::types::VariableDefinition>();
                 survey.directives(&definition.node.directives);
+                // What conditions weigh depends on the relations in them.
+                survey.variable_weight |= holds_conditions(&definition.node.var_type.node.base);
                 if let Some(default) = &definition.node.default_value {
                     survey.constant(&default.node);
                 }
@@ -64,7 +77,7 @@ impl Survey {
         self.variable_checks |= ["__schema", "__type"].contains(&field.name.node.as_str());
         for (name, value) in &field.arguments {
             let has_variable = self.value(&value.node);
-            self.variable_pages |= has_variable && name.node == "limit";
+            self.variable_weight |= has_variable && PAGE_ARGUMENTS.contains(&name.node.as_str());
             // A field that may be left out is not read where it is.
             self.variable_checks |= has_variable && !(root && field.directives.is_empty());
         }
@@ -132,13 +145,16 @@ mod tests {
     }
 
     #[test]
-    fn pages_may_be_as_long_as_a_variable_says() {
+    fn what_a_field_weighs_may_be_what_a_variable_says() {
         for (text, expected) in [
             ("query ($n: Int) { a(limit: $n) { b } }", true),
             ("query ($n: Int) { a { b(limit: $n) } }", true),
             ("query ($n: Int) { a(limit: 5, offset: $n) { b } }", false),
+            ("query ($w: TicketWhere) { a(where: $w) { b } }", true),
+            ("query ($w: [TicketMany!]) { a(where: { or: $w }) { b } }", true),
+            ("query ($w: IdFilter) { a(where: { b: $w }) { b } }", false),
         ] {
-            assert_eq!(survey(text).variable_pages, expected, "{text}");
+            assert_eq!(survey(text).variable_weight, expected, "{text}");
         }
     }
 }

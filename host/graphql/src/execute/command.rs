@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use async_graphql::Value;
 use serde_json::{Map, Value as Json, json};
-use yado_engine::{Dispatch, DispatchOptions, Receipt};
+use yado_engine::{CommandOptions, Receipt};
 use yado_model::{IdempotencyKey, Name, Revision};
 
 use super::Execution;
@@ -24,16 +24,13 @@ impl Execution<'_> {
         one: &Selected<'_>,
         several: bool,
     ) -> Result<Receipt, Error> {
-        let options = DispatchOptions {
+        let options = CommandOptions {
             idempotency_key: self.idempotency_key(&arguments, one, several)?,
             expected_revision: revision(arguments.get("expectedRevision"))?,
-            actor: self.caller.actor.clone(),
-            correlation_id: self.caller.correlation_id,
             causation_id: None,
         };
         let payload = arguments.take("input").unwrap_or_else(|| Json::Object(Map::new()));
-        let dispatch = Dispatch { tenant: self.caller.tenant.clone(), command: command.clone(), payload, options };
-        let receipt = self.backend.dispatch(self.deployed, dispatch).await?;
+        let receipt = self.session.dispatch(command, payload, options).await?;
         // It is told whatever becomes of the answer: the change is recorded.
         let mut receipts = self.receipts.lock().unwrap_or_else(PoisonError::into_inner);
         receipts.push((one.key.clone(), receipt.clone()));
@@ -72,13 +69,13 @@ impl Execution<'_> {
         let id = receipt.stream.id();
         let selected = tree::collect(self.document, self.variables, model.as_str(), &one.sets());
         // Whoever has the answer may ask for lists next, and expects to find the change in them.
-        self.backend.caught_up(self.deployed, model, receipt.position).await?;
+        self.session.caught_up(model, receipt.position).await?;
         // The key is known already, and need not be read.
         if selected.iter().all(|one| [key, "__typename"].contains(&one.first.node.name.node.as_str())) {
             return Ok(json!({ key: id }));
         }
         let keys = [id.to_owned()];
-        let rows = self.read(model, self.backend.rows(self.deployed, model, &self.caller.tenant, &keys)).await?;
+        let rows = self.read(model, self.session.rows(model, &keys)).await?;
         rows.into_iter().next().map(Json::Object).ok_or_else(|| Error::Gone {
             model: model.to_string(),
             id: id.to_owned(),

@@ -16,7 +16,8 @@ use super::Execution;
 use super::tree::{self, Selected};
 use crate::api::{Field, MIN_POSITION, Resolve};
 use crate::error::Error;
-use crate::input::Arguments;
+use crate::input::{self, Arguments};
+use crate::select;
 
 /// The position up to which everything was in what has been read, whichever read model it was of.
 #[derive(Debug, Default)]
@@ -50,7 +51,7 @@ impl Execution<'_> {
         models: impl Iterator<Item = &'m Name>,
         read: impl Future<Output = engine::Result<T>>,
     ) -> Result<T, Error> {
-        let position = models.map(|model| self.backend.position(self.deployed, model)).min();
+        let position = models.map(|model| self.session.position(model)).min();
         let done = read.await?;
         if let Some(position) = position {
             self.seen.note(position);
@@ -58,7 +59,7 @@ impl Execution<'_> {
         Ok(done)
     }
 
-    /// The read models that a named query may read.
+    /// The read models that a guest may read to answer a named query.
     pub(super) fn models_of(&self, query: &Name) -> impl Iterator<Item = &Name> {
         let known = self.deployed.query(query);
         known.into_iter().flat_map(|known| &known.models).map(|model| &model.manifest.name)
@@ -72,7 +73,14 @@ impl Execution<'_> {
         one: &Selected<'_>,
     ) -> Result<(), Error> {
         let own = match &field.resolve {
-            Resolve::Row { .. } | Resolve::Rows { .. } => position(arguments.get(MIN_POSITION))?,
+            Resolve::Row { .. }
+            | Resolve::Unique { .. }
+            | Resolve::Rows { .. }
+            | Resolve::Connection { .. }
+            | Resolve::Aggregate { .. } => position(arguments.get(MIN_POSITION))?,
+            Resolve::Query { rows: Some(rows), .. } if rows.gives(MIN_POSITION) => {
+                position(arguments.get(MIN_POSITION))?
+            }
             // All of its arguments are its author's.
             Resolve::Query { .. } => None,
             _ => return Ok(()),
@@ -80,22 +88,38 @@ impl Execution<'_> {
         let Some(wanted) = own.or(self.caller.min_position) else { return Ok(()) };
         let mut models = BTreeSet::new();
         self.models(field, one, &mut models);
-        let waits = models.into_iter().map(|model| self.backend.caught_up(self.deployed, model, wanted));
+        models.extend(select::related(self.api, field, arguments));
+        let waits = models.into_iter().map(|model| self.session.caught_up(model, wanted));
         join_all(waits).await.into_iter().collect::<engine::Result<()>>().map_err(Error::of_query)
+    }
+
+    /// Waits until everything that is selected below a field shows a position. What does not in time is told as it is: a
+    /// subscriber is better off with a row and what was related to it a moment ago than with nothing.
+    pub(super) async fn wait_for_related(&self, field: &Field, one: &Selected<'_>, position: Position) {
+        let mut models = BTreeSet::new();
+        self.models(field, one, &mut models);
+        let waits = models.into_iter().map(|model| self.session.caught_up(model, position));
+        for behind in join_all(waits).await.into_iter().filter_map(Result::err) {
+            tracing::debug!(%behind, "what is told does not show all that it is related to");
+        }
     }
 
     /// The read models of a field and of all that is selected below it.
     fn models<'f>(&'f self, field: &'f Field, one: &Selected<'_>, models: &mut BTreeSet<&'f Name>) {
         models.extend(field.resolve.model());
-        if let Resolve::Query { query, .. } = &field.resolve {
-            models.extend(self.models_of(query));
+        match &field.resolve {
+            Resolve::Query { rows: Some(rows), .. } => models.extend([&rows.model]),
+            Resolve::Query { query, .. } => models.extend(self.models_of(query)),
+            _ => {}
         }
         let ty = field.ty.type_name();
         let Some(object) = self.api.object(ty) else { return };
         for below in tree::collect(self.document, self.variables, ty, &one.sets()) {
-            if let Some(field) = object.field(below.first.node.name.node.as_str()) {
-                self.models(field, &below, models);
-            }
+            let Some(field) = object.field(below.first.node.name.node.as_str()) else { continue };
+            self.models(field, &below, models);
+            // What is wrong with them is told when the field is read.
+            let given = input::arguments(self.api, field, &below.first.node, self.variables);
+            models.extend(given.iter().flat_map(|arguments| select::related(self.api, field, arguments)));
         }
     }
 }

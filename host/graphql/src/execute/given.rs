@@ -5,7 +5,7 @@ use async_graphql::parser::types::{ExecutableDocument, OperationDefinition};
 
 use super::path::Path;
 use super::tree::{self, Selected};
-use crate::api::{Api, MUTATION, QUERY};
+use crate::api::Api;
 use crate::document;
 use crate::input::{self, Arguments, Variables};
 
@@ -28,7 +28,7 @@ pub(crate) fn roots<'d>(
     operation: &'d OperationDefinition,
     variables: &Variables<'_>,
 ) -> Result<Vec<Root<'d>>, Vec<ServerError>> {
-    let root = if document::is_mutation(operation) { MUTATION } else { QUERY };
+    let root = document::root(operation);
     let object = api.object(root);
     let (mut roots, mut wrong) = (Vec::new(), Vec::new());
     for selected in tree::collect(document, variables, root, &[&operation.selection_set.node]) {

@@ -2,23 +2,27 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use async_graphql::parser::types::SelectionSet;
 use serde_json::Value as Json;
 use yado_engine::{Each, Receipt, Row, Select};
 use yado_model::Name;
 
-use super::tree::Selected;
+use super::tree::{self, Selected};
 use super::{Execution, Parent};
 use crate::api::{Answer, Field, Resolve};
 use crate::error::Error;
 use crate::input::Arguments;
 use crate::limits::{KEYS_MOST, ROWS_MOST};
-use crate::select;
+use crate::select::{self, Page, Which};
 
 /// What a field has come to, before it is brought into the form of its type.
 pub(super) enum Resolved<'p> {
     /// A value for each object.
     Values(Vec<Cow<'p, Json>>),
+    /// An object for each object, computed of these rows.
+    Computed(Vec<Json>, Arc<Which>),
     /// Where a command was recorded.
     Receipt(Receipt),
 }
@@ -35,32 +39,69 @@ impl Execution<'_> {
         one: &Selected<'_>,
         several: bool,
     ) -> Result<Resolved<'p>, Error> {
-        let tenant = &self.caller.tenant;
         self.wait_for_position(field, &arguments, one).await?;
         let values = match &field.resolve {
-            Resolve::Property => {
+            Resolve::Property | Resolve::Items => {
                 let property = |parent: &'p Parent<'_>| parent.fields.get(&field.name).map(Cow::Borrowed);
                 parents.iter().map(|parent| property(parent).unwrap_or(Cow::Owned(Json::Null))).collect()
             }
             Resolve::Server => vec![Cow::Owned(self.server.clone()); parents.len()],
             Resolve::Row { model, key } => {
                 let keys = [text(arguments.get(key))];
-                let rows = self.read(model, self.backend.rows(self.deployed, model, tenant, &keys)).await?;
+                let rows = self.read(model, self.session.rows(model, &keys)).await?;
                 vec![Cow::Owned(rows.into_iter().next().map_or(Json::Null, Json::Object)); parents.len()]
             }
+            Resolve::Unique { model, fields } => {
+                let Which { filter, models } = select::which(&self.ground(), model, fields, &arguments)?;
+                let columns = Some(self.columns(model, &one.sets()));
+                let select = Select { filter, columns, ..Select::page(1) };
+                let rows = self.session.select(model, &select);
+                let row = self.read_all(models.iter(), rows).await?.into_iter().next();
+                vec![Cow::Owned(row.map_or(Json::Null, Json::Object)); parents.len()]
+            }
             Resolve::Rows { model, equal } => {
-                let page = select::page(self.api, self.limits, model.as_str(), equal, &arguments)?;
-                let rows = self.read(model, self.backend.select(self.deployed, model, tenant, &page)).await?;
+                let Page { mut select, models } = select::page(&self.ground(), model, equal, &arguments)?;
+                select.columns = Some(self.columns(model, &one.sets()));
+                let rows = self.session.select(model, &select);
+                let rows = self.read_all(models.iter(), rows).await?;
                 vec![Cow::Owned(list(rows)); parents.len()]
             }
             Resolve::ToOne { model, key, field } => self.to_one(model, key, field, parents).await?,
             Resolve::ToMany { model, key, field } => {
-                let page = select::page(self.api, self.limits, model.as_str(), &[], &arguments)?;
+                let mut page = select::page(&self.ground(), model, &[], &arguments)?;
+                page.select.columns = Some(self.columns(model, &one.sets()));
                 self.to_many(model, key, field, &page, parents).await?
             }
-            Resolve::Query { query, .. } => {
-                vec![Cow::Owned(self.ask(field, query, arguments).await?); parents.len()]
+            Resolve::Connection { model, key } => {
+                vec![Cow::Owned(self.connection(model, key, field, &arguments, one).await?); parents.len()]
             }
+            Resolve::ToManyAggregate { model, key, field: property } => {
+                let of = (model, key.as_str(), property.as_str());
+                let computed = self.to_many_aggregate(of, field, &arguments, one, parents).await?;
+                computed.into_iter().map(Cow::Owned).collect()
+            }
+            Resolve::Aggregate { model } => {
+                let (computed, of) = self.aggregate(model, field, &arguments, one).await?;
+                return Ok(Resolved::Computed(vec![computed; parents.len()], of));
+            }
+            Resolve::Groups { model } => {
+                let mut all = Vec::with_capacity(parents.len());
+                for parent in parents {
+                    let every = Which::default();
+                    let of = parent.of.as_deref().unwrap_or(&every);
+                    all.push(Cow::Owned(self.groups(model, field, &arguments, of, one).await?));
+                }
+                all
+            }
+            Resolve::Query { query, rows, .. } => {
+                let answer = match rows {
+                    Some(rows) => self.ask_rows(field, (query, rows), arguments, one).await?,
+                    None => self.ask(field, query, arguments).await?,
+                };
+                vec![Cow::Owned(answer); parents.len()]
+            }
+            // They are told as they happen, and never looked up.
+            Resolve::Events | Resolve::Changes { .. } => vec![Cow::Owned(Json::Null); parents.len()],
             Resolve::Command { command, answer } => {
                 let receipt = self.command(command, arguments, one, several).await?;
                 match answer {
@@ -74,6 +115,25 @@ impl Execution<'_> {
         Ok(Resolved::Values(values))
     }
 
+    /// The columns that a selection on rows needs: what is shown, and what leads on. The key is read in any case.
+    pub(super) fn columns(&self, model: &Name, sets: &[&SelectionSet]) -> Vec<String> {
+        let object = self.api.object(model.as_str());
+        let selected = tree::collect(self.document, self.variables, model.as_str(), sets);
+        let column = |one: &Selected<'_>| {
+            let field = object?.field(one.first.node.name.node.as_str())?;
+            match &field.resolve {
+                Resolve::Property => Some(field.name.clone()),
+                Resolve::ToOne { field, .. } => Some(field.clone()),
+                _ => None,
+            }
+        };
+        let mut columns: Vec<String> = selected.iter().filter_map(column).collect();
+        // The same columns make the same statement, in whatever order they are selected.
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
     async fn to_one<'p>(&self, model: &Name, key: &str, field: &str, parents: &'p [Parent<'_>]) -> Values<'p> {
         let wanted = |parent: &'p Parent<'_>| parent.fields.get(field).and_then(Json::as_str);
         let mut seen = HashSet::new();
@@ -81,7 +141,7 @@ impl Execution<'_> {
             parents.iter().filter_map(wanted).filter(|key| seen.insert(*key)).map(str::to_owned).collect();
         let mut found: HashMap<String, Row> = HashMap::with_capacity(keys.len());
         for keys in keys.chunks(KEYS_MOST) {
-            let rows = self.read(model, self.backend.rows(self.deployed, model, &self.caller.tenant, keys)).await?;
+            let rows = self.read(model, self.session.rows(model, keys)).await?;
             found.extend(rows.into_iter().map(|row| (text(row.get(key)), row)));
         }
         let row = |parent| wanted(parent).and_then(|key| found.get(key)).cloned().map_or(Json::Null, Json::Object);
@@ -95,21 +155,21 @@ impl Execution<'_> {
         model: &Name,
         key: &str,
         field: &str,
-        page: &Select,
+        Page { select, models }: &Page,
         parents: &'p [Parent<'_>],
     ) -> Values<'p> {
         let own = |parent: &'p Parent<'_>| text(parent.fields.get(key));
         let mut seen = HashSet::new();
         let mut keys: Vec<String> = parents.iter().map(own).filter(|key| seen.insert(key.clone())).collect();
-        if page.limit == 0 {
+        if select.limit == 0 {
             keys.clear();
         }
         let mut found: HashMap<String, Vec<Row>> = HashMap::with_capacity(keys.len());
-        for keys in keys.chunks((ROWS_MOST / page.limit.max(1) as usize).clamp(1, KEYS_MOST)) {
+        for keys in keys.chunks((ROWS_MOST / select.limit.max(1) as usize).clamp(1, KEYS_MOST)) {
             let values = keys.iter().map(|key| Json::String(key.clone())).collect();
             let each = Each { field: field.to_owned(), values };
-            let rows = self.backend.select_each(self.deployed, model, &self.caller.tenant, &each, page);
-            for row in self.read(model, rows).await? {
+            let rows = self.session.select_each(model, &each, select);
+            for row in self.read_all(models.iter(), rows).await? {
                 found.entry(text(row.get(field))).or_default().push(row);
             }
         }
@@ -118,7 +178,7 @@ impl Execution<'_> {
     }
 }
 
-fn list(rows: Vec<Row>) -> Json {
+pub(super) fn list(rows: Vec<Row>) -> Json {
     Json::Array(rows.into_iter().map(Json::Object).collect())
 }
 

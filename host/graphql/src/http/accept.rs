@@ -12,13 +12,16 @@ pub(super) enum Media {
     GraphQlResponse,
     /// `application/json`: what clients get that name nothing else.
     Json,
+    /// `text/event-stream`: each answer by itself, as long as there are any.
+    EventStream,
 }
 
 impl Media {
+    /// The type of an answer that comes at once. What is wrong with a request for a stream of events is JSON.
     pub(super) const fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::GraphQlResponse => "application/graphql-response+json; charset=utf-8",
-            Self::Json => "application/json; charset=utf-8",
+            Self::Json | Self::EventStream => "application/json; charset=utf-8",
         })
     }
 
@@ -26,6 +29,7 @@ impl Media {
         match range.as_bytes() {
             b"application/graphql-response+json" => Some(Self::GraphQlResponse),
             b"application/json" | b"application/*" | b"*/*" => Some(Self::Json),
+            b"text/event-stream" => Some(Self::EventStream),
             _ => None,
         }
     }
@@ -58,7 +62,7 @@ pub(super) fn media(headers: &HeaderMap) -> Result<Media, Fault> {
         None if !said => Ok(Media::Json),
         None => Err(Fault::new(
             StatusCode::NOT_ACCEPTABLE,
-            "answers are application/graphql-response+json or application/json, in UTF-8: accept one of them",
+            "answers are application/graphql-response+json, application/json or text/event-stream, in UTF-8: accept one of them",
         )),
     }
 }
@@ -128,6 +132,9 @@ mod tests {
             ("application/graphql-response+json;q=0.5, application/json;q=0.9", Some(Media::Json)),
             ("text/html, application/xhtml+xml, */*;q=0.8", Some(Media::Json)),
             ("text/html", None),
+            ("text/event-stream", Some(Media::EventStream)),
+            ("application/json, text/event-stream", Some(Media::Json)),
+            ("text/event-stream, application/json;q=0.9", Some(Media::EventStream)),
             ("application/json;q=0", None),
             ("application/json; charset=iso-8859-1", None),
         ] {

@@ -105,6 +105,17 @@ pub(super) fn of_query(query: &str) -> Result<Request, Fault> {
     })
 }
 
+/// The parameters that stand in a message.
+pub(super) fn of_object(mut fields: Map<String, Json>) -> Result<Request, Fault> {
+    let mut take = |name| fields.remove(name).unwrap_or_default();
+    of(Parameters {
+        query: take("query"),
+        operation_name: take("operationName"),
+        variables: take("variables"),
+        extensions: take("extensions"),
+    })
+}
+
 fn of(parameters: Parameters) -> Result<Request, Fault> {
     let query = match parameters.query {
         Json::String(query) => query,

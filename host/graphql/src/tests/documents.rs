@@ -116,19 +116,19 @@ async fn a_document_that_is_refused_is_refused_again() {
 #[tokio::test]
 async fn another_deployment_knows_no_document_of_the_one_before() {
     let fixture = fixture();
-    let ask = "{ tickets { id label } }";
+    let ask = "{ tickets { id rating } }";
     for _ in 0..2 {
         assert!(fixture.ask(ask).await.get("errors").is_none());
     }
     let mut without = venues();
     let row = &mut without["readModels"][1]["row"]["properties"];
-    row.as_object_mut().unwrap().remove("label");
+    row.as_object_mut().unwrap().remove("rating");
     let without = manifest(&without);
     let source = Source { manifest: &without, digest: yado_model::Digest::of(b"without") };
     fixture.graphql.redeploy(&[source]);
     assert_eq!(fixture.graphql.documents_kept(), 0);
     let answer = fixture.ask(ask).await;
-    assert!(message(&answer).contains("label"), "{answer}");
+    assert!(message(&answer).contains("rating"), "{answer}");
     assert!(fixture.ask("{ tickets { id } }").await.get("errors").is_none());
 }
 

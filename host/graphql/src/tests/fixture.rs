@@ -1,16 +1,22 @@
 //! Two plugins, and a backend in memory.
 
-use std::collections::HashMap;
+use std::cmp::Ordering as Cmp;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use rust_decimal::Decimal;
 use serde_json::{Map, Value as Json, json};
-use yado_engine::{Ask, Catalogue, Dispatch, Each, Error, Filter, Op, Receipt, Result, Row, Select};
-use yado_model::{Digest, EntityId, Manifest, Name, Position, Revision, StreamId, TenantId};
+use yado_engine::{
+    Aggregate, Answered, Catalogue, Circumstances, CommandOptions, Dispatch, DispatchOptions, Each, Error, Filter,
+    Function, Group, Mark, Op, Order, PageOptions, Quantifier, Receipt, Result, Row, Select, Table, What,
+};
+use yado_model::{Digest, EntityId, Manifest, Name, Position, Revision, StreamId};
 
+use super::past::Past;
 use crate::api::Source;
-use crate::backend::Backend;
+use crate::backend::{Backend, Session};
 use crate::{Caller, GraphQl, Limits, Request};
 
 pub(super) fn manifest(document: &Json) -> Manifest {
@@ -69,10 +75,12 @@ pub(super) fn venues() -> Json {
                        "properties": { "id": id, "name": { "type": "string" }, "place": place,
                                        "opened": { "type": "string", "format": "date-time" } } } },
             { "name": "Ticket", "description": "A ticket.", "key": "id", "indexes": [["price"]],
+              "unique": [["code"], ["venueId", "code"]], "search": ["label"],
               "relations": [{ "name": "venue", "model": "Venue", "field": "venueId" }],
-              "row": { "type": "object", "required": ["id", "venueId", "price"],
+              "row": { "type": "object", "required": ["id", "venueId", "price", "code"],
                        "properties": { "id": id, "venueId": venue_id, "price": price,
                                        "label": { "type": ["string", "null"], "description": "What is printed on it." },
+                                       "code": { "type": "string", "maxLength": 20, "description": "What is scanned." },
                                        "status": status, "seats": { "type": "integer", "format": "int32" },
                                        "sales": { "type": "integer" }, "rating": { "type": "number" },
                                        "sold": { "type": "boolean" },
@@ -91,6 +99,32 @@ pub(super) fn venues() -> Json {
                            "properties": { "tickets": { "type": "array", "items": ticket, "description": "The tickets." },
                                            "best": { "anyOf": [ticket, { "type": "null" }] },
                                            "total": { "type": "integer", "format": "int32" } } } },
+            { "name": "findTickets", "description": "Tickets by their label, a page at a time.",
+              "arguments": { "type": "object", "properties": {
+                  "label": { "type": ["string", "null"] },
+                  "part": { "anyOf": [{ "type": "null" }, { "type": "object", "title": "Part", "properties": {
+                      "page": { "type": "integer", "minimum": 1, "format": "int32" },
+                      "size": { "type": "integer", "format": "int32" } } }] } } },
+              "returns": { "type": "object", "title": "FoundTickets", "required": ["tickets", "total"],
+                           "properties": { "tickets": { "type": "array", "items": ticket },
+                                           "total": { "type": "integer", "format": "int32" } } },
+              "rows": { "model": "Ticket", "where": [{ "field": "label", "op": "contains", "argument": "label" }],
+                        "answer": { "page": { "rows": "tickets", "total": "total", "number": "part.page",
+                                              "size": "part.size", "defaultSize": 5 } } } },
+            { "name": "ticketsUpTo", "description": "Tickets that cost no more than a limit.",
+              "arguments": { "type": "object", "required": ["limit"], "properties": { "limit": price } },
+              "returns": { "type": "array", "items": ticket },
+              "rows": { "model": "Ticket", "where": [{ "field": "price", "op": "lte", "argument": "limit" }],
+                        "answer": { "list": { "limit": 30 } } } },
+            { "name": "labelledTicket",
+              "arguments": { "type": "object", "required": ["label"], "properties": { "label": { "type": "string" } } },
+              "returns": { "anyOf": [ticket, { "type": "null" }] },
+              "rows": { "model": "Ticket", "where": [{ "field": "label", "op": "eq", "argument": "label" }],
+                        "answer": "one" } },
+            { "name": "openTickets", "arguments": { "type": "object", "properties": {} },
+              "returns": { "type": "array", "items": ticket },
+              "rows": { "model": "Ticket", "where": [{ "field": "status", "op": "eq", "value": "OPEN" }],
+                        "answer": { "list": { "limit": 30 } } } },
             { "name": "soldOut", "arguments": { "type": "object", "properties": {} }, "returns": { "type": ["boolean", "null"] } },
         ],
         "projections": [{ "name": "Rows", "models": ["Venue", "Ticket"],
@@ -111,7 +145,7 @@ pub(super) fn fixture() -> Fixture {
 pub(super) fn limited(limits: Limits) -> Fixture {
     let (manifest, memory) = (manifest(&venues()), Arc::new(Memory::default()));
     let source = Source { manifest: &manifest, digest: Digest::of(b"venues") };
-    Fixture { graphql: GraphQl::over(&[source], memory.clone(), limits).unwrap(), memory }
+    Fixture { graphql: GraphQl::over(&[source], Arc::new(InMemory(memory.clone())), limits).unwrap(), memory }
 }
 
 impl Fixture {
@@ -154,10 +188,15 @@ pub(super) struct Memory {
     pub(super) statements: Mutex<Vec<String>>,
     /// What guests answer, by query, and what they were asked.
     pub(super) answers: Mutex<HashMap<String, Json>>,
-    pub(super) asked: Mutex<Vec<Ask>>,
+    pub(super) asked: Mutex<Vec<Json>>,
+    /// What declared queries answer, by query, and what they were asked.
+    pub(super) rows_answered: Mutex<HashMap<String, Answered>>,
+    pub(super) pages: Mutex<Vec<(Json, PageOptions)>>,
     pub(super) failure: Mutex<Option<Error>>,
     /// Whether the command `CloseAll` and lookups by key are never answered.
     pub(super) slow: AtomicBool,
+    /// Which columns were asked for, besides the key.
+    pub(super) columns: Mutex<Vec<Vec<String>>>,
     /// How many rows have been handed out.
     pub(super) handed_out: AtomicUsize,
     /// What is added to the revision of every receipt, which is 1 otherwise.
@@ -165,6 +204,8 @@ pub(super) struct Memory {
     /// Where read models stand; where nothing is said, at the beginning.
     pub(super) positions: Mutex<HashMap<String, u64>>,
     lossy: AtomicBool,
+    /// What subscriptions follow.
+    pub(super) past: Past,
 }
 
 impl Memory {
@@ -179,20 +220,56 @@ impl Memory {
     }
 
     fn selected(&self, model: &Name, select: &Select) -> Vec<Row> {
-        let rows = self.rows.lock().unwrap();
-        let rows = rows.get(model.as_str()).into_iter().flatten();
-        let mut rows: Vec<Row> =
-            rows.filter(|row| select.filter.as_ref().is_none_or(|filter| holds(filter, row))).cloned().collect();
-        for order in select.order.iter().rev() {
-            let text = |row: &Row| row.get(&order.field).map(ToString::to_string);
-            rows.sort_by_key(text);
-            if order.descending {
-                rows.reverse();
-            }
+        let mut rows = self.chosen(model, select.filter.as_ref());
+        rows.sort_by(|a, b| compared(&select.order, a, b));
+        let place = |mark: &Mark| {
+            let values = select.order.iter().map(|order| order.field.clone()).zip(mark.values.iter().cloned());
+            values.chain([("id".to_owned(), json!(mark.key))]).collect::<Row>()
+        };
+        let beyond = |row: &Row, mark: Option<&Mark>, side: Cmp| {
+            mark.is_none_or(|mark| compared(&select.order, row, &place(mark)) == side)
+        };
+        rows.retain(|row| beyond(row, select.after.as_ref(), Cmp::Greater));
+        rows.retain(|row| beyond(row, select.before.as_ref(), Cmp::Less));
+        let skipped = match select.backward {
+            true => rows.len().saturating_sub(select.limit as usize),
+            false => select.offset as usize,
+        };
+        let mut page: Vec<Row> = rows.into_iter().skip(skipped).take(select.limit as usize).collect();
+        if let Some(columns) = &select.columns {
+            self.columns.lock().unwrap().push(columns.clone());
+            page.iter_mut().for_each(|row| row.retain(|name, _| name == "id" || columns.contains(name)));
         }
-        let page: Vec<Row> = rows.into_iter().skip(select.offset as usize).take(select.limit as usize).collect();
         self.handed_out.fetch_add(page.len(), Ordering::Relaxed);
         page
+    }
+
+    fn chosen(&self, model: &Name, filter: Option<&Filter>) -> Vec<Row> {
+        let all = self.rows.lock().unwrap();
+        let rows = all.get(model.as_str()).into_iter().flatten();
+        rows.filter(|row| filter.is_none_or(|filter| holds(filter, row, &all))).cloned().collect()
+    }
+
+    fn computed(&self, model: &Name, aggregate: &Aggregate) -> Vec<Group> {
+        let mut groups: BTreeMap<String, (Row, Vec<Row>)> = BTreeMap::new();
+        if aggregate.by.is_empty() {
+            groups.insert(String::new(), (Row::new(), Vec::new()));
+        }
+        for row in self.chosen(model, aggregate.filter.as_ref()) {
+            let part = |field: &String| (field.clone(), row.get(field).cloned().unwrap_or_default());
+            let key: Row = aggregate.by.iter().map(part).collect();
+            let place = if key.is_empty() { String::new() } else { Json::Object(key.clone()).to_string() };
+            groups.entry(place).or_insert_with(|| (key, Vec::new())).1.push(row);
+        }
+        let group = |(key, rows): (Row, Vec<Row>)| {
+            let values = aggregate.of.iter().map(|(function, field)| figure(*function, field, &rows));
+            Group { key, count: rows.len() as u64, values: values.collect() }
+        };
+        let page = match aggregate.by.len() {
+            0 => 0..1,
+            _ => aggregate.offset as usize..(aggregate.offset + aggregate.limit) as usize,
+        };
+        groups.into_values().skip(page.start).take(page.len()).map(group).collect()
     }
 
     /// Forgets what commands have written, as if it had been removed in the meantime.
@@ -205,13 +282,50 @@ impl Memory {
     }
 }
 
+/// Opens sessions on read models in memory.
+#[derive(Default)]
+pub(super) struct InMemory(pub(super) Arc<Memory>);
+
+impl Backend for InMemory {
+    fn session(&self, _: &Arc<Catalogue>, circumstances: Circumstances) -> Box<dyn Session> {
+        Box::new(OnMemory { memory: self.0.clone(), circumstances })
+    }
+}
+
+/// One request.
+struct OnMemory {
+    memory: Arc<Memory>,
+    circumstances: Circumstances,
+}
+
+impl OnMemory {
+    /// What is never answered ends with the request's time, as everything does that a session is asked.
+    async fn never(&self) -> u64 {
+        let until = self.circumstances.until.unwrap();
+        tokio::time::sleep_until(until.at).await;
+        until.limit_ms
+    }
+}
+
+impl std::ops::Deref for OnMemory {
+    type Target = Memory;
+
+    fn deref(&self) -> &Memory {
+        &self.memory
+    }
+}
+
 #[async_trait]
-impl Backend for Memory {
-    async fn dispatch(&self, _: &Arc<Catalogue>, dispatch: Dispatch) -> Result<Receipt> {
-        if self.slow.load(Ordering::Relaxed) && dispatch.command.as_str() == "CloseAll" {
-            std::future::pending::<()>().await;
+impl Session for OnMemory {
+    async fn dispatch(&self, command: &Name, payload: Json, options: CommandOptions) -> Result<Receipt> {
+        if self.slow.load(Ordering::Relaxed) && command.as_str() == "CloseAll" {
+            return Err(Error::Timeout { what: format!("the command {command}"), limit_ms: self.never().await });
         }
-        self.asked(format!("dispatch {}", dispatch.command))?;
+        self.asked(format!("dispatch {command}"))?;
+        let Circumstances { tenant, actor, correlation_id, .. } = self.circumstances.clone();
+        let CommandOptions { idempotency_key, expected_revision, causation_id } = options;
+        let options = DispatchOptions { idempotency_key, expected_revision, actor, correlation_id, causation_id };
+        let dispatch = Dispatch { tenant, command: command.clone(), payload, options };
         let mut dispatched = self.dispatched.lock().unwrap();
         dispatched.push(dispatch.clone());
         let (number, command) = (dispatched.len() as u64, dispatch.command.as_str());
@@ -229,7 +343,7 @@ impl Backend for Memory {
         })
     }
 
-    async fn caught_up(&self, _: &Catalogue, model: &Name, position: Position) -> Result<()> {
+    async fn caught_up(&self, model: &Name, position: Position) -> Result<()> {
         self.asked(format!("wait {model} {position}"))?;
         let written = std::mem::take(&mut *self.written.lock().unwrap());
         if !self.lossy.load(Ordering::Relaxed) {
@@ -238,13 +352,13 @@ impl Backend for Memory {
         Ok(())
     }
 
-    fn position(&self, _: &Catalogue, model: &Name) -> Position {
+    fn position(&self, model: &Name) -> Position {
         Position::new(self.positions.lock().unwrap().get(model.as_str()).copied().unwrap_or_default())
     }
 
-    async fn rows(&self, _: &Catalogue, model: &Name, _: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
+    async fn rows(&self, model: &Name, keys: &[String]) -> Result<Vec<Row>> {
         if self.slow.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
+            return Err(Error::Late { what: format!("reading {model}"), limit_ms: self.never().await });
         }
         self.asked(format!("rows {model} {}", keys.len()))?;
         let rows = self.rows.lock().unwrap();
@@ -252,48 +366,125 @@ impl Backend for Memory {
         Ok(rows.filter(|row| keys.iter().any(|key| row["id"] == **key)).cloned().collect())
     }
 
-    async fn select(&self, _: &Catalogue, model: &Name, _: &TenantId, select: &Select) -> Result<Vec<Row>> {
+    async fn select(&self, model: &Name, select: &Select) -> Result<Vec<Row>> {
         self.asked(format!("select {model} {} {:?}", select.limit, select.order.first().map(|order| &order.field)))?;
         Ok(self.selected(model, select))
     }
 
-    async fn select_each(
-        &self,
-        _: &Catalogue,
-        model: &Name,
-        _: &TenantId,
-        each: &Each,
-        select: &Select,
-    ) -> Result<Vec<Row>> {
+    async fn select_each(&self, model: &Name, each: &Each, select: &Select) -> Result<Vec<Row>> {
         let order = select.order.first().map(|order| &order.field);
         self.asked(format!("select {model} {} {order:?} for each of {}", select.limit, each.values.len()))?;
         let page = |value: &Json| {
             let equal = Filter::Compare { field: each.field.clone(), op: Op::Equal, value: value.clone() };
             let filter = Filter::All(select.filter.clone().into_iter().chain([equal]).collect());
-            self.selected(model, &Select { filter: Some(filter), ..select.clone() })
+            let columns = select.columns.clone().map(|columns| [columns, vec![each.field.clone()]].concat());
+            self.selected(model, &Select { filter: Some(filter), columns, ..select.clone() })
         };
         Ok(each.values.iter().flat_map(page).collect())
     }
 
-    async fn ask(&self, _: &Catalogue, ask: Ask) -> Result<Json> {
-        self.asked(format!("ask {}", ask.query))?;
-        let answer = self.answers.lock().unwrap().get(ask.query.as_str()).cloned().unwrap_or_default();
-        self.asked.lock().unwrap().push(ask);
-        Ok(answer)
+    async fn count(&self, model: &Name, filter: Option<&Filter>) -> Result<u64> {
+        self.asked(format!("count {model}"))?;
+        Ok(self.chosen(model, filter).len() as u64)
+    }
+
+    async fn aggregate(&self, model: &Name, aggregate: &Aggregate) -> Result<Vec<Group>> {
+        let (by, count) = (aggregate.by.join(", "), aggregate.of.len());
+        self.asked(format!("aggregate {model} {count} by [{by}]"))?;
+        Ok(self.computed(model, aggregate))
+    }
+
+    async fn aggregate_each(&self, model: &Name, each: &Each, aggregate: &Aggregate) -> Result<Vec<(Json, Group)>> {
+        let (by, count) = (aggregate.by.join(", "), aggregate.of.len());
+        self.asked(format!("aggregate {model} {count} by [{by}] for each of {}", each.values.len()))?;
+        let of = |value: &Json| {
+            let equal = Filter::Compare { field: each.field.clone(), op: Op::Equal, value: value.clone() };
+            let filter = Filter::All(aggregate.filter.clone().into_iter().chain([equal]).collect());
+            let groups = self.computed(model, &Aggregate { filter: Some(filter), ..aggregate.clone() });
+            groups.into_iter().map(|group| (value.clone(), group)).collect::<Vec<_>>()
+        };
+        Ok(each.values.iter().flat_map(of).collect())
+    }
+
+    fn table(&self, model: &Name) -> Result<Table> {
+        let key = Name::parse("id").unwrap();
+        Ok(Table {
+            name: model.to_string(),
+            columns: Vec::new(),
+            key,
+            indexes: Vec::new(),
+            unique: Vec::new(),
+            search: Vec::new(),
+        })
+    }
+
+    async fn ask(&self, query: &Name, arguments: Json, page: PageOptions) -> Result<Answered> {
+        self.asked(format!("ask {query}"))?;
+        if let Some(answer) = self.rows_answered.lock().unwrap().get(query.as_str()) {
+            self.pages.lock().unwrap().push((arguments, page));
+            return Ok(answer.clone());
+        }
+        let answer = self.answers.lock().unwrap().get(query.as_str()).cloned().unwrap_or_default();
+        self.asked.lock().unwrap().push(arguments);
+        Ok(Answered::Json(answer))
+    }
+
+    fn admit(&self, _: What<'_>) -> Result<()> {
+        Ok(())
     }
 }
 
 /// As much of the meaning of filters as these tests need; the rest is the stores' to prove.
-fn holds(filter: &Filter, row: &Map<String, Json>) -> bool {
+pub(super) fn holds(filter: &Filter, row: &Map<String, Json>, all: &HashMap<String, Vec<Row>>) -> bool {
     let get = |field: &String| row.get(field).cloned().unwrap_or_default();
     match filter {
-        Filter::All(parts) => parts.iter().all(|part| holds(part, row)),
-        Filter::Any(parts) => parts.iter().any(|part| holds(part, row)),
-        Filter::Not(inner) => !holds(inner, row),
+        Filter::All(parts) => parts.iter().all(|part| holds(part, row, all)),
+        Filter::Any(parts) => parts.iter().any(|part| holds(part, row, all)),
+        Filter::Not(inner) => !holds(inner, row, all),
         Filter::Compare { field, op: Op::Equal, value } => get(field) == *value,
         Filter::Compare { field, op, .. } => panic!("{field} is compared by {op:?}"),
         Filter::In { field, values } => values.contains(&get(field)),
         Filter::Null { field } => get(field).is_null(),
-        Filter::Related { link, .. } => panic!("{} is asked for what is related", link.table.name),
+        Filter::Search { words } => {
+            let label = get(&"label".to_owned()).to_string().to_lowercase();
+            words.iter().all(|word| label.contains(&word.to_lowercase()))
+        }
+        Filter::Related { link, quantifier, filter } => {
+            let others = all.get(&link.table.name).into_iter().flatten();
+            let mut met = others
+                .filter(|other| other.get(&link.to) == Some(&get(&link.from)))
+                .map(|other| filter.as_ref().is_none_or(|filter| holds(filter, other, all)));
+            match quantifier {
+                Quantifier::Some => met.any(|met| met),
+                Quantifier::None => !met.any(|met| met),
+                Quantifier::Every => met.all(|met| met),
+            }
+        }
     }
+}
+
+/// Rows of an order: by texts, and at last by key.
+fn compared(order: &[Order], a: &Row, b: &Row) -> Cmp {
+    let text = |row: &Row, field: &str| row.get(field).filter(|value| !value.is_null()).map(ToString::to_string);
+    let key = Order { field: "id".to_owned(), descending: order.last().is_some_and(|order| order.descending) };
+    let steps = order.iter().chain([&key]).map(|order| match (text(a, &order.field), text(b, &order.field)) {
+        (Some(a), Some(b)) if order.descending => b.cmp(&a),
+        // Nothing comes last.
+        (a, b) => a.is_none().cmp(&b.is_none()).then_with(|| a.cmp(&b)),
+    });
+    steps.fold(Cmp::Equal, Cmp::then)
+}
+
+/// As much of the meaning of functions: of decimal numbers only.
+fn figure(function: Function, field: &str, rows: &[Row]) -> Json {
+    let numbers = rows.iter().filter_map(|row| row.get(field)?.as_str()?.parse::<Decimal>().ok());
+    let numbers: Vec<Decimal> = numbers.collect();
+    let sum = || numbers.iter().copied().reduce(|sum, number| sum + number);
+    let figure = match function {
+        Function::Sum => sum(),
+        Function::Avg => sum().map(|sum| (sum / Decimal::from(numbers.len())).normalize()),
+        Function::Min => numbers.iter().min().copied(),
+        Function::Max => numbers.iter().max().copied(),
+    };
+    figure.map_or(Json::Null, |figure| Json::String(figure.to_string()))
 }

@@ -19,7 +19,7 @@ fn ticket(id: usize) -> Json {
 
 /// The arguments with which the guest was asked last.
 fn asked(fixture: &Fixture) -> Json {
-    fixture.memory.asked.lock().unwrap().pop().unwrap().arguments
+    fixture.memory.asked.lock().unwrap().pop().unwrap()
 }
 
 #[tokio::test]

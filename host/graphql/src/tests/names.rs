@@ -80,3 +80,58 @@ fn a_query_shows_rows_of_read_models_that_are_there() {
     });
     assert_eq!(text, "query searchTickets of plugin venues shows rows of Seat, which no plugin brings");
 }
+
+#[test]
+fn a_read_model_can_not_be_called_like_what_another_one_makes() {
+    for name in
+        ["TicketConnection", "TicketEdge", "TicketAggregate", "TicketGroupKey", "TicketSum", "TicketWhere", "PageInfo"]
+    {
+        let text = refused(|document| {
+            document["readModels"][0]["name"] = json!(name);
+            document["readModels"][1]["relations"] = json!([]);
+            document["aggregates"][0]["commands"][0]["returns"] = Json::Null;
+            document["aggregates"][0]["commands"].as_array_mut().unwrap().remove(0);
+            document["projections"][0]["models"][0] = json!(name);
+        });
+        let other = if name == "PageInfo" { "the server" } else { "Ticket of plugin venues" };
+        assert!(text.contains(&format!("both make a GraphQL type {name}, and not the same one")), "{text}");
+        assert!(text.contains(other) && text.contains(&format!("read model {name} of plugin venues")), "{text}");
+    }
+}
+
+#[test]
+fn a_query_can_not_be_called_like_what_a_read_model_makes() {
+    for name in ["ticketsAggregate", "ticketsConnection", "ticketByCode"] {
+        let text = refused(|document| document["queries"][0]["name"] = json!(name));
+        assert!(text.ends_with(&format!("both make a GraphQL field Query.{name}: rename one of them")), "{text}");
+    }
+}
+
+#[test]
+fn a_property_can_not_be_called_like_what_is_computed_of_a_relation() {
+    let text = refused(|document| {
+        document["readModels"][0]["row"]["properties"]["ticketsAggregate"] = json!({ "type": "string" });
+    });
+    assert_eq!(
+        text,
+        "read model Venue of plugin venues makes two fields ticketsAggregate of its rows, because what is computed of a \
+         relation's rows is called after it: rename one of them"
+    );
+}
+
+#[test]
+fn a_relation_can_not_be_called_like_a_combination_of_conditions() {
+    let text = refused(|document| document["readModels"][1]["relations"][0]["name"] = json!("or"));
+    assert!(text.contains("has a relation or, which GraphQL needs"), "{text}");
+}
+
+#[test]
+fn what_is_unique_can_not_be_called_like_the_position_that_a_query_waits_for() {
+    let text = refused(|document| {
+        let row = &mut document["readModels"][1]["row"];
+        row["properties"]["minPosition"] = json!({ "type": "string", "maxLength": 20 });
+        row["required"].as_array_mut().unwrap().push(json!("minPosition"));
+        document["readModels"][1]["unique"] = json!([["minPosition"]]);
+    });
+    assert!(text.contains("has the unique property minPosition"), "{text}");
+}

@@ -51,8 +51,9 @@ async fn a_relation_to_many_reads_no_more_rows_than_it_answers() {
         }
     }
     let answer = fixture.ask("{ venues { id tickets(limit: 5, orderBy: { id: DESC }) { id } } }").await;
-    for (at, venue) in answer["data"]["venues"].as_array().unwrap().iter().enumerate() {
-        let expected: Vec<Json> = (95..100).rev().map(|n| json!({ "id": format!("v{at}-{n:03}") })).collect();
+    for venue in answer["data"]["venues"].as_array().unwrap() {
+        let id = venue["id"].as_str().unwrap();
+        let expected: Vec<Json> = (95..100).rev().map(|n| json!({ "id": format!("{id}-{n:03}") })).collect();
         assert_eq!(venue["tickets"], json!(expected));
     }
     let asked = fixture.memory.statements();
@@ -196,8 +197,8 @@ async fn what_fails_is_null_and_takes_along_what_can_not_be() {
     let fixture = filled(1, 1);
     fixture.memory.put("Ticket", json!({ "id": "broken", "venueId": "v0", "price": "1", "seats": "many" }));
     let answer = fixture.ask("{ tickets { id seats } }").await;
-    assert_eq!(answer["data"]["tickets"][1], json!({ "id": "broken", "seats": null }));
-    assert_eq!(answer["errors"][0]["path"], json!(["tickets", 1, "seats"]));
+    assert_eq!(answer["data"]["tickets"][0], json!({ "id": "broken", "seats": null }));
+    assert_eq!(answer["errors"][0]["path"], json!(["tickets", 0, "seats"]));
     assert_eq!(answer["errors"][0]["extensions"]["code"], "PLUGIN_FAULT");
 
     fixture.memory.put("Ticket", json!({ "id": "worse", "venueId": "v0" }));

@@ -7,7 +7,7 @@ use axum::http::{Request, Response};
 use tower::ServiceExt as _;
 use yado_model::Digest;
 
-use super::fixture::{Memory, fixture};
+use super::fixture::{InMemory, fixture};
 use crate::{GraphQl, Limits, router};
 
 #[test]
@@ -17,7 +17,7 @@ fn the_schema_of_a_plugin_is_as_committed() {
 
 #[test]
 fn the_schema_of_an_empty_server_is_valid_and_has_no_mutations() {
-    let graphql = GraphQl::over(&[], Arc::new(Memory::default()), Limits::default()).unwrap();
+    let graphql = GraphQl::over(&[], Arc::new(InMemory::default()), Limits::default()).unwrap();
     let sdl = graphql.sdl();
     assert!(sdl.contains("yado: YadoServer!") && !sdl.contains("Mutation"), "{sdl}");
 }

@@ -1,9 +1,11 @@
 //! Holds a manifest against its schema, and against the rules that a schema can't say.
 
+mod rows;
+
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use super::{Aggregate, CONTRACT, Manifest, Projection, ReadModel, Target};
+use super::{Aggregate, CONTRACT, Manifest, Projection, Query, ReadModel, Target};
 use crate::Name;
 use crate::schema::{Checker, Field, Fields, Schema, Shape};
 
@@ -83,12 +85,22 @@ fn rules(manifest: &Manifest) -> Checked {
     for (at, query) in manifest.queries.iter().enumerate() {
         object(&format!("/queries/{at}/arguments"), &query.arguments)?;
         shape(&format!("/queries/{at}/returns"), &query.returns)?;
+        // A read model of another plugin is held against the query when all plugins are known.
+        let model = query.rows.as_ref().and_then(|rows| manifest.read_model(rows.model.as_str()));
+        if let Some(model) = model {
+            fits(query, model).map_err(|e| Broken { path: format!("/queries/{at}{}", e.path), ..e })?;
+        }
     }
     for (at, effect) in manifest.effects.iter().enumerate() {
         object(&format!("/effects/{at}/request"), &effect.request)?;
         shape(&format!("/effects/{at}/response"), &effect.response)?;
     }
     Ok(())
+}
+
+/// Holds a query against the read model whose rows it asks for, if it asks for rows.
+pub(super) fn fits(query: &Query, model: &ReadModel) -> Checked {
+    query.rows.as_ref().map_or(Ok(()), |rows| rows::query(query, rows, model))
 }
 
 fn aggregate(path: &str, aggregate: &Aggregate, manifest: &Manifest) -> Checked {
@@ -126,6 +138,24 @@ fn read_model(path: &str, model: &ReadModel, manifest: &Manifest) -> Checked {
         for field in index {
             let path = format!("{path}/indexes/{at}");
             indexable(&path, model, known_field(&path, &fields, field)?)?;
+        }
+    }
+    for (at, group) in model.unique.iter().enumerate() {
+        let path = format!("{path}/unique/{at}");
+        unique(&path, group)?;
+        if group.is_empty() {
+            return Err(Broken::new(path, "it must name at least one property"));
+        }
+        for field in group {
+            let found = known_field(&path, &fields, field)?;
+            if !found.required || found.slot.nullable {
+                let reason = format!("{field} may be missing, and what is missing is not the same as anything");
+                return Err(Broken::new(path, reason));
+            }
+            if matches!(found.slot.shape, Shape::List(_) | Shape::Object(_) | Shape::Json) {
+                return Err(Broken::new(path, format!("{field} has parts, and can't be compared")));
+            }
+            indexable(&path, model, found)?;
         }
     }
     for field in &model.search {
@@ -279,6 +309,47 @@ mod tests {
             "{text}"
         );
         assert!(Manifest::parse("{").unwrap_err().to_string().contains("not JSON"));
+    }
+
+    #[test]
+    fn what_is_unique_is_always_there_and_can_be_compared() {
+        let unique = |property: Value, required: bool, groups: Value| {
+            let mut manifest = shop();
+            let model = &mut manifest["readModels"][0];
+            model["row"]["properties"]["code"] = property;
+            model["row"]["required"] = if required { json!(["id", "code"]) } else { json!(["id"]) };
+            model["unique"] = groups;
+            Manifest::parse(&manifest.to_string()).map_err(|broken| broken.to_string())
+        };
+        let code = || json!({ "type": "string", "maxLength": 20 });
+        let sound = unique(code(), true, json!([["code"], ["id", "code"]])).unwrap();
+        assert_eq!(sound.read_models[0].unique.len(), 2);
+        for (property, required, groups, refusal) in [
+            (code(), false, json!([["code"]]), "code may be missing"),
+            (json!({ "type": ["string", "null"], "maxLength": 20 }), true, json!([["code"]]), "code may be missing"),
+            (json!({ "type": "string" }), true, json!([["code"]]), "code is an indexed text"),
+            (json!(true), true, json!([["code"]]), "code may be missing"),
+            (json!({ "type": "array", "items": true }), true, json!([["code"]]), "code has parts"),
+            (code(), true, json!([["code", "code"]]), "code appears twice"),
+            (code(), true, json!([["colour"]]), "there is no property colour"),
+            (code(), true, json!([[]]), "it must name at least one property"),
+        ] {
+            let refused = unique(property, required, groups).unwrap_err();
+            let begins = format!("the manifest is broken at /readModels/0/unique/0: {refusal}");
+            assert!(refused.starts_with(&begins), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_declared_query_is_held_against_its_read_model() {
+        let text = broken(|m| {
+            m["queries"] = json!([{
+                "name": "baskets", "arguments": { "type": "object", "properties": {} },
+                "returns": { "type": "array", "items": { "type": "object", "x-model": "Basket", "properties": {} } },
+                "rows": { "model": "Basket", "orderBy": [{ "field": "weight" }], "answer": { "list": { "limit": 10 } } },
+            }]);
+        });
+        assert_eq!(text, "the manifest is broken at /queries/0/rows/orderBy/0/field: there is no property weight");
     }
 
     #[test]

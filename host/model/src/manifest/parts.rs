@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Broken, RowsQuery};
 use crate::Name;
 use crate::schema::Schema;
 
@@ -183,6 +184,10 @@ pub struct ReadModel {
     /// that they have at most 256 characters.
     #[serde(default)]
     pub indexes: Vec<Vec<Name>>,
+    /// Properties, or groups of them, in which no two rows of a tenant hold the same. They are always there, and rows are
+    /// looked up by them as by an index. A projection that would write the same a second time fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unique: Vec<Vec<Name>>,
     /// Properties in which a search looks.
     #[serde(default)]
     pub search: Vec<Name>,
@@ -244,7 +249,7 @@ const fn one() -> u32 {
     1
 }
 
-/// A read that the plugin answers itself.
+/// A read with a name of its own: of the rows of a read model, or what the plugin itself answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Query {
@@ -260,6 +265,20 @@ pub struct Query {
     /// Whoever asks needs one of these roles; none means that everyone may.
     #[serde(default)]
     pub roles: Vec<Name>,
+    /// Which rows answer it. The host reads them, and the plugin is not asked; without this it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<RowsQuery>,
+}
+
+impl Query {
+    /// Holds it against the read model whose rows it asks for, if it asks for rows. [`super::Manifest::parse`] has done so
+    /// with those of its own plugin.
+    ///
+    /// # Errors
+    /// Says where within the query what does not fit.
+    pub fn fits(&self, model: &ReadModel) -> Result<(), Broken> {
+        super::check::fits(self, model)
+    }
 }
 
 /// A process that spans streams and time.

@@ -42,6 +42,10 @@ impl Lent {
 }
 
 impl Import for Host {
+    fn at(&mut self, position: u64) -> wasmtime::Result<()> {
+        Ok(self.lent.write(&[])?.at(position).map_err(Halt::from)?)
+    }
+
     fn get(&mut self, model: String, key: String) -> wasmtime::Result<Option<String>> {
         Ok(self.lent.read()?.get(&model, &key).map_err(Halt::from)?)
     }

@@ -263,6 +263,24 @@ table! {
         "graphql-documents-kept-bytes" "YADO_GRAPHQL_DOCUMENTS_KEPT_BYTES" documents_kept_bytes: Natural => documents_kept_bytes,
         /// The time for one request, in milliseconds.
         "graphql-timeout-ms" "YADO_GRAPHQL_TIMEOUT_MS" timeout_ms: Positive => timeout_ms,
+        /// WebSockets and streams of events at a time. They are not counted among the connections.
+        "graphql-sockets-max" "YADO_GRAPHQL_SOCKETS_MAX" sockets_max: SmallNatural => sockets_max,
+        /// Subscriptions at a time.
+        "graphql-subscriptions-max" "YADO_GRAPHQL_SUBSCRIPTIONS_MAX" subscriptions_max: Natural => subscriptions_max,
+        /// Different subscriptions at a time. Those that ask for the same are one.
+        "graphql-cohorts-max" "YADO_GRAPHQL_COHORTS_MAX" cohorts_max: Natural => cohorts_max,
+        /// Operations at a time on one socket.
+        "graphql-operations-per-socket" "YADO_GRAPHQL_OPERATIONS_PER_SOCKET" operations_per_socket: Positive => operations_per_socket,
+        /// Messages that a subscriber may be behind before it is told so and ends.
+        "graphql-live-buffer" "YADO_GRAPHQL_LIVE_BUFFER" live_buffer: Positive => live_buffer,
+        /// The memory for those messages, in bytes, for each different subscription.
+        "graphql-live-buffer-bytes" "YADO_GRAPHQL_LIVE_BUFFER_BYTES" live_buffer_bytes: Positive => live_buffer_bytes,
+        /// The time in which a new socket has to begin the protocol, in milliseconds.
+        "graphql-socket-init-ms" "YADO_GRAPHQL_SOCKET_INIT_MS" socket_init_ms: Positive => socket_init_ms,
+        /// The pause between two signs of life on a socket or a stream of events, in milliseconds.
+        "graphql-keep-alive-ms" "YADO_GRAPHQL_KEEP_ALIVE_MS" keep_alive_ms: Positive => keep_alive_ms,
+        /// The time in which a socket has to take a message, in milliseconds.
+        "graphql-slow-ms" "YADO_GRAPHQL_SLOW_MS" slow_ms: Positive => slow_ms,
     }
 }
 
@@ -311,13 +329,15 @@ table! {
         "limits-database-ms" "YADO_LIMITS_DATABASE_MS" database_ms: Positive => database_ms,
         /// The time for one command, in milliseconds.
         "limits-command-ms" "YADO_LIMITS_COMMAND_MS" command_ms: Positive => command_ms,
-        /// Queries that guests answer at the same time.
+        /// Requests that read at the same time.
         "limits-queries-max" "YADO_LIMITS_QUERIES_MAX" queries_max: Positive => queries_max,
-        /// Queries that may wait until a guest can answer them. One more is refused at once.
+        /// Requests that may wait until they can read. One more is refused at once.
         "limits-queries-waiting" "YADO_LIMITS_QUERIES_WAITING" queries_waiting: Natural => queries_waiting,
+        /// Queries that guests answer at the same time.
+        "limits-guest-queries-max" "YADO_LIMITS_GUEST_QUERIES_MAX" guest_queries_max: Positive => guest_queries_max,
         /// Rows that a guest may read to answer one query, in bytes.
         "limits-query-rows-bytes" "YADO_LIMITS_QUERY_ROWS_BYTES" query_rows_bytes: Natural => query_rows_bytes,
-        /// The time for one query that a guest answers, in milliseconds.
+        /// The time for one read, in milliseconds.
         "limits-query-ms" "YADO_LIMITS_QUERY_MS" query_ms: Positive => query_ms,
         /// How long a reader waits for a read model to show a change, in milliseconds.
         "limits-caught-up-ms" "YADO_LIMITS_CAUGHT_UP_MS" caught_up_ms: Positive => caught_up_ms,
@@ -331,10 +351,20 @@ table! {
         "limits-gather-ms" "YADO_LIMITS_GATHER_MS" gather_ms: Natural => gather_ms,
         /// Rows that projections keep in memory because they may change again soon, in bytes.
         "limits-rows-kept-bytes" "YADO_LIMITS_ROWS_KEPT_BYTES" rows_kept_bytes: Natural => rows_kept_bytes,
+        /// Positions of the log for which changes of rows are kept, for those who listen and come back.
+        "limits-changes-kept" "YADO_LIMITS_CHANGES_KEPT" changes_kept: Positive => changes_kept,
+        /// Changes of rows that stay in memory for those who listen, in bytes.
+        "limits-changes-memory-bytes" "YADO_LIMITS_CHANGES_MEMORY_BYTES" changes_memory_bytes: Natural => changes_memory_bytes,
         /// How often the log is looked at for events of other processes, in milliseconds.
         "limits-poll-ms" "YADO_LIMITS_POLL_MS" poll_ms: Positive => poll_ms,
         /// The longest pause between two attempts of a projection that fails, in milliseconds.
         "limits-projection-retry-ms" "YADO_LIMITS_PROJECTION_RETRY_MS" projection_retry_ms: Positive => projection_retry_ms,
+        /// Attempts at an event at which a projection fails, before its stream is parked.
+        "limits-poison-attempts" "YADO_LIMITS_POISON_ATTEMPTS" poison_attempts: SmallPositive => poison_attempts,
+        /// Streams that one projection parks at most. Beyond that it stands.
+        "limits-parked-streams" "YADO_LIMITS_PARKED_STREAMS" parked_streams: SmallNatural => parked_streams,
+        /// How long a projection may have events to show without getting on, before it is told of, in milliseconds.
+        "limits-stalled-ms" "YADO_LIMITS_STALLED_MS" stalled_ms: Positive => stalled_ms,
         /// How long the table of a replaced read model is kept, in milliseconds.
         "limits-retire-ms" "YADO_LIMITS_RETIRE_MS" retire_ms: Natural => retire_ms,
     }

@@ -178,3 +178,31 @@ async fn a_plugin_that_does_not_come_in_time_is_refused_as_such() {
     assert_eq!((status, &body["error"]["code"]), (StatusCode::REQUEST_TIMEOUT, &"BAD_USER_INPUT".into()));
     assert!(body["error"]["message"].as_str().is_some_and(|message| message.contains("http.body_ms")), "{body}");
 }
+
+#[test]
+fn sockets_are_for_pages_of_this_server_and_of_configured_sites() {
+    let sites = [HeaderValue::from_static("http://localhost:5173")];
+    let known = |origins: &[&'static str], host: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static(host));
+        for origin in origins {
+            headers.append(ORIGIN, HeaderValue::from_static(origin));
+        }
+        is_known_site(&headers, &sites)
+    };
+    let here = "shop.example:4000";
+    for (origins, expected) in [
+        (&[][..], true),
+        (&["http://localhost:5173"], true),
+        (&["http://shop.example:4000"], true),
+        (&["https://SHOP.example:4000"], true),
+        (&["http://shop.example"], false),
+        (&["http://shop.example:4000.elsewhere.example"], false),
+        (&["https://localhost:5173"], false),
+        (&["null"], false),
+        (&[""], false),
+        (&["http://localhost:5173", "http://elsewhere.example"], false),
+    ] {
+        assert_eq!(known(origins, here), expected, "{origins:?}");
+    }
+}

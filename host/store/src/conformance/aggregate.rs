@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use yado_model::TenantId;
 
 use super::fixtures::{put, row, step, tenant, tickets};
-use crate::limits::{LONGEST_GROUPS, MOST_AGGREGATED, MOST_GROUPED};
-use crate::{Aggregate, Error, Filter, Function, Group, Op, ReadStore, Result, TableWrites, Write};
+use crate::limits::{LARGEST_ANSWER, LONGEST_GROUPS, MOST_AGGREGATED, MOST_GROUPED};
+use crate::{Aggregate, Each, Error, Filter, Function, Group, Op, ReadStore, Result, TableWrites, Write};
 
 const ALL: [Function; 4] = [Function::Sum, Function::Avg, Function::Min, Function::Max];
 
@@ -122,6 +122,53 @@ pub async fn rows_are_computed_in_groups(store: &dyn ReadStore) {
     let prices = groups(store, &by(&["unitPrice"], of(&[Function::Sum], "unitPrice"))).await.unwrap();
     let prices: Vec<_> = prices.iter().map(|group| (group.count, group.values[0].clone())).collect();
     assert_eq!(prices, [(1, json!("-100.250")), (2, json!("19.00")), (2, json!("20.00")), (1, json!(null))]);
+}
+
+pub async fn each_value_has_groups_of_its_own(store: &dyn ReadStore) {
+    filled(store).await;
+    let each = |field: &str, values: &[Value]| Each { field: field.into(), values: values.to_vec() };
+    let asked = |each: Each, aggregate: Aggregate| async move {
+        let found = store.aggregate_each(&tickets(), &TenantId::default(), &each, &aggregate).await?;
+        let mut plain: Vec<String> = Vec::new();
+        for (value, group) in found {
+            plain.push(json!([value, group.key, group.count, group.values]).to_string());
+        }
+        Ok::<_, Error>(plain)
+    };
+    let titles = || each("title", &[json!("Opera"), json!("Circus"), json!("Ballet"), json!("Opera")]);
+    let mut all = asked(titles(), of(&[Function::Sum, Function::Max], "seats")).await.unwrap();
+    // Values are in any order.
+    all.sort();
+    let expected = [r#"["Ballet",{},1,["10",10]]"#, r#"["Circus",{},0,[null,null]]"#, r#"["Opera",{},2,["7",9]]"#];
+    assert_eq!(all, expected);
+    let open = Filter::Compare { field: "isOpen".into(), op: Op::Equal, value: json!(false) };
+    let filtered = Aggregate { filter: Some(open), ..of(&[], "seats") };
+    let filtered = asked(each("title", &[json!("Opera")]), filtered).await.unwrap();
+    assert_eq!(filtered, [r#"["Opera",{},0,[]]"#]);
+    // Spelled as they were asked for, and found as numbers.
+    let prices = each("unitPrice", &[json!("9.5"), json!("010.00")]);
+    let mut prices = asked(prices, of(&[], "seats")).await.unwrap();
+    prices.sort();
+    assert_eq!(prices, [r#"["010.00",{},1,[]]"#, r#"["9.5",{},1,[]]"#]);
+
+    // Limit and offset are those of one value.
+    put(store, &tickets(), (0..9).map(|at| json!({ "id": format!("x{at}"), "title": "Opera", "seats": at / 3 }))).await;
+    let grouped = || by(&["seats"], of(&[Function::Min], "id"));
+    let page = Aggregate { limit: 2, offset: 1, ..grouped() };
+    let groups = asked(titles(), page).await.unwrap();
+    assert_eq!(groups, [r#"["Opera",{"seats":0},3,["x0"]]"#, r#"["Opera",{"seats":1},3,["x3"]]"#]);
+    let mut groups = asked(titles(), Aggregate { limit: 1, ..grouped() }).await.unwrap();
+    groups.sort();
+    assert_eq!(groups, [r#"["Ballet",{"seats":10},1,["b"]]"#, r#"["Opera",{"seats":-2},1,["c"]]"#]);
+    assert_eq!(asked(titles(), Aggregate { limit: 0, ..grouped() }).await.unwrap(), [""; 0]);
+    assert_eq!(asked(each("title", &[]), of(&[], "seats")).await.unwrap(), [""; 0]);
+
+    let refused =
+        |each: Each, aggregate: Aggregate| async move { asked(each, aggregate).await.unwrap_err().to_string() };
+    assert!(refused(each("extra", &[json!(1)]), of(&[], "id")).await.contains("JSON"));
+    assert!(refused(each("title", &[Value::Null]), of(&[], "id")).await.contains("null"));
+    let many = each("seats", &vec![json!(1); LARGEST_ANSWER / 1_000 + 1]);
+    assert!(refused(many, Aggregate { limit: 1_000, ..grouped() }).await.contains("all values"));
 }
 
 pub async fn sums_and_averages_are_exact(store: &dyn ReadStore) {

@@ -20,7 +20,7 @@ async fn filled(store: &dyn ReadStore) {
 }
 
 fn page(limit: u32) -> Select {
-    Select { filter: None, order: vec![], limit, offset: 0 }
+    Select::page(limit)
 }
 
 fn each(values: &[&str]) -> Each {

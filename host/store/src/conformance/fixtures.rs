@@ -6,7 +6,7 @@ use yado_model::{
 };
 
 use crate::{
-    Appended, Column, Draft, EventStore, Kind, PluginVersion, Progress, ReadStore, Row, Table, TableWrites, Write,
+    Appended, Column, Draft, EventStore, Kind, PluginVersion, Progress, ReadStore, Row, Step, Table, TableWrites, Write,
 };
 
 /// A tenant by its name.
@@ -78,7 +78,7 @@ pub(super) async fn log(store: &dyn EventStore) -> Vec<RecordedEvent> {
     store.read_log(Position::ZERO, 1_000).await.unwrap()
 }
 
-pub(super) fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::parse(text).expect("a name")
 }
 
@@ -99,6 +99,27 @@ pub(crate) fn tickets() -> Table {
         ],
         key: name("id"),
         indexes: vec![vec![name("unitPrice")], vec![name("isOpen"), name("openedAt")]],
+        unique: vec![],
+        search: vec![name("title")],
+    }
+}
+
+/// A table with an index of each sort.
+#[cfg(test)]
+pub(crate) fn places() -> Table {
+    let column = |text: &str, kind| Column { name: name(text), kind, nullable: false };
+    Table {
+        name: "rm_places".into(),
+        columns: vec![
+            column("id", Kind::Text),
+            column("label", Kind::Text),
+            column("price", Kind::Decimal),
+            column("hall", Kind::Text),
+        ],
+        key: name("id"),
+        indexes: vec![vec![name("price")], vec![name("hall")]],
+        unique: vec![vec![name("label")]],
+        search: vec![name("label")],
     }
 }
 
@@ -120,5 +141,5 @@ pub(super) async fn put(store: &dyn ReadStore, table: &Table, rows: impl IntoIte
 pub(super) async fn step(store: &dyn ReadStore, writes: TableWrites<'_>) -> crate::Result<()> {
     let from = store.checkpoint("fixtures").await.unwrap();
     let progress = Progress { projection: "fixtures", from, to: from.position.plus(1).into() };
-    store.commit(&progress, &[writes]).await.map(|committed| assert_eq!(committed, crate::Committed::Yes))
+    store.commit(&Step::new(progress, &[writes])).await.map(|committed| assert_eq!(committed, crate::Committed::Yes))
 }

@@ -13,7 +13,7 @@ use super::fixtures::{put, row, tickets};
 use super::related::{baskets, holders, inner, outer, ticket};
 use crate::cell::Cell;
 use crate::read::matches::compare;
-use crate::{Filter, Link, Op, Order, Quantifier, ReadStore, Row, Select, Table};
+use crate::{Filter, Link, Mark, Op, Order, Quantifier, ReadStore, Row, Select, Table};
 
 /// Selections that are tried.
 const ROUNDS: usize = 400;
@@ -127,22 +127,40 @@ const TIMES: &[&str] = &[
 ];
 
 /// A stream of numbers (xorshift) that is the same each time.
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         usize::try_from((self.0 >> 16) % limit as u64).unwrap()
     }
 
-    fn one_of<T: Clone>(&mut self, items: &[T]) -> T {
+    pub(super) fn one_of<T: Clone>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())].clone()
     }
 
     fn text(&mut self) -> Value {
         (0..self.below(4)).map(|_| self.one_of(TEXTS)).collect::<String>().into()
+    }
+
+    /// A part of a text that may be there, more often than not, and perhaps in other letters.
+    fn part(&mut self, field: &str) -> String {
+        let value = self.value(field);
+        let letters: Vec<char> = value.as_str().unwrap().chars().collect();
+        let from = self.below(letters.len() + 1);
+        let to = from + self.below(letters.len() - from + 1);
+        let part: String = letters[from..to].iter().collect();
+        match self.below(4) {
+            0 => part.to_uppercase(),
+            1 => part.to_lowercase(),
+            _ => part,
+        }
     }
 
     /// A value for a column, by its name; two columns are enumerations of few values.
@@ -173,7 +191,7 @@ impl Random {
         }
     }
 
-    fn rows(&mut self, table: &Table, count: usize) -> Vec<Row> {
+    pub(super) fn rows(&mut self, table: &Table, count: usize) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
         while rows.len() < count {
             let key = self.value("id");
@@ -200,7 +218,7 @@ impl Random {
     /// A filter that no store refuses. So many relations may still be in it.
     fn filter(&mut self, table: &Table, depth: usize, level: usize, left: &mut usize) -> Filter {
         let compared = |name: &str| name != "extra";
-        match self.below(if depth == 0 { 5 } else { 11 }) {
+        match self.below(if depth == 0 { 6 } else { 12 }) {
             0 => Filter::Null { field: self.field(table, |_| true) },
             1 => {
                 let field = self.field(table, compared);
@@ -209,22 +227,22 @@ impl Random {
             }
             2 => {
                 let field = self.field(table, |name| ["id", "title", "ticketId"].contains(&name));
-                let value = self.value(&field);
-                // A part of a value that may be there, more often than not.
-                let letters: Vec<char> = value.as_str().unwrap().chars().collect();
-                let from = self.below(letters.len() + 1);
-                let to = from + self.below(letters.len() - from + 1);
+                let value = self.part(&field);
                 let op = self.one_of(&[Op::Contains, Op::StartsWith, Op::EndsWith]);
-                Filter::Compare { field, op, value: letters[from..to].iter().collect::<String>().into() }
+                Filter::Compare { field, op, value: value.into() }
             }
+            5 if !table.search.is_empty() => {
+                Filter::Search { words: (0..self.below(3)).map(|_| self.part("title")).collect() }
+            }
+            5 => self.filter(table, 0, level, left),
             3 | 4 => {
                 let field = self.field(table, compared);
                 let ops = [Op::Equal, Op::NotEqual, Op::Less, Op::LessOrEqual, Op::Greater, Op::GreaterOrEqual];
                 Filter::Compare { op: self.one_of(&ops), value: self.value(&field), field }
             }
-            5 | 6 => Filter::All((0..self.below(4)).map(|_| self.filter(table, depth - 1, level, left)).collect()),
-            7 | 8 => Filter::Any((0..self.below(4)).map(|_| self.filter(table, depth - 1, level, left)).collect()),
-            9 => Filter::Not(Box::new(self.filter(table, depth - 1, level, left))),
+            6 | 7 => Filter::All((0..self.below(4)).map(|_| self.filter(table, depth - 1, level, left)).collect()),
+            8 | 9 => Filter::Any((0..self.below(4)).map(|_| self.filter(table, depth - 1, level, left)).collect()),
+            10 => Filter::Not(Box::new(self.filter(table, depth - 1, level, left))),
             _ if level == 0 || *left == 0 => self.filter(table, 0, level, left),
             _ => {
                 *left -= 1;
@@ -239,21 +257,45 @@ impl Random {
         }
     }
 
-    fn selection(&mut self, table: &Table) -> Select {
-        let order = (0..self.below(4))
+    /// The place of a row, or one where perhaps no row is.
+    fn mark(&mut self, table: &Table, order: &[Order], rows: &[Row]) -> Mark {
+        let mut row = self.one_of(rows);
+        if self.below(3) == 0 {
+            row.insert(table.key.as_str().into(), self.value("id"));
+        }
+        for order in order {
+            let column = table.column(&order.field).unwrap();
+            match self.below(8) {
+                0 if column.nullable => row.insert(order.field.clone(), Value::Null),
+                1 if column.name != table.key => row.insert(order.field.clone(), self.value(&order.field)),
+                _ => None,
+            };
+        }
+        mark(table, order, &row)
+    }
+
+    fn selection(&mut self, table: &Table, rows: &[Row]) -> Select {
+        let order: Vec<_> = (0..self.below(4))
             .map(|_| Order { field: self.field(table, |name| name != "extra"), descending: self.below(2) == 0 })
             .collect();
+        let after = (self.below(3) == 0).then(|| self.mark(table, &order, rows));
+        let before = (self.below(4) == 0).then(|| self.mark(table, &order, rows));
+        let columns = (self.below(4) == 0).then(|| (0..self.below(4)).map(|_| self.field(table, |_| true)).collect());
         let filter = (self.below(8) > 0).then(|| self.filter(table, 4, 3, &mut 8));
         Select {
             filter,
             order,
-            limit: u32::try_from(self.below(50)).unwrap(),
-            offset: u32::try_from(self.below(8)).unwrap(),
+            offset: u32::try_from(self.below(8)).unwrap().saturating_sub(3),
+            columns,
+            after,
+            before,
+            backward: self.below(3) == 0,
+            ..Select::page(u32::try_from(self.below(50)).unwrap())
         }
     }
 }
 
-/// How two rows follow each other: nothing last, whatever the direction, and at last by key.
+/// How two rows follow each other: nothing last, whatever the direction, and at last by key, in the last direction.
 fn follow(table: &Table, order: &[Order], a: &Row, b: &Row) -> Ordering {
     let cell = |row: &Row, field: &str| {
         Cell::from_json(table.column(field).unwrap(), row.get(field).unwrap_or(&Value::Null)).unwrap()
@@ -269,7 +311,44 @@ fn follow(table: &Table, order: &[Order], a: &Row, b: &Row) -> Ordering {
             return ordering;
         }
     }
-    compare(&cell(a, table.key.as_str()), &cell(b, table.key.as_str())).unwrap()
+    let ordering = compare(&cell(a, table.key.as_str()), &cell(b, table.key.as_str())).unwrap();
+    if order.last().is_some_and(|order| order.descending) { ordering.reverse() } else { ordering }
+}
+
+/// The place of a row in an order.
+fn mark(table: &Table, order: &[Order], row: &Row) -> Mark {
+    let values = order.iter().map(|order| row.get(&order.field).cloned().unwrap_or(Value::Null)).collect();
+    Mark { values, key: row[table.key.as_str()].as_str().unwrap().to_owned() }
+}
+
+/// A row that is at a place.
+fn at(table: &Table, order: &[Order], mark: &Mark) -> Row {
+    let mut row = Row::new();
+    // Of a column that is named twice the first one counts.
+    for (order, value) in order.iter().zip(&mark.values) {
+        row.entry(order.field.clone()).or_insert_with(|| value.clone());
+    }
+    row.insert(table.key.as_str().into(), mark.key.clone().into());
+    row
+}
+
+/// What a selection finds among rows that meet its filter.
+fn page(table: &Table, select: &Select, mut rows: Vec<Row>) -> Vec<Row> {
+    rows.sort_by(|a, b| follow(table, &select.order, a, b));
+    let stands = |row: &Row, mark: &Mark| follow(table, &select.order, row, &at(table, &select.order, mark));
+    rows.retain(|row| select.after.as_ref().is_none_or(|mark| stands(row, mark).is_gt()));
+    rows.retain(|row| select.before.as_ref().is_none_or(|mark| stands(row, mark).is_lt()));
+    let (offset, limit) = (select.offset as usize, select.limit as usize);
+    let mut page: Vec<Row> = if select.backward {
+        let left = rows.len().saturating_sub(offset);
+        rows.drain(..left).skip(left.saturating_sub(limit)).collect()
+    } else {
+        rows.into_iter().skip(offset).take(limit).collect()
+    };
+    if let Some(columns) = &select.columns {
+        page.iter_mut().for_each(|row| row.retain(|name, _| name == table.key.as_str() || columns.contains(name)));
+    }
+    page
 }
 
 pub async fn random_selections_are_those_of_the_naive_model(store: &dyn ReadStore) {
@@ -281,7 +360,7 @@ pub async fn random_selections_are_those_of_the_naive_model(store: &dyn ReadStor
         let rows = random.rows(table, 40);
         put(store, table, rows.iter().cloned().map(Value::Object)).await;
         // As the store gives them, so that values are spelled as it spells them.
-        let all = Select { filter: None, order: vec![], limit: 100, offset: 0 };
+        let all = Select::page(100);
         filled.push(store.select(table, &TenantId::default(), &all).await.unwrap());
     }
     let rows_of = |table: &Table| filled[usize::from(table.name != tables[0].name)].clone();
@@ -289,17 +368,15 @@ pub async fn random_selections_are_those_of_the_naive_model(store: &dyn ReadStor
     let mut met = 0;
     for round in 0..ROUNDS {
         let table = &tables[round % 2];
-        let select = random.selection(table);
+        let select = random.selection(table, &rows_of(table));
         let holds = |row: &Row| {
             let others = |link: &Link| Ok(rows_of(&link.table));
             select.filter.as_ref().is_none_or(|filter| filter.matches_among(table, row, &others).unwrap())
         };
-        let mut expected: Vec<Row> = rows_of(table).into_iter().filter(holds).collect();
-        expected.sort_by(|a, b| follow(table, &select.order, a, b));
+        let expected: Vec<Row> = rows_of(table).into_iter().filter(holds).collect();
         let count = store.count(table, &TenantId::default(), select.filter.as_ref()).await.unwrap();
         assert_eq!(count, expected.len() as u64, "round {round}: {select:#?}");
-        let page = expected.into_iter().skip(select.offset as usize).take(select.limit as usize);
-        let page: Vec<Row> = page.collect();
+        let page = page(table, &select, expected);
         let found = store.select(table, &TenantId::default(), &select).await.unwrap();
         assert_eq!(found, page, "round {round}: {select:#?}");
         met += usize::from(!page.is_empty());

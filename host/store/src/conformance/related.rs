@@ -25,6 +25,8 @@ pub(super) fn baskets() -> Table {
         ],
         key: name("id"),
         indexes: vec![vec![name("ticketId")]],
+        unique: vec![],
+        search: vec![],
     }
 }
 
@@ -76,7 +78,7 @@ async fn filled(store: &dyn ReadStore) {
 }
 
 async fn found(store: &dyn ReadStore, table: &Table, filter: Filter) -> Result<String> {
-    let select = Select { filter: Some(filter), order: vec![], limit: 100, offset: 0 };
+    let select = Select { filter: Some(filter), ..Select::page(100) };
     let rows = store.select(table, &TenantId::default(), &select).await?;
     let count = store.count(table, &TenantId::default(), select.filter.as_ref()).await?;
     assert_eq!(count, rows.len() as u64);
@@ -133,14 +135,14 @@ pub async fn rows_are_found_by_what_belongs_to_them(store: &dyn ReadStore) {
 
     // A row that several others belong to is one row, also where it is skipped.
     let filter = Some(to_baskets(Quantifier::Some, None));
-    let select = Select { filter, order: vec![], limit: 5, offset: 1 };
+    let select = Select { filter, offset: 1, ..Select::page(5) };
     let rows = store.select(&tickets(), &TenantId::default(), &select).await.unwrap();
     assert_eq!(rows.iter().map(|row| row["id"].as_str().unwrap()).collect::<Vec<_>>(), ["b"]);
 
     // Where rows are asked for each of several values, too.
     let each = Each { field: "title".into(), values: vec![json!("Opera"), json!("Ballet")] };
     let filter = Some(to_baskets(Quantifier::Some, first()));
-    let select = Select { filter, order: vec![], limit: 5, offset: 0 };
+    let select = Select { filter, ..Select::page(5) };
     let rows = store.select_each(&tickets(), &TenantId::default(), &each, &select).await.unwrap();
     assert_eq!(rows.iter().map(|row| row["id"].as_str().unwrap()).collect::<Vec<_>>(), ["a"]);
 }
@@ -170,7 +172,7 @@ pub async fn relations_do_not_leave_their_tenant(store: &dyn ReadStore) {
     step(store, TableWrites { table: &tickets(), writes: theirs }).await.unwrap();
     assert_eq!(in_baskets(store, related(ticket(), Quantifier::Some, None)).await, "pqr");
     let link = related(holders(), Quantifier::Some, None);
-    let select = Select { filter: Some(link), order: vec![], limit: 9, offset: 0 };
+    let select = Select { filter: Some(link), ..Select::page(9) };
     assert!(store.select(&tickets(), &tenant("other"), &select).await.unwrap().is_empty());
 }
 

@@ -18,8 +18,9 @@ pub async fn a_table_is_made_once_and_listed(store: &dyn ReadStore) {
 pub async fn a_table_with_other_columns_is_told_from_the_one_meant(store: &dyn ReadStore) {
     store.ensure_table(&tickets()).await.unwrap();
     put(store, &tickets(), [json!({ "id": "a" })]).await;
-    let changes: [fn(&mut Table); 6] = [
-        |table| table.columns[1].kind = Kind::Json,
+    let changes: [fn(&mut Table); 7] = [
+        |table| table.search.clear(),
+        |table| table.columns[2].kind = Kind::Json,
         |table| table.columns[4].kind = Kind::Text,
         |table| table.columns[2].nullable = false,
         |table| table.columns.swap(2, 3),
@@ -69,6 +70,8 @@ pub async fn a_table_takes_names_that_sql_has_a_meaning_for(store: &dyn ReadStor
             .into(),
         key: name("order"),
         indexes: vec![vec![name("select"), name("user")], vec![name("camelCase")]],
+        unique: vec![vec![name("oid")]],
+        search: vec![name("select"), name("t")],
     };
     store.ensure_table(&table).await.unwrap();
     let fields: serde_json::Map<_, _> =
@@ -79,8 +82,7 @@ pub async fn a_table_takes_names_that_sql_has_a_meaning_for(store: &dyn ReadStor
         let select = Select {
             filter: Some(Filter::Compare { field: field.clone(), op: Op::Equal, value: json!(field) }),
             order: vec![Order { field, descending: true }],
-            limit: 10,
-            offset: 0,
+            ..Select::page(10)
         };
         assert_eq!(store.select(&table, &TenantId::default(), &select).await.unwrap(), std::slice::from_ref(&fields));
     }

@@ -1,21 +1,30 @@
 //! What the engines say, in the words of [`Error`]: one table for each engine, by its stable codes.
 
+use std::io::ErrorKind;
+
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
 
-use super::Error;
+use super::{Error, SHOWN};
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(error) => of_database(error.as_ref()),
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::BeginFailed => Self::Unavailable(error.to_string()),
+            // There is nobody to be connected with.
+            sqlx::Error::Io(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionRefused | ErrorKind::NotFound | ErrorKind::PermissionDenied
+                ) =>
+            {
+                Self::Unavailable(error.to_string())
+            }
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => Self::Unheard(error.to_string()),
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::BeginFailed => {
+                Self::Unavailable(error.to_string())
+            }
             sqlx::Error::Configuration(error) => Self::Invalid(format!("the database's URL can't be used: {error}")),
             sqlx::Error::ColumnDecode { index, source } => Self::corrupt(format!("column {index}"), source),
             sqlx::Error::Decode(source) => Self::corrupt("a column", source),
@@ -58,13 +67,27 @@ impl From<sqlx::migrate::MigrateError> for Error {
 fn of_database(error: &dyn DatabaseError) -> Error {
     let message = error.message().to_owned();
     if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
-        of_postgres(error.code(), message)
+        let duplicate = if error.code() == "23505" { duplicate(error.table(), error.detail()) } else { None };
+        duplicate.unwrap_or_else(|| of_postgres(error.code(), message))
     } else if error.try_downcast_ref::<SqliteError>().is_some() {
         let code = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
         of_sqlite(code, message)
     } else {
         Error::Engine(message)
     }
+}
+
+/// What is not unique in a read model, in PostgreSQL's words: `Key (_tenant, label)=(default, a) already exists.` The words
+/// hang on the server's language, and the parentheses don't.
+fn duplicate(table: Option<&str>, detail: Option<&str>) -> Option<Error> {
+    let table = table.filter(|table| table.starts_with("rm_"))?.to_owned();
+    let (names, values) = detail?.split_once(")=(")?;
+    let (_, names) = names.split_once('(')?;
+    let (values, _) = values.rsplit_once(')')?;
+    let columns = names.split(", ").skip(1).map(|name| name.trim_matches('"').to_owned()).collect();
+    // The first value is the tenant, in which there is no comma.
+    let (_, value) = values.split_once(", ")?;
+    Some(Error::Duplicate { table, columns, value: value.chars().take(SHOWN).collect() })
 }
 
 /// By the codes of PostgreSQL's appendix A.
@@ -80,8 +103,10 @@ fn of_postgres(code: &str, message: String) -> Error {
         "57014" | "55P03" | "40001" | "40P01" | "53000" | "53200" | "53300" | "25006" | "25P03" | "58030" => {
             Error::Unavailable(message)
         }
-        // Connections that break; the server goes down or comes up.
-        code if code.starts_with("08") || code.starts_with("57P") => Error::Unavailable(message),
+        // Connections that break, as whoever stands between us and the server says.
+        code if code.starts_with("08") => Error::Unheard(message),
+        // The server goes down or comes up, and says so of a session that is at its end.
+        code if code.starts_with("57P") => Error::Unavailable(message),
         code if code.starts_with("22") => Error::Invalid(message),
         _ => Error::Engine(message),
     }
@@ -111,6 +136,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_unique_is_named_in_any_language() {
+        let told = |table, detail| duplicate(Some(table), Some(detail));
+        let duplicate = |columns: &[&str], value: &str| Error::Duplicate {
+            table: "rm_tickets".into(),
+            columns: columns.iter().map(ToString::to_string).collect(),
+            value: value.into(),
+        };
+        let english = r#"Key (_tenant, "seatNumber")=(default, a)=(b, c) already exists."#;
+        assert_eq!(told("rm_tickets", english), Some(duplicate(&["seatNumber"], "a)=(b, c")));
+        let german = "Schlüssel »(_tenant, label, number)=(default, x, 1)« existiert bereits.";
+        assert_eq!(told("rm_tickets", german), Some(duplicate(&["label", "number"], "x, 1")));
+        assert_eq!(told("claims", english), None);
+        assert_eq!(told("rm_tickets", "something else"), None);
+    }
+
+    #[test]
     fn both_ways_to_sqlite_say_the_same() {
         let failure = |code| Error::from(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
         assert!(matches!(failure(13), Error::Full(_)));
@@ -133,6 +174,19 @@ mod tests {
             assert!(of_sqlite(code, String::new()).is_transient(), "{code}");
         }
         assert!(Error::from(sqlx::Error::PoolTimedOut).is_transient());
+    }
+
+    #[test]
+    fn what_is_at_its_end_is_told_from_what_may_still_be_done() {
+        let io = |kind: ErrorKind| Error::from(sqlx::Error::Io(kind.into()));
+        for error in [io(ErrorKind::ConnectionReset), io(ErrorKind::UnexpectedEof), of_postgres("08006", String::new())]
+        {
+            assert!(matches!(error, Error::Unheard(_)) && error.is_transient(), "{error}");
+        }
+        let refused = io(ErrorKind::ConnectionRefused);
+        for error in [refused, Error::from(sqlx::Error::PoolTimedOut), of_postgres("57P01", String::new())] {
+            assert!(matches!(error, Error::Unavailable(_)), "{error}");
+        }
     }
 
     #[test]

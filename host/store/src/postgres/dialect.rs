@@ -10,9 +10,9 @@ use yado_model::TenantId;
 use super::time::Time;
 use crate::cell::Cell;
 use crate::read::aggregate::{Found, Total};
-use crate::read::search::{Place, expression};
+use crate::read::search::{Place, pattern};
 use crate::read::select::Dialect;
-use crate::{Column, Kind, Result, Row, Table};
+use crate::{Column, Kind, Result};
 
 pub(super) struct PostgresDialect;
 
@@ -90,8 +90,8 @@ impl Dialect for PostgresDialect {
     }
 
     fn matches(&self, sql: &mut QueryBuilder<Postgres>, column: &str, place: Place, needle: &str) {
-        sql.push(format_args!("{column} ~ "));
-        sql.push_bind(expression(place, needle));
+        sql.push(format_args!("{column} like "));
+        sql.push_bind(pattern(place, needle));
     }
 
     fn total(&self, column: &str, kind: Kind) -> Vec<String> {
@@ -105,14 +105,6 @@ impl Dialect for PostgresDialect {
             _ => column.to_owned(),
         }
     }
-}
-
-/// A row, read by the columns of its table.
-pub(super) fn row(table: &Table, found: &PgRow) -> Result<Row> {
-    let columns = table.columns.iter().enumerate();
-    columns
-        .map(|(at, column)| Ok((column.name.as_str().to_owned(), cell(found, at, column)?.into_json(column)?)))
-        .collect()
 }
 
 fn cell(found: &PgRow, at: usize, column: &Column) -> Result<Cell> {

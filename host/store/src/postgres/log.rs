@@ -16,6 +16,7 @@ use crate::number::{bound, loaded};
 use crate::open::Promise;
 use crate::page::{Page, Size};
 use crate::recorded::{self, Stored};
+use crate::snapshot;
 use crate::{
     Answer, Append, Appended, ClaimsReport, EventKind, EventStore, Forgotten, Options, PluginRecord, PluginVersion,
     Result, Snapshot, StreamPage,
@@ -135,7 +136,7 @@ impl EventStore for Events {
     }
 
     async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>> {
-        snapshots::find(&self.database, tenant, stream, encoding).await
+        snapshot::find(&self.database.pool, tenant, stream, encoding).await
     }
 
     async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<Forgotten> {

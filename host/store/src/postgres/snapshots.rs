@@ -1,12 +1,12 @@
 //! Snapshots in PostgreSQL.
 
-use yado_model::{StreamId, TenantId, Timestamp};
+use yado_model::Timestamp;
 
 use super::Database;
 use super::log::PIECE;
 use super::time::Time;
 use crate::number::bound;
-use crate::snapshot::{FIND, FORGET_ENCODING, Kept, NOTE_FOUND, UNUSED, encodings, latest, named_well};
+use crate::snapshot::{FORGET_ENCODING, NOTE_FOUND, UNUSED, encodings, latest};
 use crate::{Forgotten, Result, Snapshot, limits};
 
 /// As with all that can be made again, the commit does not wait for the disk.
@@ -45,18 +45,6 @@ pub(super) async fn save(database: &Database, snapshots: &[Snapshot]) -> Result<
         .execute(&database.pool)
         .await?;
     Ok(())
-}
-
-pub(super) async fn find(
-    database: &Database,
-    tenant: &TenantId,
-    stream: &StreamId,
-    encoding: &str,
-) -> Result<Option<Snapshot>> {
-    named_well(encoding)?;
-    let query = sqlx::query_as::<_, Kept>(FIND).bind(tenant.as_str()).bind(stream.as_str()).bind(encoding);
-    let kept = query.fetch_optional(&database.pool).await?;
-    Ok(kept.and_then(|kept| Snapshot::verified(tenant, stream, encoding, kept)))
 }
 
 pub(super) async fn forget(database: &Database, used: &[String], unused_since: Timestamp) -> Result<Forgotten> {

@@ -3,15 +3,19 @@
 //! Numbers that are exact stay so: engines give sums as exact numbers, or as parts that fit together to one, and what is
 //! divided is divided here, so that each engine gives the same digits.
 
+use std::cmp::Ordering;
+
 use serde_json::{Number, Value};
 use sqlx::{Database, QueryBuilder};
 use yado_model::TenantId;
 
 use super::filter;
-use super::select::{Dialect, push_from, push_order, qualified};
-use crate::limits::{self, LONGEST_GROUPS, MOST_AGGREGATED, MOST_GROUPED};
+use super::matches::compare;
+use super::select::{Dialect, PLACE, push_from, push_order, push_page, push_places, qualified};
+use crate::cell::Cell;
+use crate::limits::{self, LARGEST_ANSWER, LONGEST_GROUPS, MOST_AGGREGATED, MOST_GROUPED};
 use crate::number::loaded;
-use crate::{Aggregate, Column, Error, Function, Group, Kind, Order, Result, Row, Table, decimal};
+use crate::{Aggregate, Column, Each, Error, Filter, Function, Group, Kind, Order, Result, Row, Table, decimal};
 
 /// The sum of a column's values.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +30,12 @@ pub(crate) trait Found {
     /// A column's value.
     fn value(&self, at: usize, column: &Column) -> Result<Value>;
 
+    /// All of it, where these columns were asked for.
+    fn row(&self, columns: &[&Column]) -> Result<Row> {
+        let columns = columns.iter().enumerate();
+        columns.map(|(at, column)| Ok((column.name.as_str().to_owned(), self.value(at, column)?))).collect()
+    }
+
     /// A count.
     fn count(&self, at: usize) -> Result<i64>;
 
@@ -36,6 +46,8 @@ pub(crate) trait Found {
 /// What is where in the answer.
 pub(crate) struct Answer<'a> {
     table: &'a Table,
+    /// What rows are told apart by in the first place, and the values that were asked for, in order.
+    each: Option<(&'a Column, Vec<(Cell, Value)>)>,
     by: Vec<&'a Column>,
     of: Vec<(Function, &'a Column, usize)>,
 }
@@ -50,14 +62,79 @@ pub(crate) fn aggregate<'a, D: Dialect>(
 where
     <D::Database as Database>::Arguments: Default,
 {
+    let (parts, answer) = parts(dialect, table, None, aggregate)?;
+    let mut sql = QueryBuilder::new(format!("select {}", parts.join(", ")));
+    push_from(dialect, &mut sql, table, tenant);
+    filter::push(dialect, &mut sql, table, tenant, aggregate.filter.as_ref())?;
+    if !answer.by.is_empty() {
+        sql.push(format_args!(" group by {} order by ", names(table, &answer.by)));
+        push_groups(&mut sql, table, &answer.by)?;
+        push_page(dialect, &mut sql, aggregate.limit.into(), aggregate.offset);
+    }
+    Ok((sql, answer))
+}
+
+/// The same for each of several values of a column. Groups are numbered within their value, as rows are in
+/// [`super::select::select_each`].
+pub(crate) fn aggregate_each<'a, D: Dialect>(
+    dialect: &D,
+    table: &'a Table,
+    tenant: &TenantId,
+    each: &Each,
+    aggregate: &Aggregate,
+) -> Result<(QueryBuilder<D::Database>, Answer<'a>)>
+where
+    <D::Database as Database>::Arguments: Default,
+{
+    let all = each.values.len().saturating_mul(if aggregate.by.is_empty() { 1 } else { aggregate.limit as usize });
+    limits::within("the groups of all values together", all, LARGEST_ANSWER)?;
+    let (field, cells) = filter::among(table, &each.field, &each.values)?;
+    let (parts, mut answer) = parts(dialect, table, Some(field), aggregate)?;
+    let mut asked: Vec<_> = cells.into_iter().zip(each.values.iter().cloned()).collect();
+    asked.sort_by(|(a, _), (b, _)| order(a, b));
+    asked.dedup_by(|(a, _), (b, _)| order(a, b).is_eq());
+    answer.each = Some((field, asked));
+    let name = qualified(table, &field.name);
+
+    let mut sql = QueryBuilder::new("select ");
+    if !answer.by.is_empty() {
+        sql.push("* from (select ");
+    }
+    sql.push(parts.join(", "));
+    if !answer.by.is_empty() {
+        sql.push(format_args!(", row_number() over (partition by {name} order by "));
+        push_groups(&mut sql, table, &answer.by)?;
+        sql.push(format_args!(") as {PLACE}"));
+    }
+    push_from(dialect, &mut sql, table, tenant);
+    let among = Filter::In { field: each.field.clone(), values: each.values.clone() };
+    filter::push(dialect, &mut sql, table, tenant, Some(&among))?;
+    filter::push(dialect, &mut sql, table, tenant, aggregate.filter.as_ref())?;
+    sql.push(format_args!(" group by {name}"));
+    if !answer.by.is_empty() {
+        sql.push(format_args!(", {}) as {PLACE}s where ", names(table, &answer.by)));
+        push_places(dialect, &mut sql, aggregate.offset, aggregate.limit.into());
+        // The first column is the value.
+        sql.push(format_args!(" order by 1, {PLACE}"));
+    }
+    Ok((sql, answer))
+}
+
+/// What is read of each group: what it is told apart by, how many rows it has, and what is computed.
+fn parts<'a, D: Dialect>(
+    dialect: &D,
+    table: &'a Table,
+    each: Option<&Column>,
+    aggregate: &Aggregate,
+) -> Result<(Vec<String>, Answer<'a>)> {
     limits::within("the columns to group by", aggregate.by.len(), MOST_GROUPED)?;
     limits::within("the values of a group", aggregate.of.len(), MOST_AGGREGATED)?;
     limits::within("the groups of a page", aggregate.limit as usize, LONGEST_GROUPS as usize)?;
     let by = aggregate.by.iter().map(|field| grouped(table, field)).collect::<Result<Vec<_>>>()?;
-    let mut answer = Answer { table, by, of: Vec::new() };
+    let mut answer = Answer { table, each: None, by, of: Vec::new() };
 
-    let read = |column: &&Column| dialect.read(&qualified(table, &column.name), column.kind);
-    let mut parts: Vec<String> = answer.by.iter().map(read).collect();
+    let read = |column: &Column| dialect.read(&qualified(table, &column.name), column.kind);
+    let mut parts: Vec<String> = each.into_iter().chain(answer.by.iter().copied()).map(read).collect();
     parts.push("count(*)".into());
     for (function, field) in &aggregate.of {
         let column = computed(table, *function, field)?;
@@ -73,31 +150,57 @@ where
             }
         }
     }
+    Ok((parts, answer))
+}
 
-    let mut sql = QueryBuilder::new(format!("select {}", parts.join(", ")));
-    push_from(dialect, &mut sql, table, tenant);
-    filter::push(dialect, &mut sql, table, tenant, aggregate.filter.as_ref())?;
-    if !answer.by.is_empty() {
-        let names: Vec<_> = answer.by.iter().map(|column| qualified(table, &column.name)).collect();
-        sql.push(format_args!(" group by {} order by ", names.join(", ")));
-        let order = |column: &&Column| Order { field: column.name.to_string(), descending: false };
-        push_order(&mut sql, table, &answer.by.iter().map(order).collect::<Vec<_>>())?;
-        sql.push(format_args!(" limit {} offset {}", aggregate.limit, aggregate.offset));
-    }
-    Ok((sql, answer))
+fn names(table: &Table, columns: &[&Column]) -> String {
+    columns.iter().map(|column| qualified(table, &column.name)).collect::<Vec<_>>().join(", ")
+}
+
+fn push_groups<D: Database>(sql: &mut QueryBuilder<D>, table: &Table, by: &[&Column]) -> Result<()> {
+    let order = |column: &&Column| Order { field: column.name.to_string(), descending: false };
+    push_order(sql, table, &by.iter().map(order).collect::<Vec<_>>(), false)
 }
 
 impl Answer<'_> {
     /// A row of the answer as a group.
     pub(crate) fn group(&self, found: &impl Found) -> Result<Group> {
+        let first = usize::from(self.each.is_some());
         let key = self.by.iter().enumerate();
-        let key = key.map(|(at, column)| Ok((column.name.as_str().to_owned(), found.value(at, column)?)));
+        let key = key.map(|(at, column)| Ok((column.name.as_str().to_owned(), found.value(first + at, column)?)));
         Ok(Group {
             key: key.collect::<Result<Row>>()?,
-            count: loaded(found.count(self.by.len())?, &self.table.name)?,
+            count: loaded(found.count(first + self.by.len())?, &self.table.name)?,
             values: self.of.iter().map(|of| value(found, *of)).collect::<Result<_>>()?,
         })
     }
+
+    /// The groups of each value, which is spelled as it was asked for.
+    pub(crate) fn groups(&self, found: &[impl Found]) -> Result<Vec<(Value, Group)>> {
+        let Some((column, asked)) = &self.each else { return Ok(Vec::new()) };
+        let mut groups = Vec::with_capacity(found.len());
+        let mut seen = vec![false; asked.len()];
+        for row in found {
+            let cell = Cell::from_json(column, &row.value(0, column)?)?;
+            let at = asked.binary_search_by(|(asked, _)| order(asked, &cell));
+            if let Ok(at) = at
+                && let (Some((_, value)), Some(seen)) = (asked.get(at), seen.get_mut(at))
+            {
+                *seen = true;
+                groups.push((value.clone(), self.group(row)?));
+            }
+        }
+        if self.by.is_empty() {
+            let unseen = asked.iter().zip(seen).filter(|(_, seen)| !seen).map(|((_, value), _)| value.clone());
+            let nothing = || Group { key: Row::new(), count: 0, values: vec![Value::Null; self.of.len()] };
+            groups.extend(unseen.map(|value| (value, nothing())));
+        }
+        Ok(groups)
+    }
+}
+
+fn order(a: &Cell, b: &Cell) -> Ordering {
+    compare(a, b).unwrap_or(Ordering::Equal)
 }
 
 fn value(found: &impl Found, (function, column, at): (Function, &Column, usize)) -> Result<Value> {

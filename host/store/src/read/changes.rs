@@ -12,7 +12,7 @@ use crate::{Error, Result, Row, Table, TableWrites, Write};
 #[derive(Debug)]
 pub(crate) struct Changes<'a> {
     pub(crate) table: &'a Table,
-    /// The cells are in the order of the table's columns.
+    /// The cells are in the order of [`Table::stored`].
     pub(crate) puts: Vec<(&'a TenantId, Vec<Cell>)>,
     pub(crate) deletes: Vec<(&'a TenantId, &'a str)>,
 }
@@ -68,5 +68,5 @@ fn cells(table: &Table, row: &Row) -> Result<Vec<Cell>> {
         }
         Ok(cell)
     };
-    table.columns.iter().map(cell).collect()
+    Ok(table.with_folded(table.columns.iter().map(cell).collect::<Result<_>>()?))
 }

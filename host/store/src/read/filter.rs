@@ -6,9 +6,9 @@
 
 use serde_json::Value;
 use sqlx::QueryBuilder;
-use yado_model::{Name, TenantId};
+use yado_model::TenantId;
 
-use super::search::Place;
+use super::search::{self, Place, Sought};
 use super::select::Dialect;
 use crate::cell::Cell;
 use crate::limits::{
@@ -42,7 +42,12 @@ impl Bounds {
     /// One more condition, so deep in the others.
     pub(super) fn condition(&mut self, depth: usize) -> Result<()> {
         limits::within("the depth of a filter", depth, DEEPEST_FILTER)?;
-        self.conditions += 1;
+        self.conditions(1)
+    }
+
+    /// Conditions that are one in the filter, and several in the statement.
+    pub(super) fn conditions(&mut self, count: usize) -> Result<()> {
+        self.conditions = self.conditions.saturating_add(count);
         limits::within("the conditions of a filter", self.conditions, LARGEST_FILTER)
     }
 
@@ -65,8 +70,8 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// A column of these rows and of no others, which may be of the same table.
-    fn column(&self, column: &Name) -> String {
-        format!("{}.{}", self.name, quoted(column.as_str()))
+    fn column(&self, column: &str) -> String {
+        format!("{}.{}", self.name, quoted(column))
     }
 }
 
@@ -96,7 +101,7 @@ impl<D: Dialect> Compiler<'_, D> {
             }
             Filter::Null { field } => {
                 let column = rows.table.known(field)?;
-                sql.push(format_args!("{} is null", rows.column(&column.name)));
+                sql.push(format_args!("{} is null", rows.column(column.name.as_str())));
                 Ok(())
             }
             Filter::In { field, values } => {
@@ -104,23 +109,26 @@ impl<D: Dialect> Compiler<'_, D> {
                 if cells.is_empty() {
                     sql.push("false");
                 } else {
-                    sql.push(rows.column(&column.name));
+                    sql.push(rows.column(column.name.as_str()));
                     self.dialect.among(sql, column.kind, cells);
                 }
                 Ok(())
             }
             Filter::Compare { field, op, value } => {
                 let (column, comparison) = comparison(rows.table, field, *op, value)?;
-                let name = rows.column(&column.name);
                 match comparison {
-                    Comparison::Search(place, needle) => self.dialect.matches(sql, &name, place, &needle),
+                    Comparison::Search(sought) => {
+                        let name = rows.column(sought.folded.as_deref().unwrap_or(column.name.as_str()));
+                        self.sought(sql, &name, sought);
+                    }
                     Comparison::Order(operator, cell) => {
-                        sql.push(format_args!("{name} {operator} "));
+                        sql.push(format_args!("{} {operator} ", rows.column(column.name.as_str())));
                         self.dialect.value(sql, cell);
                     }
                 }
                 Ok(())
             }
+            Filter::Search { words } => self.search(sql, rows, words),
             Filter::Related { link, quantifier, filter } => {
                 self.related(sql, rows, link, *quantifier, filter.as_deref(), depth)
             }
@@ -142,6 +150,43 @@ impl<D: Dialect> Compiler<'_, D> {
         for (at, part) in parts.iter().enumerate() {
             sql.push(if at == 0 { "(" } else { word });
             self.push(sql, rows, part, depth + 1)?;
+        }
+        sql.push(")");
+        Ok(())
+    }
+
+    /// A text that is looked for in one column. What begins with it lies between two texts, which an index can tell; but
+    /// that which finds parts of folded texts knows nothing of order.
+    fn sought(&self, sql: &mut QueryBuilder<D::Database>, name: &str, sought: Sought) {
+        let Sought { place, needle, folded } = sought;
+        if needle.is_empty() {
+            sql.push(format_args!("{name} is not null"));
+        } else if place == Place::Start && folded.is_none() {
+            sql.push(format_args!("({name} >= "));
+            let beyond = search::beyond(&needle);
+            self.dialect.value(sql, Cell::Text(needle));
+            if let Some(beyond) = beyond {
+                sql.push(format_args!(" and {name} < "));
+                self.dialect.value(sql, Cell::Text(beyond));
+            }
+            sql.push(")");
+        } else {
+            self.dialect.matches(sql, name, place, &needle);
+        }
+    }
+
+    fn search(&mut self, sql: &mut QueryBuilder<D::Database>, rows: &Rows<'_>, words: &[String]) -> Result<()> {
+        let (words, columns) = search::words(rows.table, words)?;
+        self.bounds.conditions(words.len() * columns.len())?;
+        let names: Vec<_> =
+            columns.iter().filter_map(|column| rows.table.folded(column)).map(|name| rows.column(&name)).collect();
+        sql.push("(true");
+        for word in words.iter().filter(|word| !word.is_empty()) {
+            for (at, name) in names.iter().enumerate() {
+                sql.push(if at == 0 { " and (" } else { " or " });
+                self.dialect.matches(sql, name, Place::Anywhere, word);
+            }
+            sql.push(")");
         }
         sql.push(")");
         Ok(())
@@ -170,7 +215,7 @@ impl<D: Dialect> Compiler<'_, D> {
             others.name
         ));
         self.dialect.tenant(sql, self.tenant);
-        sql.push(format_args!(" and {} = {}", others.column(&to.name), rows.column(&from.name)));
+        sql.push(format_args!(" and {} = {}", others.column(to.name.as_str()), rows.column(from.name.as_str())));
         match (quantifier, filter) {
             (Quantifier::Some | Quantifier::None, None) => {}
             (Quantifier::Some | Quantifier::None, Some(filter)) => {
@@ -198,7 +243,7 @@ pub(super) enum Comparison {
     /// By an operator of SQL.
     Order(&'static str, Cell),
     /// By what is in the text.
-    Search(Place, String),
+    Search(Sought),
 }
 
 /// A comparison that can be made.
@@ -221,7 +266,9 @@ pub(super) fn comparison<'a>(table: &'a Table, field: &str, op: Op, value: &Valu
         return Err(Error::Invalid(format!("column {} holds no text to search in", column.name)));
     };
     limits::within("the bytes of a text to search for", needle.len(), LONGEST_NEEDLE)?;
-    Ok((column, Comparison::Search(place, needle)))
+    let folded = table.folded(&column.name);
+    let needle = if folded.is_some() { yado_model::fold(&needle) } else { needle };
+    Ok((column, Comparison::Search(Sought { place, needle, folded })))
 }
 
 /// A list that a column's value can be in.

@@ -62,10 +62,22 @@ impl Matcher<'_> {
                 let (column, comparison) = comparison(table, field, *op, value)?;
                 let found = cell(column, row)?;
                 Ok(match (comparison, found) {
-                    (Comparison::Search(place, needle), Cell::Text(text)) => search::found(place, &needle, &text),
-                    (Comparison::Search(..), _) => false,
+                    (Comparison::Search(sought), Cell::Text(text)) => sought.is_in(&text),
+                    (Comparison::Search(_), _) => false,
                     (Comparison::Order(_, cell), found) => meets(*op, compare(&found, &cell)),
                 })
+            }
+            Filter::Search { words } => {
+                let (words, columns) = search::words(table, words)?;
+                self.bounds.conditions(words.len() * columns.len())?;
+                let texts = columns.into_iter().filter_map(|name| table.column(name.as_str())).map(|column| {
+                    Ok(match cell(column, row)? {
+                        Cell::Text(text) => yado_model::fold(&text),
+                        _ => String::new(),
+                    })
+                });
+                let texts = texts.collect::<Result<Vec<_>>>()?;
+                Ok(words.iter().all(|word| texts.iter().any(|text| text.contains(word))))
             }
             Filter::Related { link, quantifier, filter } => {
                 self.bounds.relation(level + 1)?;

@@ -1,15 +1,13 @@
-//! What it means to look for a text without regard to case, in one place for all engines.
+//! What it means to look for a text in another, in one place for all engines.
 //!
 //! Servers disagree about the case of letters: it hangs on their locale, on the version of Unicode they were built with,
-//! and on whether they look at one letter or at its neighbours, too. So they are not asked. A text to search for becomes a
-//! regular expression that names every letter in all of its cases, of the few signs that all engines read alike, and they
-//! compare code points.
-//!
-//! Case is that of single letters: `σ`, `ς` and `Σ` are one, as are `k` and the Kelvin sign. What would change the length
-//! of a text (`ß` and `SS`, `İ` and `i̇`) is not one, and neither is `ı` and `i`, which are two letters where there is an `ı`.
+//! and on whether they look at one letter or at its neighbours, too. So they are not asked: what is searched is kept folded
+//! ([`yado_model::fold`]), what is looked for is folded likewise, and engines compare bytes.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use yado_model::fold;
+
+use crate::limits::{self, LONGEST_NEEDLE, MOST_WORDS};
+use crate::{Error, Result, Table};
 
 /// Where a text is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,69 +17,80 @@ pub(crate) enum Place {
     End,
 }
 
-/// Letters that stand for others, by those that they stand for. Letters with a case are in the first two planes.
-static CASES: LazyLock<HashMap<char, Vec<char>>> = LazyLock::new(|| {
-    let mut cases: HashMap<char, Vec<char>> = HashMap::new();
-    for letter in '\0'..='\u{1ffff}' {
-        let folded = fold(letter);
-        if folded != letter {
-            cases.entry(folded).or_default().push(letter);
-        }
-    }
-    cases
-});
-
-/// The letter that stands for all cases of another.
-fn fold(letter: char) -> char {
-    fn alone(mut letters: impl Iterator<Item = char>) -> Option<char> {
-        letters.next().filter(|_| letters.next().is_none())
-    }
-    if letter == 'ı' {
-        return letter;
-    }
-    let upper = alone(letter.to_uppercase()).unwrap_or(letter);
-    alone(upper.to_lowercase()).unwrap_or(upper)
+/// A text that is looked for in a column.
+pub(super) struct Sought {
+    pub(super) place: Place,
+    pub(super) needle: String,
+    /// Where the folded text is, if it is that which is looked at.
+    pub(super) folded: Option<String>,
 }
 
-/// A regular expression that finds a text as it is, whatever the case of its letters.
-pub(crate) fn expression(place: Place, needle: &str) -> String {
-    let mut expression = String::new();
-    if place == Place::Start {
-        expression.push('^');
-    }
-    for letter in needle.chars() {
-        let folded = fold(letter);
-        match CASES.get(&folded) {
-            Some(others) => {
-                expression.push('[');
-                expression.push(folded);
-                expression.extend(others);
-                expression.push(']');
-            }
-            None => {
-                // These alone: to others, such as `<`, some engines give a meaning by the backslash.
-                if r"\.+*?()|[]{}^$".contains(letter) {
-                    expression.push('\\');
-                }
-                expression.push(letter);
-            }
+impl Sought {
+    /// Whether a text is found in another, which is that of the row.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        if self.folded.is_some() {
+            found(self.place, &self.needle, &fold(text))
+        } else {
+            found(self.place, &self.needle, text)
         }
     }
-    if place == Place::End {
-        expression.push('$');
+}
+
+/// The words of a search, folded, and the columns that they are looked for in.
+pub(super) fn words<'a>(table: &'a Table, words: &[String]) -> Result<(Vec<String>, Vec<&'a yado_model::Name>)> {
+    if table.search.is_empty() {
+        return Err(Error::Invalid(format!("table {} has no columns that it is searched by", table.name)));
     }
-    expression
+    limits::within("the words of a search", words.len(), MOST_WORDS)?;
+    let length = words.iter().map(String::len).sum();
+    limits::within("the bytes of a search", length, LONGEST_NEEDLE)?;
+    let folded = words.iter().map(|word| {
+        limits::text("a word of a search", word, LONGEST_NEEDLE)?;
+        Ok(fold(word))
+    });
+    Ok((folded.collect::<Result<_>>()?, table.search.iter().collect()))
 }
 
 /// Whether a text is found in another.
-pub(crate) fn found(place: Place, needle: &str, text: &str) -> bool {
-    let folded = |text: &str| text.chars().map(fold).collect::<String>();
-    let (needle, text) = (folded(needle), folded(text));
+pub(super) fn found(place: Place, needle: &str, text: &str) -> bool {
     match place {
-        Place::Start => text.starts_with(&needle),
-        Place::Anywhere => text.contains(&needle),
-        Place::End => text.ends_with(&needle),
+        Place::Start => text.starts_with(needle),
+        Place::Anywhere => text.contains(needle),
+        Place::End => text.ends_with(needle),
     }
+}
+
+/// A pattern for `like` that finds a text as it is.
+pub(crate) fn pattern(place: Place, needle: &str) -> String {
+    let mut pattern = String::with_capacity(needle.len() + 2);
+    if place != Place::Start {
+        pattern.push('%');
+    }
+    for letter in needle.chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    if place != Place::End {
+        pattern.push('%');
+    }
+    pattern
+}
+
+/// The least text that is greater than all those that begin with another; none if there is nothing greater.
+pub(super) fn beyond(start: &str) -> Option<String> {
+    let mut letters: Vec<char> = start.chars().collect();
+    while let Some(last) = letters.pop() {
+        if last == char::MAX {
+            continue;
+        }
+        // What lies between the two ranges of characters is none itself.
+        let next = (u32::from(last) + 1..).find_map(char::from_u32);
+        letters.extend(next);
+        return Some(letters.into_iter().collect());
+    }
+    None
 }
 
 #[cfg(test)]
@@ -89,29 +98,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_searched_for_as_it_is() {
-        assert_eq!(expression(Place::Anywhere, "1.2*"), r"1\.2\*");
-        assert_eq!(expression(Place::Start, "50%<"), "^50%<");
-        assert_eq!(expression(Place::End, "é\\"), r"[éÉ]\\$");
-        assert_eq!(expression(Place::Anywhere, "***:(?i)全"), r"\*\*\*:\(\?[iI]\)全");
+    fn a_pattern_has_no_signs_of_its_own() {
+        assert_eq!(pattern(Place::Anywhere, r"50%_off\"), r"%50\%\_off\\%");
+        assert_eq!(pattern(Place::Start, "^a.*"), "^a.*%");
+        assert_eq!(pattern(Place::End, "全"), "%全");
     }
 
     #[test]
-    fn letters_are_found_in_all_of_their_cases() {
-        for (needle, text, met) in [
-            ("STRASSE", "straſſe", true),
-            ("ΣΊΣΥΦΟΣ", "σίσυφος", true),
-            ("k", "\u{212a}", true),
-            ("ẞ", "ß", true),
-            ("ǆ", "ǅ", true),
-            ("ss", "ß", false),
-            ("i", "ı", false),
-            ("i", "İ", false),
-            ("a", "ａ", false),
+    fn what_begins_alike_lies_below_its_bound() {
+        for (start, bound) in [
+            ("a", Some("b")),
+            ("az", Some("a{")),
+            ("\u{d7ff}", Some("\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}\u{10ffff}", None),
+            ("", None),
         ] {
-            assert_eq!(found(Place::Anywhere, needle, text), met, "{needle} in {text}");
-            assert_eq!(found(Place::Anywhere, text, needle), met, "{text} in {needle}");
+            assert_eq!(beyond(start).as_deref(), bound, "{start:?}");
         }
-        assert!(found(Place::Start, "", "a") && found(Place::End, "", ""));
     }
 }

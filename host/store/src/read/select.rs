@@ -5,13 +5,17 @@ use yado_model::{Name, TenantId};
 
 use super::filter;
 use super::search::Place;
+use super::seek::{self, Side};
 use crate::cell::Cell;
 use crate::limits::{self, LARGEST_ANSWER, LONGEST_LIST};
 use crate::table::{TENANT, quoted};
 use crate::{Column, Each, Error, Filter, Kind, Order, Result, Select, Table};
 
 /// The place of a row among those of the same value. No column has this name, because names begin with a letter.
-const PLACE: &str = "_place";
+pub(super) const PLACE: &str = "_place";
+
+/// The longest page whose length is part of the statement: a hundred rows, and one more that shows whether there are others.
+const SMALL_PAGE: i64 = 101;
 
 /// What the engines say differently.
 pub(crate) trait Dialect {
@@ -29,7 +33,7 @@ pub(crate) trait Dialect {
     /// Pushes ` in (…)`, or what the engine has instead. There is at least one value, and none of them is null.
     fn among(&self, sql: &mut QueryBuilder<Self::Database>, kind: Kind, cells: Vec<Cell>);
 
-    /// Pushes whether a column's text contains, begins or ends with another, without regard to case.
+    /// Pushes whether a column's text contains, begins or ends with another, which is not empty.
     fn matches(&self, sql: &mut QueryBuilder<Self::Database>, column: &str, place: Place, needle: &str);
 
     /// What to read for the sum of a column's numbers.
@@ -39,25 +43,32 @@ pub(crate) trait Dialect {
     fn read(&self, column: &str, kind: Kind) -> String;
 }
 
-/// Rows that meet a selection.
-pub(crate) fn select<D: Dialect>(
+/// A statement, and which columns it reads, in order.
+pub(crate) struct Question<'a, D: Database> {
+    pub(crate) sql: QueryBuilder<D>,
+    pub(crate) columns: Vec<&'a Column>,
+}
+
+/// Rows that meet a selection; of one that is meant backward, in the opposite order.
+pub(crate) fn select<'a, D: Dialect>(
     dialect: &D,
-    table: &Table,
+    table: &'a Table,
     tenant: &TenantId,
     select: &Select,
-) -> Result<QueryBuilder<D::Database>>
+) -> Result<Question<'a, D::Database>>
 where
     <D::Database as Database>::Arguments: Default,
 {
     let limit = limits::page(select.limit)?;
-    let mut sql = begin(dialect, table, tenant);
-    filter::push(dialect, &mut sql, table, tenant, select.filter.as_ref())?;
+    let mut question = begin(dialect, table, tenant, chosen(table, select, None)?);
+    let sql = &mut question.sql;
+    filter::push(dialect, sql, table, tenant, select.filter.as_ref())?;
+    push_marks(dialect, sql, table, select)?;
     sql.push(" order by ");
-    push_order(&mut sql, table, &select.order)?;
-    push_key(&mut sql, table, &select.order);
-    // Both are numbers of their own types; nothing else can be in them.
-    sql.push(format_args!(" limit {limit} offset {}", select.offset));
-    Ok(sql)
+    push_order(sql, table, &select.order, select.backward)?;
+    push_key(sql, table, &select.order, select.backward);
+    push_page(dialect, sql, limit, select.offset);
+    Ok(question)
 }
 
 /// Rows that meet a selection, for each of several values of a column.
@@ -65,44 +76,45 @@ where
 /// Rows are numbered within their value, and those outside of the page are left out, so that what comes over the wire is
 /// what was asked for. A lateral join would stop reading earlier; but without an index it would read the table once for
 /// each value, and a relation to many need not have one.
-pub(crate) fn select_each<D: Dialect>(
+pub(crate) fn select_each<'a, D: Dialect>(
     dialect: &D,
-    table: &Table,
+    table: &'a Table,
     tenant: &TenantId,
     each: &Each,
     select: &Select,
-) -> Result<QueryBuilder<D::Database>>
+) -> Result<Question<'a, D::Database>>
 where
     <D::Database as Database>::Arguments: Default,
 {
     let limit = limits::page(select.limit)?;
     let all = each.values.len().saturating_mul(select.limit as usize);
     limits::within("the rows of all values together", all, LARGEST_ANSWER)?;
-    let field = qualified(table, &table.known(&each.field)?.name);
-    let inner = |column: &Column| format!("{} as {}", qualified(table, &column.name), quoted(column.name.as_str()));
-    let outer = |column: &Column| dialect.read(&qualified(table, &column.name), column.kind);
-    let columns = |one: &dyn Fn(&Column) -> String| table.columns.iter().map(one).collect::<Vec<_>>().join(", ");
+    let of = table.known(&each.field)?;
+    let field = qualified(table, &of.name);
+    let columns = chosen(table, select, Some(of))?;
+    let inner = |column: &&Column| format!("{} as {}", qualified(table, &column.name), quoted(column.name.as_str()));
+    let outer = |column: &&Column| dialect.read(&qualified(table, &column.name), column.kind);
+    let listed = |one: &dyn Fn(&&Column) -> String| columns.iter().map(one).collect::<Vec<_>>().join(", ");
 
     let mut sql = QueryBuilder::new(format!(
         "select {} from (select {}, row_number() over (partition by {field}",
-        columns(&outer),
-        columns(&inner)
+        listed(&outer),
+        listed(&inner)
     ));
     sql.push(" order by ");
-    push_order(&mut sql, table, &select.order)?;
-    push_key(&mut sql, table, &select.order);
+    push_order(&mut sql, table, &select.order, select.backward)?;
+    push_key(&mut sql, table, &select.order, select.backward);
     sql.push(format_args!(") as {PLACE}"));
     push_from(dialect, &mut sql, table, tenant);
     let among = Filter::In { field: each.field.clone(), values: each.values.clone() };
     filter::push(dialect, &mut sql, table, tenant, Some(&among))?;
     filter::push(dialect, &mut sql, table, tenant, select.filter.as_ref())?;
-    let first = i64::from(select.offset);
-    sql.push(format_args!(
-        ") as {} where {PLACE} > {first} and {PLACE} <= {} order by {field}, {PLACE}",
-        quoted(&table.name),
-        first + limit
-    ));
-    Ok(sql)
+    push_marks(dialect, &mut sql, table, select)?;
+    sql.push(format_args!(") as {} where ", quoted(&table.name)));
+    push_places(dialect, &mut sql, select.offset, limit);
+    let direction = if select.backward { " desc" } else { "" };
+    sql.push(format_args!(" order by {field}, {PLACE}{direction}"));
+    Ok(Question { sql, columns })
 }
 
 /// How many rows meet a filter.
@@ -122,37 +134,53 @@ where
 }
 
 /// Rows by their keys.
-pub(crate) fn by_keys<D: Dialect>(
+pub(crate) fn by_keys<'a, D: Dialect>(
     dialect: &D,
-    table: &Table,
+    table: &'a Table,
     tenant: &TenantId,
     keys: &[String],
-) -> Result<QueryBuilder<D::Database>>
+) -> Result<Question<'a, D::Database>>
 where
     <D::Database as Database>::Arguments: Default,
 {
     limits::within("the keys of a lookup", keys.len(), LONGEST_LIST)?;
-    let mut sql = begin(dialect, table, tenant);
-    sql.push(format_args!(" and {}", qualified(table, &table.key)));
+    let mut question = begin(dialect, table, tenant, table.columns.iter().collect());
+    question.sql.push(format_args!(" and {}", qualified(table, &table.key)));
     // No row has a key with a NUL in it, and one engine would refuse to look.
     let keys: Vec<_> = keys.iter().filter(|key| !key.contains('\0')).cloned().map(Cell::Text).collect();
     if keys.is_empty() {
-        sql.push(" is null");
+        question.sql.push(" is null");
     } else {
-        dialect.among(&mut sql, Kind::Text, keys);
+        dialect.among(&mut question.sql, Kind::Text, keys);
     }
-    Ok(sql)
+    Ok(question)
 }
 
-fn begin<D: Dialect>(dialect: &D, table: &Table, tenant: &TenantId) -> QueryBuilder<D::Database>
+/// The columns to read, in the table's order: what is asked for, the key, and what rows are told apart by.
+fn chosen<'a>(table: &'a Table, select: &Select, of: Option<&Column>) -> Result<Vec<&'a Column>> {
+    let Some(wanted) = &select.columns else { return Ok(table.columns.iter().collect()) };
+    wanted.iter().try_for_each(|field| table.known(field).map(|_| ()))?;
+    let is_wanted = |column: &&Column| {
+        column.name == table.key
+            || of.is_some_and(|of| of.name == column.name)
+            || wanted.iter().any(|field| field == column.name.as_str())
+    };
+    Ok(table.columns.iter().filter(is_wanted).collect())
+}
+
+fn begin<'a, D: Dialect>(
+    dialect: &D,
+    table: &Table,
+    tenant: &TenantId,
+    columns: Vec<&'a Column>,
+) -> Question<'a, D::Database>
 where
     <D::Database as Database>::Arguments: Default,
 {
-    let read = |column: &Column| dialect.read(&qualified(table, &column.name), column.kind);
-    let columns: Vec<_> = table.columns.iter().map(read).collect();
-    let mut sql = QueryBuilder::new(format!("select {}", columns.join(", ")));
+    let read = |column: &&Column| dialect.read(&qualified(table, &column.name), column.kind);
+    let mut sql = QueryBuilder::new(format!("select {}", columns.iter().map(read).collect::<Vec<_>>().join(", ")));
     push_from(dialect, &mut sql, table, tenant);
-    sql
+    Question { sql, columns }
 }
 
 /// A column of the table, and nothing else. Without the table's name, PostgreSQL would put rows in the order of what is
@@ -171,8 +199,49 @@ pub(super) fn push_from<D: Dialect>(
     dialect.tenant(sql, tenant);
 }
 
-/// Pushes the columns of an order.
-pub(super) fn push_order<D: Database>(sql: &mut QueryBuilder<D>, table: &Table, orders: &[Order]) -> Result<()> {
+fn push_marks<D: Dialect>(
+    dialect: &D,
+    sql: &mut QueryBuilder<D::Database>,
+    table: &Table,
+    select: &Select,
+) -> Result<()> {
+    seek::push(dialect, sql, table, &select.order, select.after.as_ref(), Side::After)?;
+    seek::push(dialect, sql, table, &select.order, select.before.as_ref(), Side::Before)
+}
+
+/// Pushes a limit, and how many are skipped. Where they are parameters, all pages share one prepared statement; but then
+/// PostgreSQL plans anew each time, because a plan for a page of any size looks dear to it. For a page of fifty rows that
+/// takes as long as a third of reading it, so small pages from the beginning, or from a mark, are statements of their own:
+/// there are few sizes of them. Of large pages, and of those that skip rows, reading takes the time.
+pub(super) fn push_page<D: Dialect>(dialect: &D, sql: &mut QueryBuilder<D::Database>, limit: i64, offset: u32) {
+    if limit <= SMALL_PAGE {
+        sql.push(format_args!(" limit {limit}"));
+    } else {
+        sql.push(" limit ");
+        dialect.value(sql, Cell::Integer(limit));
+    }
+    if offset > 0 {
+        sql.push(" offset ");
+        dialect.value(sql, Cell::Integer(offset.into()));
+    }
+}
+
+/// Pushes which places are those of a page.
+pub(super) fn push_places<D: Dialect>(dialect: &D, sql: &mut QueryBuilder<D::Database>, offset: u32, limit: i64) {
+    let first = i64::from(offset);
+    sql.push(format_args!("{PLACE} > "));
+    dialect.value(sql, Cell::Integer(first));
+    sql.push(format_args!(" and {PLACE} <= "));
+    dialect.value(sql, Cell::Integer(first + limit));
+}
+
+/// Pushes the columns of an order, or of its opposite.
+pub(super) fn push_order<D: Database>(
+    sql: &mut QueryBuilder<D>,
+    table: &Table,
+    orders: &[Order],
+    backward: bool,
+) -> Result<()> {
     limits::within("the columns of an order", orders.len(), table.columns.len())?;
     for (at, order) in orders.iter().enumerate() {
         let column = table.known(&order.field)?;
@@ -180,16 +249,23 @@ pub(super) fn push_order<D: Database>(sql: &mut QueryBuilder<D>, table: &Table, 
             return Err(Error::Invalid(format!("column {} holds JSON, which has no order", column.name)));
         }
         let comma = if at == 0 { "" } else { ", " };
-        let direction = if order.descending { "desc" } else { "asc" };
+        let direction = if order.descending == backward { "asc" } else { "desc" };
         // Where nothing is null, saying where nulls go would only keep an index from being read backwards.
-        let nulls = if column.nullable { " nulls last" } else { "" };
+        let nulls = match (column.nullable, backward) {
+            (false, _) => "",
+            (true, false) => " nulls last",
+            (true, true) => " nulls first",
+        };
         sql.push(format_args!("{comma}{} {direction}{nulls}", qualified(table, &column.name)));
     }
     Ok(())
 }
 
-/// Pushes the key as the last column of an order, or as the only one.
-fn push_key<D: Database>(sql: &mut QueryBuilder<D>, table: &Table, orders: &[Order]) {
+/// Pushes the key as the last column of an order, or as the only one. It has the direction of the one before it, so that
+/// one index serves both.
+fn push_key<D: Database>(sql: &mut QueryBuilder<D>, table: &Table, orders: &[Order], backward: bool) {
     let comma = if orders.is_empty() { "" } else { ", " };
-    sql.push(format_args!("{comma}{}", qualified(table, &table.key)));
+    let descending = orders.last().is_some_and(|order| order.descending);
+    let direction = if descending == backward { "asc" } else { "desc" };
+    sql.push(format_args!("{comma}{} {direction}", qualified(table, &table.key)));
 }

@@ -12,9 +12,9 @@ use crate::cell::{Cell, damaged};
 use crate::decimal::PART;
 use crate::limits::LONGEST_DECIMAL;
 use crate::read::aggregate::{Found, Total};
-use crate::read::search::{Place, expression};
+use crate::read::search::Place;
 use crate::read::select::Dialect;
-use crate::{Column, Kind, Result, Row, Table, decimal};
+use crate::{Column, Kind, Result, decimal};
 
 /// Into so many parts a decimal number is cut on either side of the point.
 const PARTS: usize = LONGEST_DECIMAL.div_ceil(PART);
@@ -85,8 +85,25 @@ impl Dialect for SqliteDialect {
     }
 
     fn matches(&self, sql: &mut QueryBuilder<Sqlite>, column: &str, place: Place, needle: &str) {
-        sql.push(format_args!("{column} regexp "));
-        sql.push_bind(expression(place, needle));
+        match place {
+            Place::Anywhere => {
+                sql.push(format_args!("instr({column}, "));
+                sql.push_bind(needle.to_owned());
+                sql.push(") > 0");
+            }
+            Place::Start => {
+                sql.push(format_args!("substr({column}, 1, "));
+                sql.push_bind(letters(needle));
+                sql.push(") = ");
+                sql.push_bind(needle.to_owned());
+            }
+            Place::End => {
+                sql.push(format_args!("substr({column}, "));
+                sql.push_bind(-letters(needle));
+                sql.push(") = ");
+                sql.push_bind(needle.to_owned());
+            }
+        }
     }
 
     /// SQLite has no exact numbers but whole ones of 64 bits, which end the statement when they overflow. So numbers are cut
@@ -130,12 +147,9 @@ impl Dialect for SqliteDialect {
     }
 }
 
-/// A row, read by the columns of its table.
-pub(super) fn row(table: &Table, found: &SqliteRow) -> Result<Row> {
-    let columns = table.columns.iter().enumerate();
-    columns
-        .map(|(at, column)| Ok((column.name.as_str().to_owned(), cell(found, at, column)?.into_json(column)?)))
-        .collect()
+/// How many letters a text has, as SQLite counts them.
+fn letters(text: &str) -> i64 {
+    i64::try_from(text.chars().count()).unwrap_or(i64::MAX)
 }
 
 fn cell(found: &SqliteRow, at: usize, column: &Column) -> Result<Cell> {

@@ -20,6 +20,7 @@ use crate::number::{bound, loaded};
 use crate::open::Promise;
 use crate::page::Page;
 use crate::recorded::{self, Stored};
+use crate::snapshot;
 use crate::{
     Answer, Append, Appended, ClaimsReport, Error, EventKind, EventStore, Forgotten, Options, PluginRecord,
     PluginVersion, Result, Snapshot, StreamPage,
@@ -129,7 +130,7 @@ impl EventStore for Events {
     }
 
     async fn snapshot(&self, tenant: &TenantId, stream: &StreamId, encoding: &str) -> Result<Option<Snapshot>> {
-        snapshots::find(&self.database, tenant, stream, encoding).await
+        snapshot::find(&self.database.readers, tenant, stream, encoding).await
     }
 
     async fn forget_snapshots(&self, used: &[String], unused_since: Timestamp) -> Result<Forgotten> {

@@ -1,30 +1,33 @@
 //! Read models in SQLite.
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, SqliteConnection};
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Row as _, Sqlite};
 use uuid::Uuid;
-use yado_model::TenantId;
+use yado_model::{Position, TenantId};
 
-use super::dialect::{SqliteDialect, declared, row};
-use super::{Database, chunks};
+use super::dialect::SqliteDialect;
+use super::{Database, journal, parked, rows, tables};
 use crate::number::{loaded, stored};
 use crate::open::Promise;
-use crate::read::aggregate;
-use crate::read::changes::{Changes, update};
-use crate::read::select::{self, Dialect as _};
-use crate::table::{TENANT, check_name, index_name, quoted};
+use crate::read::aggregate::{self, Found as _};
+use crate::read::changed;
+use crate::read::changes::Changes;
+use crate::read::select::{self, Question};
+use crate::table::{check_name, quoted};
 use crate::{
-    Aggregate, Checkpoint, Committed, Each, Filter, Group, Kind, Options, Progress, ReadStore, Result, Row, Select,
-    Table, TableWrites,
+    Aggregate, ChangePage, Checkpoint, Committed, Each, Filter, Forgotten, Group, Options, Parked, Progress,
+    ProjectionState, ReadStore, Result, Row, Select, Step, Table,
 };
 
-const CHECKPOINT: &str = "select last, command_id from checkpoints where projection = ?";
+const CHECKPOINT: &str = "select last, command_id, replays from checkpoints where projection = ?";
 
 const FORGET_CHECKPOINT: &str = "delete from checkpoints where projection = ?";
 
 const MOVE_CHECKPOINT: &str = "\
-    insert into checkpoints (projection, last, command_id) values (?, ?, ?) \
-    on conflict (projection) do update set last = excluded.last, command_id = excluded.command_id";
+    insert into checkpoints (projection, last, command_id, replays) values (?, ?, ?, ?) \
+    on conflict (projection) do update set last = excluded.last, command_id = excluded.command_id, \
+        replays = excluded.replays";
 
 /// Read models in a SQLite database.
 #[derive(Debug)]
@@ -43,15 +46,15 @@ impl ReadStore for Reads {
     async fn ensure_table(&self, table: &Table) -> Result<()> {
         table.check()?;
         let mut transaction = self.database.write().await?;
-        sqlx::query(AssertSqlSafe(create(table))).execute(&mut *transaction).await?;
-        verify(&mut transaction, table).await?;
-        for index in &table.indexes {
-            let name = quoted(&index_name(&table.name, index));
-            let columns: Vec<_> = index.iter().map(|column| quoted(column.as_str())).collect();
-            let on = quoted(&table.name);
-            let sql = format!("create index if not exists {name} on {on} ({TENANT}, {})", columns.join(", "));
-            sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
-        }
+        tables::ensure(&mut transaction, table).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn prune_indexes(&self, table: &Table) -> Result<()> {
+        table.check()?;
+        let mut transaction = self.database.write().await?;
+        tables::prune(&mut transaction, table).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -75,8 +78,10 @@ impl ReadStore for Reads {
     }
 
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
-        let query = sqlx::query(FORGET_CHECKPOINT).bind(projection);
-        query.execute(&self.database.writer).await?;
+        let mut transaction = self.database.write().await?;
+        sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
+        journal::forget_all(&mut transaction, projection).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -88,6 +93,8 @@ impl ReadStore for Reads {
             let sql = format!("drop table if exists {}", quoted(name));
             sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
         }
+        parked::release_all(&mut transaction, projection).await?;
+        journal::forget_all(&mut transaction, projection).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -105,13 +112,17 @@ impl ReadStore for Reads {
             let sql = format!("delete from {}", quoted(name));
             sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
         }
+        parked::release_all(&mut transaction, projection).await?;
+        journal::forget_all(&mut transaction, projection).await?;
         transaction.commit().await?;
         Ok(Committed::Yes)
     }
 
-    async fn commit(&self, progress: &Progress<'_>, writes: &[TableWrites<'_>]) -> Result<Committed> {
+    async fn commit(&self, step: &Step<'_>) -> Result<Committed> {
+        let progress = &step.progress;
         progress.check()?;
-        let changes = writes.iter().map(Changes::of).collect::<Result<Vec<_>>>()?;
+        changed::check(step)?;
+        let changes = step.writes.iter().map(Changes::of).collect::<Result<Vec<_>>>()?;
         let mut transaction = self.database.write().await?;
 
         let found = checkpoint(&mut *transaction, progress.projection).await?;
@@ -120,27 +131,45 @@ impl ReadStore for Reads {
             return Ok(Committed::Elsewhere(found));
         }
         for changes in &changes {
-            delete(&mut transaction, changes).await?;
-            put(&mut transaction, changes).await?;
+            rows::delete(&mut transaction, changes.table, &changes.deletes).await?;
+            rows::put(&mut transaction, changes).await?;
         }
         let Progress { projection, from, to } = progress;
         let query = sqlx::query(MOVE_CHECKPOINT).bind(projection).bind(stored(to.position.get())?);
-        query.bind(to.command.map(|command| command.0)).execute(&mut *transaction).await?;
+        let query = query.bind(to.command.map(|command| command.0)).bind(stored(to.replays)?);
+        query.execute(&mut *transaction).await?;
+        journal::tell(&mut transaction, step).await?;
+        parked::park(&mut transaction, projection, step.parked, step.released).await?;
         transaction.commit().await?;
         tracing::debug!(projection, from = %from.position, to = %to.position, "projected");
         Ok(Committed::Yes)
     }
 
+    async fn changes(&self, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage> {
+        journal::changes(&self.database.readers, projection, after, limit).await
+    }
+
+    async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten> {
+        let mut transaction = self.database.write().await?;
+        let forgotten = journal::forget(&mut transaction, projection, up_to).await?;
+        transaction.commit().await?;
+        Ok(forgotten)
+    }
+
     async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
-        self.fetch(table, select::by_keys(&SqliteDialect, table, tenant, keys)?).await
+        self.fetch(select::by_keys(&SqliteDialect, table, tenant, keys)?).await
     }
 
     async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
-        self.fetch(table, select::select(&SqliteDialect, table, tenant, select)?).await
+        let mut rows = self.fetch(select::select(&SqliteDialect, table, tenant, select)?).await?;
+        if select.backward {
+            rows.reverse();
+        }
+        Ok(rows)
     }
 
     async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
-        self.fetch(table, select::select_each(&SqliteDialect, table, tenant, each, select)?).await
+        self.fetch(select::select_each(&SqliteDialect, table, tenant, each, select)?).await
     }
 
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
@@ -155,6 +184,30 @@ impl ReadStore for Reads {
         rows.iter().map(|found| answer.group(found)).collect()
     }
 
+    async fn aggregate_each(
+        &self,
+        table: &Table,
+        tenant: &TenantId,
+        each: &Each,
+        aggregate: &Aggregate,
+    ) -> Result<Vec<(Value, Group)>> {
+        let (mut sql, answer) = aggregate::aggregate_each(&SqliteDialect, table, tenant, each, aggregate)?;
+        let rows = sql.build().fetch_all(&self.database.readers).await?;
+        answer.groups(&rows)
+    }
+
+    async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>> {
+        parked::parked(&self.database.readers, projection, limit).await
+    }
+
+    async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState> {
+        parked::state(&self.database.readers, plugin, projection).await
+    }
+
+    async fn set_projection_state(&self, plugin: &str, projection: &str, state: &ProjectionState) -> Result<()> {
+        parked::set_state(&self.database.writer, plugin, projection, state).await
+    }
+
     async fn ping(&self) -> Result<()> {
         self.database.ping().await
     }
@@ -165,123 +218,14 @@ impl ReadStore for Reads {
 }
 
 async fn checkpoint(from: impl sqlx::SqliteExecutor<'_>, projection: &str) -> Result<Checkpoint> {
-    let query = sqlx::query_as::<_, (i64, Option<Uuid>)>(CHECKPOINT).bind(projection);
-    let (position, command) = query.fetch_optional(from).await?.unwrap_or_default();
-    Checkpoint::loaded(position, command)
+    let query = sqlx::query_as::<_, (i64, Option<Uuid>, i64)>(CHECKPOINT).bind(projection);
+    let (position, command, replays) = query.fetch_optional(from).await?.unwrap_or_default();
+    Checkpoint::loaded(position, command, replays)
 }
 
 impl Reads {
-    async fn fetch(&self, table: &Table, mut sql: QueryBuilder<Sqlite>) -> Result<Vec<Row>> {
-        let rows = sql.build().fetch_all(&self.database.readers).await?;
-        rows.iter().map(|found| row(table, found)).collect()
-    }
-}
-
-/// A table clustered by tenant and key: a lookup by key is one descent, and a tenant's rows lie together.
-fn create(table: &Table) -> String {
-    let columns: String = table
-        .columns
-        .iter()
-        .map(|column| {
-            let collation = if column.kind == Kind::Decimal { " collate decimal" } else { "" };
-            let null = if column.nullable { "" } else { " not null" };
-            format!("{} {}{collation}{null}, ", quoted(column.name.as_str()), declared(column.kind))
-        })
-        .collect();
-    let (name, key) = (quoted(&table.name), quoted(table.key.as_str()));
-    format!(
-        "create table if not exists {name} \
-         ({TENANT} TEXT not null, {columns}primary key ({TENANT}, {key})) without rowid"
-    )
-}
-
-/// Whether the table that is there is the one that is meant: columns, their order, types, nulls, and the key.
-async fn verify(connection: &mut SqliteConnection, table: &Table) -> Result<()> {
-    let query = sqlx::query_as::<_, (String, String, bool, i64)>(
-        "select name, type, \"notnull\", pk from pragma_table_info(?) order by cid",
-    );
-    let found = query.bind(&table.name).fetch_all(connection).await?;
-    let tenant = (TENANT.to_owned(), "TEXT".to_owned(), true, 1);
-    let columns = table.columns.iter().map(|column| {
-        let key = if column.name == table.key { 2 } else { 0 };
-        (column.name.as_str().to_owned(), declared(column.kind).to_owned(), !column.nullable, key)
-    });
-    if found.iter().cloned().eq(std::iter::once(tenant).chain(columns)) {
-        Ok(())
-    } else {
-        Err(table.clash(&found.iter().map(|(name, kind, ..)| format!("{name} {kind}")).collect::<Vec<_>>()))
-    }
-}
-
-async fn delete(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Result<()> {
-    let (table, key) = (quoted(&changes.table.name), quoted(changes.table.key.as_str()));
-    for rows in chunks(&changes.deletes) {
-        let mut sql = QueryBuilder::<Sqlite>::new(format!("delete from {table} where ({TENANT}, {key}) in ("));
-        sql.push_values(rows, |mut columns, (tenant, key)| {
-            columns.push_bind(tenant.as_str());
-            columns.push_bind(*key);
-        });
-        sql.push(")").build().execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-async fn put(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Result<()> {
-    let table = changes.table;
-    let names: Vec<_> = table.columns.iter().map(|column| quoted(column.name.as_str())).collect();
-    let key = quoted(table.key.as_str());
-    let otherwise = update(names.iter().filter(|name| **name != key));
-    for rows in chunks(&changes.puts) {
-        let mut sql = QueryBuilder::<Sqlite>::new(format!(
-            "insert into {} ({TENANT}, {}) values ",
-            quoted(&table.name),
-            names.join(", ")
-        ));
-        for (at, (tenant, cells)) in rows.iter().enumerate() {
-            sql.push(if at == 0 { "(" } else { ", (" });
-            SqliteDialect.tenant(&mut sql, tenant);
-            for cell in cells {
-                sql.push(", ");
-                SqliteDialect.value(&mut sql, cell.clone());
-            }
-            sql.push(")");
-        }
-        sql.push(format_args!(" on conflict ({TENANT}, {key}) {otherwise}"));
-        sql.build().execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::conformance::fixtures::tickets;
-    use crate::{Op, Order};
-
-    /// How SQLite goes about a statement.
-    async fn plan(reads: &Reads, sql: QueryBuilder<Sqlite>) -> String {
-        let sql = AssertSqlSafe(format!("explain query plan {}", sql.into_string()));
-        let steps = sqlx::query(sql).fetch_all(&reads.database.readers).await.unwrap();
-        steps.iter().map(|step| step.get::<String, _>("detail")).collect::<Vec<_>>().join("; ")
-    }
-
-    #[tokio::test]
-    async fn rows_are_found_by_key_and_by_declared_index() {
-        let reads = Reads::open("sqlite::memory:", &Options::default()).await.unwrap();
-        let (table, tenant) = (tickets(), TenantId::default());
-        reads.ensure_table(&table).await.unwrap();
-
-        let by_keys = select::by_keys(&SqliteDialect, &table, &tenant, &["a".into(), "b".into()]).unwrap();
-        let by_keys = plan(&reads, by_keys).await;
-        assert!(by_keys.contains("SEARCH rm_tickets USING PRIMARY KEY (_tenant=? AND id=?)"), "{by_keys}");
-
-        let cheap = Filter::Compare { field: "unitPrice".into(), op: Op::Less, value: json!("5") };
-        let order = vec![Order { field: "unitPrice".into(), descending: false }];
-        let selection = Select { filter: Some(cheap), order, limit: 10, offset: 0 };
-        let selected = plan(&reads, select::select(&SqliteDialect, &table, &tenant, &selection).unwrap()).await;
-        let index = index_name(&table.name, &table.indexes[0]);
-        assert!(selected.contains(&format!("USING INDEX {index} (_tenant=? AND unitPrice<?)")), "{selected}");
+    async fn fetch(&self, mut question: Question<'_, Sqlite>) -> Result<Vec<Row>> {
+        let rows = question.sql.build().fetch_all(&self.database.readers).await?;
+        rows.iter().map(|found| found.row(&question.columns)).collect()
     }
 }

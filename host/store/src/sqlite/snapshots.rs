@@ -1,13 +1,12 @@
 //! Snapshots in SQLite.
 
 use rusqlite::{Connection, TransactionBehavior, params};
-use yado_model::{StreamId, TenantId, Timestamp};
+use yado_model::Timestamp;
 
-use super::Database;
 use super::log::PIECE;
 use super::writer::Writer;
 use crate::number::bound;
-use crate::snapshot::{FIND, FORGET_ENCODING, Kept, NOTE_FOUND, UNUSED, encodings, latest, named_well};
+use crate::snapshot::{FORGET_ENCODING, NOTE_FOUND, UNUSED, encodings, latest};
 use crate::{Forgotten, Result, Snapshot, limits};
 
 const SAVE: &str = "\
@@ -49,18 +48,6 @@ pub(super) async fn save(writer: &Writer, snapshots: &[Snapshot]) -> Result<()> 
         Ok(transaction.commit()?)
     };
     writer.run_derived(save).await
-}
-
-pub(super) async fn find(
-    database: &Database,
-    tenant: &TenantId,
-    stream: &StreamId,
-    encoding: &str,
-) -> Result<Option<Snapshot>> {
-    named_well(encoding)?;
-    let query = sqlx::query_as::<_, Kept>(FIND).bind(tenant.as_str()).bind(stream.as_str()).bind(encoding);
-    let kept = query.fetch_optional(&database.readers).await?;
-    Ok(kept.and_then(|kept| Snapshot::verified(tenant, stream, encoding, kept)))
 }
 
 pub(super) async fn forget(writer: &Writer, used: &[String], unused_since: Timestamp) -> Result<Forgotten> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use yado_model::{Digest, Name};
+use yado_model::Name;
 
 use crate::limits::{self, MOST_COLUMNS, MOST_INDEXED_COLUMNS, MOST_INDEXES};
 use crate::{Column, Error, Kind, Result, Table};
@@ -12,6 +12,9 @@ pub(crate) const TENANT: &str = "_tenant";
 
 /// What the names of all read-model tables begin with. Without it, a mistake in a name could drop the log.
 const PREFIX: &str = "rm_";
+
+/// PostgreSQL cuts longer names.
+const LONGEST_COLUMN: usize = 63;
 
 /// Names that PostgreSQL keeps for columns of its own.
 const RESERVED: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
@@ -35,14 +38,6 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     )))
 }
 
-/// The name of an index. The point keeps it apart from all tables, with which PostgreSQL has it share a namespace; the
-/// digits keep it apart from other indexes, of this table or of one whose name begins alike.
-pub(crate) fn index_name(table: &str, columns: &[Name]) -> String {
-    let parts = std::iter::once(table.as_bytes()).chain(columns.iter().map(|column| column.as_str().as_bytes()));
-    let start: String = table.chars().take(48).collect();
-    format!("{start}.{}", Digest::of_parts(parts).short())
-}
-
 impl Table {
     /// Whether every engine can have this table.
     ///
@@ -53,7 +48,7 @@ impl Table {
         let name = &self.name;
         let wrong = |reason: String| Err(Error::Invalid(format!("table {name}: {reason}")));
         limits::within(&format!("the columns of {name}"), self.columns.len(), MOST_COLUMNS)?;
-        limits::within(&format!("the indexes of {name}"), self.indexes.len(), MOST_INDEXES)?;
+        limits::within(&format!("the indexes of {name}"), self.indexes.len() + self.unique.len(), MOST_INDEXES)?;
 
         let mut seen = HashSet::new();
         for column in &self.columns {
@@ -61,6 +56,9 @@ impl Table {
             let folded = column.name.as_str().to_ascii_lowercase();
             if RESERVED.contains(&folded.as_str()) {
                 return wrong(format!("PostgreSQL keeps the name {} for itself; choose another", column.name));
+            }
+            if folded.len() > LONGEST_COLUMN {
+                return wrong(format!("the name {} is longer than PostgreSQL has it", column.name));
             }
             if !seen.insert(folded) {
                 return wrong(format!("there are two columns {}, and case makes no difference", column.name));
@@ -71,7 +69,7 @@ impl Table {
             Some(_) => return wrong(format!("the key {} must be a text that is never null", self.key)),
             None => return wrong(format!("the key {} is no column", self.key)),
         }
-        for index in &self.indexes {
+        for index in self.indexes.iter().chain(&self.unique) {
             limits::within(&format!("the columns of an index of {name}"), index.len(), MOST_INDEXED_COLUMNS)?;
             if index.is_empty() {
                 return wrong("an index has no columns".into());
@@ -86,6 +84,17 @@ impl Table {
                 }
             }
         }
+        let mut seen = HashSet::new();
+        for column in &self.search {
+            match self.column(column.as_str()) {
+                Some(Column { kind: Kind::Text, .. }) if seen.insert(column) => {}
+                Some(Column { kind: Kind::Text, .. }) => {
+                    return wrong(format!("it is searched by {column} twice"));
+                }
+                Some(_) => return wrong(format!("{column} holds no text to search in")),
+                None => return wrong(format!("the searched {column} is no column")),
+            }
+        }
         Ok(())
     }
 
@@ -98,7 +107,7 @@ impl Table {
 
     /// Whether a column's values are part of an index's entries, which have a limit.
     pub(crate) fn is_indexed(&self, column: &Name) -> bool {
-        *column == self.key || self.indexes.iter().flatten().any(|indexed| indexed == column)
+        *column == self.key || self.indexes.iter().chain(&self.unique).flatten().any(|indexed| indexed == column)
     }
 
     /// A column that somebody asked for by name.
@@ -128,6 +137,8 @@ mod tests {
             ],
             key: name("id"),
             indexes: vec![vec![name("openedAt")]],
+            unique: vec![],
+            search: vec![],
         }
     }
 
@@ -159,14 +170,5 @@ mod tests {
         assert!(refused(|table| table.indexes = vec![vec![]]).contains("no columns"));
         assert!(refused(|table| table.columns[1].name = name("ID")).contains("case"));
         assert!(refused(|table| table.columns[1].name = name("xmin")).contains("PostgreSQL"));
-    }
-
-    #[test]
-    fn index_names_fit_postgresql_and_differ() {
-        let long = format!("rm_{}", "a".repeat(57));
-        let first = index_name(&long, &[name("a"), name("b")]);
-        assert!(first.len() <= 63);
-        assert_ne!(first, index_name(&long, &[name("b"), name("a")]));
-        assert_ne!(first, index_name(&long[..59], &[name("a"), name("b")]));
     }
 }

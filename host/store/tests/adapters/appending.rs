@@ -1,9 +1,10 @@
-//! PostgreSQL: the one connection that appends go through, when it breaks or an append is given up.
+//! PostgreSQL: the connections that appends go through, when they break or an append is given up, and what is done beside
+//! an append that waits.
 
 use std::sync::Arc;
 
 use sqlx::{Connection as _, PgConnection};
-use yado_model::{Position, Revision};
+use yado_model::{Claim, ClaimValue, Position, Revision};
 use yado_store::conformance::{counted, record};
 use yado_store::testing::Postgres;
 use yado_store::{Appended, Draft, EventStore, Options, open_events};
@@ -112,4 +113,40 @@ async fn a_store_that_is_closed_appends_no_more() {
     store.close().await;
     let error = record(&*store, &[counted("Counter-a", 1, 1)]).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_a_repair_puts_back_while_its_holder_waits_to_let_go_of_it_is_free() {
+    let value = |value: &str| ClaimValue { constraint: "unique_label".into(), value: value.into() };
+    let claiming = |to: &str, expected, claims: &[Claim]| Draft { claims: claims.to_vec(), ..counted(to, expected, 1) };
+    // One row is lost, the other is under somebody else.
+    for damage in ["delete from claims", "update claims set stream = 'Counter-z'"] {
+        let (store, mut past) = open().await;
+        let (x, y) = (value("x"), value("y"));
+        let taken = claiming("Counter-a", 0, &[Claim::Take(x.clone()), Claim::Take(y.clone())]);
+        assert_eq!(record(&*store, &[taken]).await.unwrap(), recorded(1, 1));
+        sqlx::query(damage).execute(&mut past).await.unwrap();
+
+        sqlx::query("begin").execute(&mut past).await.unwrap();
+        sqlx::query("select last from log_head for update").execute(&mut past).await.unwrap();
+        let repairing = tokio::spawn({
+            let store = store.clone();
+            async move { store.rebuild_claims(true).await }
+        });
+        waits(&mut past, 1).await;
+        let leaving = tokio::spawn({
+            let (store, left) = (store.clone(), claiming("Counter-a", 1, &[Claim::Release(x.clone())]));
+            async move { record(&*store, &[left]).await }
+        });
+        waits(&mut past, 2).await;
+        // The server gives the lock to those who wait in the order in which they came.
+        sqlx::query("rollback").execute(&mut past).await.unwrap();
+        assert!(repairing.await.unwrap().unwrap().repaired);
+        assert_eq!(leaving.await.unwrap().unwrap(), recorded(2, 2));
+
+        let report = store.rebuild_claims(false).await.unwrap();
+        assert_eq!((report.held, report.differences), (1, vec![]), "{damage}");
+        let next = claiming("Counter-b", 0, &[Claim::Take(x)]);
+        assert_eq!(record(&*store, &[next]).await.unwrap(), recorded(1, 3));
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::marker::PhantomData;
 
-use serde::Serialize;
 use serde_json::Value;
 use yado_model::schema::Problem;
 use yado_model::{Claim, ClaimValue, NewEvent, Rejection, StreamId};
@@ -10,7 +9,7 @@ use yado_model::{Claim, ClaimValue, NewEvent, Rejection, StreamId};
 use super::report::{self, Came};
 use super::scenario::Given;
 use crate::aggregate::Message;
-use crate::{Constraint, Event, ReadModel};
+use crate::{Ask, Constraint, Event, ReadModel};
 
 /// What came of a command.
 #[derive(Debug)]
@@ -23,11 +22,11 @@ pub struct Outcome<'a> {
 
 /// What a query answered.
 #[derive(Debug)]
-pub struct Answered<'a, T> {
+pub struct Answered<'a, Q> {
     pub(super) given: Given<'a>,
     pub(super) query: String,
     pub(super) answer: Result<Value, Rejection>,
-    pub(super) of: PhantomData<fn() -> T>,
+    pub(super) of: PhantomData<fn() -> Q>,
 }
 
 /// A claim that a decision is expected to make.
@@ -131,11 +130,11 @@ impl<'a> Outcome<'a> {
     }
 }
 
-impl<'a, T: Serialize> Answered<'a, T> {
+impl<'a, Q: Ask> Answered<'a, Q> {
     /// This is the answer.
     #[track_caller]
-    pub fn then_answer(self, expected: &T) -> Given<'a> {
-        let expected = parsed(&crate::json::write(expected));
+    pub fn then_answer(self, expected: &Q::Answer) -> Given<'a> {
+        let expected = parsed(&Q::write(expected));
         assert!(self.answer.as_ref() == Ok(&expected), "{}", self.failure(&expected.to_string()));
         self.given
     }

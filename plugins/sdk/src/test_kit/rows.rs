@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
-use yado_model::Manifest;
 use yado_model::manifest::ReadModel;
 use yado_model::schema::Shape;
+use yado_model::{Manifest, fold};
 use yado_runtime::{Comparison, Condition, RowsError, Selection};
 
 type Row = Map<String, Value>;
@@ -34,17 +34,22 @@ impl Rows {
         rows.map(|(_, row)| Value::Object(row.clone())).collect()
     }
 
+    /// A model of these rows.
+    pub(super) fn known(&self, model: &str) -> Option<&ReadModel> {
+        self.manifest.as_ref().and_then(|manifest| manifest.read_model(model))
+    }
+
     /// A new batch begins.
     pub(super) fn begin(&mut self) {
         self.before = self.now.clone();
     }
 
     fn model(&self, name: &str) -> Result<&ReadModel, RowsError> {
-        let model = self.manifest.as_ref().and_then(|manifest| manifest.read_model(name));
-        model.ok_or_else(|| RowsError::Misused(format!("there is no read model {name}")))
+        self.known(name).ok_or_else(|| RowsError::Misused(format!("there is no read model {name}")))
     }
 
-    fn field(&self, model: &str, field: &str) -> Result<Shape, RowsError> {
+    /// What a field of a model holds.
+    pub(super) fn field(&self, model: &str, field: &str) -> Result<Shape, RowsError> {
         let shape = self.model(model)?.row.shape().map_err(|error| misused(error.to_string()))?.shape;
         let Shape::Object(row) = shape else { return Err(misused(format!("{model} has no fields"))) };
         let found = row.fields.get(field).map(|field| field.slot.shape.clone());
@@ -57,11 +62,13 @@ impl Rows {
         let mut known = Vec::new();
         for Condition { field, comparison, value } in conditions {
             let value: Value = serde_json::from_str(&value).map_err(|error| misused(error.to_string()))?;
-            known.push((self.field(model, &field)?, field, comparison, value));
+            let searched =
+                self.known(model).is_some_and(|model| model.search.iter().any(|name| name.as_str() == field));
+            known.push((self.field(model, &field)?, searched, field, comparison, value));
         }
         let meets = |row: &&Row| {
-            known.iter().all(|(shape, field, comparison, value)| {
-                holds(*comparison, shape, row.get(field).unwrap_or(&Value::Null), value)
+            known.iter().all(|(shape, searched, field, comparison, value)| {
+                holds(*comparison, shape, *searched, row.get(field).unwrap_or(&Value::Null), value)
             })
         };
         let rows = self.before.iter().filter(|((of, _), _)| of == model).map(|(_, row)| row);
@@ -70,6 +77,10 @@ impl Rows {
 }
 
 impl yado_runtime::Rows for Rows {
+    fn at(&mut self, _: u64) -> Result<(), RowsError> {
+        Ok(())
+    }
+
     fn get(&mut self, model: &str, key: &str) -> Result<Option<String>, RowsError> {
         self.model(model)?;
         let row = self.now.get(&(model.to_owned(), key.to_owned()));
@@ -144,7 +155,7 @@ fn object(text: &str) -> Result<Row, RowsError> {
     serde_json::from_str(text).map_err(|error| misused(format!("a row is a JSON object: {error}")))
 }
 
-fn holds(comparison: Comparison, shape: &Shape, value: &Value, with: &Value) -> bool {
+fn holds(comparison: Comparison, shape: &Shape, searched: bool, value: &Value, with: &Value) -> bool {
     let order = compare(shape, value, with);
     match comparison {
         Comparison::Equal => value == with || order == Some(Order::Equal),
@@ -154,14 +165,16 @@ fn holds(comparison: Comparison, shape: &Shape, value: &Value, with: &Value) -> 
         Comparison::Greater => order == Some(Order::Greater),
         Comparison::GreaterOrEqual => matches!(order, Some(Order::Greater | Order::Equal)),
         Comparison::Contains => match (value.as_str(), with.as_str()) {
-            (Some(text), Some(part)) => text.to_lowercase().contains(&part.to_lowercase()),
+            // Case and width make no difference where searches look, and nowhere else.
+            (Some(text), Some(part)) if searched => fold(text).contains(&fold(part)),
+            (Some(text), Some(part)) => text.contains(part),
             _ => false,
         },
     }
 }
 
-/// By what the values mean: decimals and numbers as numbers, everything else as text.
-fn compare(shape: &Shape, one: &Value, other: &Value) -> Option<Order> {
+/// By what the values mean: decimals and numbers as numbers, everything else as text. Nothing compares with nothing.
+pub(super) fn compare(shape: &Shape, one: &Value, other: &Value) -> Option<Order> {
     let text = |value: &Value| match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),

@@ -26,6 +26,7 @@ impl Projection for Balance {
     type Event = Recorded<AccountEvent>;
 
     fn project(recorded: &Recorded<AccountEvent>, rows: &mut Rows<Self>) {
+        crate::heed(&recorded.event);
         let (id, at) = (recorded.id(), recorded.at);
         let moved = |amount: i64, rows: &mut Rows<Self>| {
             if let Some(row) = rows.get(&id) {

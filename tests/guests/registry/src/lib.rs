@@ -18,8 +18,8 @@ pub enum MemberCommand {
     /// Takes an address.
     #[command(creates, returns = Entry)]
     Register {
-        /// Which address.
-        #[schema(length(1..=200))]
+        /// Which address. It may be longer than a value of a constraint.
+        #[schema(length(1..=2_000))]
         address: String,
     },
     /// Takes another address in place of the one that it has.

@@ -38,6 +38,9 @@ pub enum RogueCommand {
     /// Decides an event that its own projection can't stand.
     #[command(creates)]
     ProvokePoison {},
+    /// Decides an event from which its own projection never comes back.
+    #[command(creates)]
+    ProvokeSpell {},
 }
 
 /// What can happen to it.
@@ -75,6 +78,7 @@ impl Aggregate for Rogue {
             RogueCommand::ProvokeRecursion {} => record(RogueEvent::Said { words: sink(black_box(1)).to_string() }),
             RogueCommand::ProvokeBabble {} => record(RogueEvent::Said { words: "blah ".repeat(20 << 20) }),
             RogueCommand::ProvokePoison {} => record(RogueEvent::Said { words: POISON.into() }),
+            RogueCommand::ProvokeSpell {} => record(RogueEvent::Said { words: SPELL.into() }),
             RogueCommand::ProvokeLie {} => record(RogueEvent::Said { words: "never ".repeat(100) }),
         }
     }
@@ -86,6 +90,9 @@ impl Aggregate for Rogue {
 
 /// What the projection can't stand.
 const POISON: &str = "poison";
+
+/// What keeps the projection for ever.
+const SPELL: &str = "spell";
 
 /// What was said, and how much had been said before.
 #[derive(ReadModel)]
@@ -106,6 +113,11 @@ impl Projection for Saying {
     fn project(event: &Recorded<RogueEvent>, rows: &mut Rows<Self>) {
         let RogueEvent::Said { words } = &event.event;
         assert!(words != POISON, "I can't stand this");
+        if words == SPELL {
+            loop {
+                black_box(());
+            }
+        }
         // What a search finds must not depend on how the host batches events.
         let before = u32::try_from(rows.find(|_| []).count()).unwrap_or(u32::MAX);
         rows.put(Self { id: event.id(), words: words.clone(), before });

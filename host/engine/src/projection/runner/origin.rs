@@ -9,18 +9,19 @@ use yado_model::Position;
 use yado_store::{Checkpoint, Committed, Error, EventStore};
 
 use super::{FIRST_PAUSE_MS, Runner};
+use crate::projection::quarantine::Quarantine;
 use crate::projection::{Definition, Failure, Stage, Surroundings};
 
 impl Runner {
-    /// Finds out where to begin.
-    pub(super) async fn resume(&mut self) -> Option<Checkpoint> {
+    /// Finds out where to begin, and what is put aside.
+    pub(super) async fn resume(&mut self) -> Option<(Checkpoint, Quarantine)> {
         let mut pause_ms = FIRST_PAUSE_MS;
         while self.definition.has_changed().is_ok() {
             let definition = self.definition.borrow().clone();
             match self.find(&definition).await {
-                Ok(checkpoint) => {
-                    self.reached(checkpoint.position);
-                    return Some(checkpoint);
+                Ok((checkpoint, quarantine)) => {
+                    self.stands_at(checkpoint.position, quarantine.len());
+                    return Some((checkpoint, quarantine));
                 }
                 Err(failure) => {
                     self.trouble(&definition, Position::ZERO, failure);
@@ -32,9 +33,12 @@ impl Runner {
         None
     }
 
-    async fn find(&self, definition: &Definition) -> Result<Checkpoint, Failure> {
-        let found = self.surroundings.reads.checkpoint(&definition.projection.key).await?;
-        self.hold(definition, found).await
+    async fn find(&self, definition: &Definition) -> Result<(Checkpoint, Quarantine), Failure> {
+        let Surroundings { reads, .. } = &self.surroundings;
+        let found = reads.checkpoint(&definition.projection.key).await?;
+        let checkpoint = self.hold(definition, found).await?;
+        // What is put aside after this moment moves the checkpoint, so that the first step finds it elsewhere.
+        Ok((checkpoint, Quarantine::load(&**reads, &definition.projection.key).await?))
     }
 
     /// Holds a checkpoint against the log. What is of a history that is no more is discarded, and the projection begins
@@ -86,7 +90,7 @@ async fn is_of_this_log(events: &dyn EventStore, checkpoint: Checkpoint) -> yado
     let Some(before) = checkpoint.position.get().checked_sub(1) else { return Ok(true) };
     let page = events.read_log(Position::new(before), 1).await?;
     Ok(match page.first() {
-        Some(event) => checkpoint.command.is_none_or(|command| command == event.command.command_id),
+        Some(event) => checkpoint.is_at(event),
         None => false,
     })
 }

@@ -20,11 +20,13 @@
 //! Of a stream that this node has written to itself, and so [witnessed](super::witnessed), the question need not be asked.
 //!
 //! **Keys of requests** are guarded by the primary key of the answers, like revisions by the index. So are **values that
-//! are taken**: one that somebody holds is refused by the primary key of the claims, and the long way finds out who. A
-//! value is let go of only where its holder is the one who lets go. The statement's snapshot suffices for that: whoever
-//! has taken it has done so by an event before the first new one, and that one is in the snapshot, or was witnessed.
-//! Only a repair of the claims writes rows without events. One that puts back a row at the very moment in which its holder
-//! lets go of the value may leave it there, and the next comparison shows it.
+//! are taken**: one that somebody holds is refused by the primary key of the claims, and the long way finds out who.
+//!
+//! **A value is let go of** where its holder is the one who lets go, and that is asked of the snapshot, too. A row that is
+//! in it is removed in its latest version. One that is not may be there all the same: a repair of the claims writes rows
+//! without events, and may have done so while this waited for the head. So the head moves only if the snapshot has a row
+//! for each value that is let go of. Otherwise the long way is taken, which looks after the lock; as it is for a value
+//! that the stream does not hold, where there is nothing to remove.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -89,7 +91,11 @@ pub(in crate::postgres) const EVENTS_AND_MORE: &str = events!(
     "and not exists ( \
         select from unnest($22::text[], $23::text[], $24::bigint[]) w (tenant, stream, revision) \
         where (select 1 from events e where e.tenant = w.tenant and e.stream = w.stream \
-            and e.revision = w.revision limit 1) is null) ",
+            and e.revision = w.revision limit 1) is null) \
+    and not exists ( \
+        select from unnest($37::text[], $38::text[], $39::text[], $40::text[]) w (tenant, name, value, stream) \
+        where (select 1 from claims c where c.tenant = w.tenant and c.\"constraint\" = w.name and c.value = w.value \
+            and c.stream = w.stream limit 1) is null) ",
     claims: ", claims" ", claims" ", unnest($36::json[]) as claims"
     "kept as ( \
         insert into answers (tenant, idempotency_key, request, stream, revision, position, answered_at) \

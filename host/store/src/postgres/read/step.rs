@@ -9,11 +9,12 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use yado_model::TenantId;
 
 use super::super::dialect::{cast, push_array};
+use super::journal;
 use crate::cell::Cell;
 use crate::number::{bound, stored};
 use crate::read::changes::{Changes, update};
 use crate::table::{TENANT, quoted};
-use crate::{Checkpoint, Progress, Result, Table};
+use crate::{Checkpoint, Progress, Result, Step, Table};
 
 /// The row that the next statement locks.
 const BEGIN_CHECKPOINT: &str =
@@ -21,34 +22,33 @@ const BEGIN_CHECKPOINT: &str =
 
 /// Waits for whoever else is at the same projection, and finds nothing if they have moved it.
 const MOVE_CHECKPOINT: &str = "\
-    update checkpoints set last = $4, command_id = $5 \
-    where projection = $1 and last = $2 and command_id is not distinct from $3";
+    update checkpoints set last = $5, command_id = $6, replays = $7 \
+    where projection = $1 and last = $2 and command_id is not distinct from $3 and replays = $4";
 
 /// Waits in the same way, and finds nothing in the same case.
 const GIVE_UP_CHECKPOINT: &str = "\
-    delete from checkpoints where projection = $1 and last = $2 and command_id is not distinct from $3";
+    delete from checkpoints \
+    where projection = $1 and last = $2 and command_id is not distinct from $3 and replays = $4";
 
 /// Rows of one statement: enough for few round trips, and few enough for a message of moderate size.
 const CHUNK: usize = 2_000;
 
 /// Whether the changes fit into one statement.
-pub(super) fn is_short(progress: &Progress<'_>, changes: &[Changes<'_>]) -> bool {
+pub(super) fn is_short(step: &Step<'_>, changes: &[Changes<'_>]) -> bool {
     let rows: usize = changes.iter().map(|changes| changes.puts.len() + changes.deletes.len()).sum();
-    progress.from.position.get() != 0 && rows <= CHUNK
+    step.progress.from.position.get() != 0 && rows <= CHUNK && step.changes.len() <= CHUNK
 }
 
 /// Takes a step in one statement. Returns whether the checkpoint was where it was meant to be.
-pub(super) async fn short(
-    connection: &mut PgConnection,
-    progress: &Progress<'_>,
-    changes: &[Changes<'_>],
-) -> Result<bool> {
-    let Progress { projection, from, to } = progress;
+pub(super) async fn short(connection: &mut PgConnection, step: &Step<'_>, changes: &[Changes<'_>]) -> Result<bool> {
+    let Progress { projection, from, to } = &step.progress;
     let mut sql = QueryBuilder::<Postgres>::new("with moved as (update checkpoints set last = ");
     sql.push_bind(stored(to.position.get())?).push(", command_id = ").push_bind(to.command.map(|command| command.0));
+    sql.push(", replays = ").push_bind(stored(to.replays)?);
     sql.push(" where projection = ").push_bind(*projection);
     sql.push(" and last = ").push_bind(bound(from.position.get()));
     sql.push(" and command_id is not distinct from ").push_bind(from.command.map(|command| command.0));
+    sql.push(" and replays = ").push_bind(bound(from.replays));
     sql.push(" returning last)");
     for (at, changes) in changes.iter().enumerate() {
         if !changes.deletes.is_empty() {
@@ -62,6 +62,7 @@ pub(super) async fn short(
             sql.push(")");
         }
     }
+    journal::push(&mut sql, step)?;
     sql.push(" select last from moved");
     // To the end of the answer: a row is sent before the transaction has ended.
     Ok(!sql.build().fetch_all(connection).await?.is_empty())
@@ -79,7 +80,9 @@ pub(super) async fn long(
     }
     let query = sqlx::query(MOVE_CHECKPOINT).bind(projection);
     let query = query.bind(bound(from.position.get())).bind(from.command.map(|command| command.0));
+    let query = query.bind(bound(from.replays));
     let query = query.bind(stored(to.position.get())?).bind(to.command.map(|command| command.0));
+    let query = query.bind(stored(to.replays)?);
     if query.execute(&mut *connection).await?.rows_affected() == 0 {
         return Ok(false);
     }
@@ -104,7 +107,7 @@ pub(super) async fn give_up(connection: &mut PgConnection, projection: &str, fro
         sqlx::query(BEGIN_CHECKPOINT).bind(projection).execute(&mut *connection).await?;
     }
     let query = sqlx::query(GIVE_UP_CHECKPOINT).bind(projection).bind(bound(from.position.get()));
-    let query = query.bind(from.command.map(|command| command.0));
+    let query = query.bind(from.command.map(|command| command.0)).bind(bound(from.replays));
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
@@ -116,16 +119,15 @@ fn delete(sql: &mut QueryBuilder<Postgres>, table: &Table, rows: &[(&TenantId, &
 }
 
 fn put(sql: &mut QueryBuilder<Postgres>, table: &Table, rows: &[(&TenantId, Vec<Cell>)], condition: &str) {
-    let names: Vec<_> = table.columns.iter().map(|column| quoted(column.name.as_str())).collect();
-    let values: Vec<_> =
-        table.columns.iter().enumerate().map(|(at, column)| format!("c{at}{}", cast(column.kind))).collect();
+    let names: Vec<_> = table.stored().map(|column| quoted(&column.name)).collect();
+    let values: Vec<_> = table.stored().enumerate().map(|(at, column)| format!("c{at}{}", cast(column.kind))).collect();
     let aliases: Vec<_> = (0..names.len()).map(|at| format!("c{at}")).collect();
     let key = quoted(table.key.as_str());
     let otherwise = update(names.iter().filter(|name| **name != key));
     let (into, columns, values) = (quoted(&table.name), names.join(", "), values.join(", "));
     sql.push(format_args!("insert into {into} ({TENANT}, {columns}) select t, {values} from unnest("));
     sql.push_bind(rows.iter().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>());
-    for (at, column) in table.columns.iter().enumerate() {
+    for (at, column) in table.stored().enumerate() {
         sql.push(", ");
         push_array(sql, column.kind, rows.iter().map(|(_, cells)| cells.get(at).unwrap_or(&Cell::Null)));
     }

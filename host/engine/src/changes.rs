@@ -1,0 +1,141 @@
+//! Changes of rows, for those who want to hear of them.
+//!
+//! A projection that is up to date keeps a journal: each row that an event has created, changed or removed, in the
+//! transaction that writes the row. After the commit the newest changes are in memory, and whoever listens is given them
+//! from there. Who is too far behind for that reads the journal's table, which is also where the changes are that another
+//! process has committed.
+//!
+//! Invariants: changes come in the order of positions and places, each once, without gaps, and only after they are
+//! durable. Where a gap can't be ruled out, the listener is told so ([`Error::ResumeExpired`]) and never passes over it.
+//! Two generations of a projection journal the same events at the same positions, so that a listener goes over from one
+//! to the next at a position.
+
+mod cursor;
+mod forget;
+mod ring;
+mod stream;
+mod told;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Semaphore, watch};
+use yado_model::{Name, TenantId};
+use yado_store::ReadStore;
+
+use crate::catalogue::{Catalogue, Model};
+use crate::{Error, Result, Settings};
+
+pub use cursor::{Cursor, NoCursor};
+pub(crate) use forget::run as forget;
+pub use stream::ChangeStream;
+pub(crate) use told::Told;
+
+/// So many listeners read the journal's table at once. Others wait for their turn: those who fall behind together, as after
+/// a restart, would take all of the database's connections from those who ask.
+const READERS: usize = 8;
+
+/// The journals of all projections of this process.
+#[derive(Clone)]
+pub(crate) struct Changes {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    reads: Arc<dyn ReadStore>,
+    settings: Arc<Settings>,
+    /// By the name under which a projection's progress is kept.
+    told: Mutex<HashMap<Arc<str>, Arc<Told>>>,
+    lines: watch::Sender<Arc<Lines>>,
+    readers: Semaphore,
+}
+
+/// The read models that are live, by their names.
+type Lines = HashMap<Name, Line>;
+
+/// The generations of a read model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    /// The projection that fills it.
+    projection: Arc<str>,
+    /// The one that did so before, for as long as it goes on.
+    before: Option<Arc<str>>,
+}
+
+impl Changes {
+    pub(crate) fn new(reads: Arc<dyn ReadStore>, settings: Arc<Settings>) -> Self {
+        let (told, lines) = (Mutex::default(), watch::Sender::default());
+        Self { shared: Arc::new(Shared { reads, settings, told, lines, readers: Semaphore::new(READERS) }) }
+    }
+
+    /// Where a projection tells what it has changed.
+    pub(crate) fn open(&self, projection: &Arc<str>) -> Arc<Told> {
+        let mut told = self.told();
+        let rings = told.len() + usize::from(!told.contains_key(projection));
+        let room = self.shared.settings.changes_memory_bytes / rings.max(1);
+        let opened = told.entry(projection.clone()).or_insert_with(|| Arc::new(Told::new(projection.clone()))).clone();
+        told.values().for_each(|told| told.set_room(room));
+        opened
+    }
+
+    /// A projection has ended, and is not going to tell any more.
+    pub(crate) fn close(&self, projection: &str) {
+        let closed = self.told().remove(projection);
+        self.shared.lines.send_if_modified(|lines| {
+            let ends = |line: &Line| line.before.as_deref() == Some(projection);
+            if !lines.values().any(ends) {
+                return false;
+            }
+            for line in Arc::make_mut(lines).values_mut().filter(|line| ends(line)) {
+                line.before = None;
+            }
+            true
+        });
+        if let Some(closed) = closed {
+            closed.end();
+        }
+    }
+
+    /// A catalogue has gone live. Whoever listens to a read model goes over to the projection that fills it now.
+    pub(crate) fn go_live(&self, catalogue: &Catalogue) {
+        self.shared.lines.send_if_modified(|lines| {
+            let line = |model: &Arc<Model>| {
+                let known = lines.get(&model.manifest.name);
+                let before = match known {
+                    Some(known) if known.projection == model.projection => known.before.clone(),
+                    known => known.map(|known| known.projection.clone()),
+                };
+                (model.manifest.name.clone(), Line { projection: model.projection.clone(), before })
+            };
+            let next: Lines = catalogue.models().map(line).collect();
+            let differs = **lines != next;
+            if differs {
+                *lines = Arc::new(next);
+            }
+            differs
+        });
+    }
+
+    /// The changes of a tenant's rows of a read model from a place on; from now on, if there is none.
+    pub(crate) fn watch(&self, model: &Name, tenant: &TenantId, after: Option<Cursor>) -> Result<ChangeStream> {
+        let lines = self.shared.lines.subscribe();
+        let line = lines.borrow().get(model).cloned();
+        let line = line.ok_or_else(|| Error::Unknown { kind: "read model", name: model.to_string() })?;
+        let told = self.told();
+        let find = |projection: &Arc<str>| told.get(projection).cloned();
+        let now = find(&line.projection);
+        let before = line.before.as_ref().and_then(find);
+        // Who goes on from a place that the new generation does not cover yet is given the rest by the old one.
+        let covers = |now: &Arc<Told>| after.is_none_or(|after| now.covers(after));
+        let told = match (now, before) {
+            (Some(now), before) if before.is_none() || covers(&now) => now,
+            (_, Some(before)) => before,
+            _ => return Err(Error::Unknown { kind: "read model", name: model.to_string() }),
+        };
+        Ok(ChangeStream::new(self.clone(), lines, told, model.clone(), tenant.clone(), after))
+    }
+
+    fn told(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Told>>> {
+        self.shared.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,215 @@
+//! What one listener hears: the changes of a tenant's rows of one read model.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use yado_model::{Name, Position, TenantId};
+use yado_store::Changed;
+
+use super::ring::Wanted;
+use super::told::{Standing, Told};
+use super::{Changes, Cursor, Lines};
+use crate::{Error, Result};
+
+/// So many changes are looked at in one go.
+const PIECE: u32 = 500;
+
+/// The changes of a tenant's rows of one read model, in order, each once. It is dropped when nobody wants to hear more.
+pub struct ChangeStream {
+    changes: Changes,
+    lines: watch::Receiver<Arc<Lines>>,
+    told: Arc<Told>,
+    standing: watch::Receiver<Standing>,
+    model: Name,
+    tenant: TenantId,
+    /// What has been handed out or passed over; nothing yet, if the journal is still to begin.
+    cursor: Option<Cursor>,
+    /// What is to be handed out next.
+    ready: VecDeque<Arc<Changed>>,
+    /// What has been seen when all of it is handed out.
+    reached: Option<Cursor>,
+    /// How often the telling had been broken when the listener began with this generation.
+    breaks: u64,
+}
+
+impl ChangeStream {
+    pub(super) fn new(
+        changes: Changes,
+        lines: watch::Receiver<Arc<Lines>>,
+        told: Arc<Told>,
+        model: Name,
+        tenant: TenantId,
+        after: Option<Cursor>,
+    ) -> Self {
+        let standing = told.standing();
+        let (ready, reached, breaks) = (VecDeque::new(), None, standing.borrow().breaks);
+        let mut stream = Self { changes, lines, told, standing, model, tenant, cursor: after, ready, reached, breaks };
+        stream.begin();
+        stream
+    }
+
+    /// The next change, as soon as there is one. Nothing is lost if the wait for it is given up.
+    ///
+    /// # Errors
+    /// `RESUME_EXPIRED` if not everything that came next is kept any more, `SCHEMA_CHANGED` if the read model is not live any
+    /// more, and `UNAVAILABLE` if the database can't be read. After the last of these it may be asked again.
+    pub async fn next(&mut self) -> Result<Arc<Changed>> {
+        loop {
+            if let Some(changed) = self.next_until(None).await? {
+                return Ok(changed);
+            }
+        }
+    }
+
+    /// The same, but nothing once everything up to a place has been handed out.
+    ///
+    /// # Errors
+    /// Those of [`ChangeStream::next`].
+    pub async fn next_until(&mut self, until: Option<Cursor>) -> Result<Option<Arc<Changed>>> {
+        loop {
+            if let Some(changed) = self.ready.pop_front() {
+                self.cursor = Some(Cursor::from(&*changed));
+                return Ok(Some(changed));
+            }
+            if let Some(reached) = self.reached.take() {
+                self.cursor = Some(reached);
+            }
+            if until.is_some() && self.cursor >= until {
+                return Ok(None);
+            }
+            self.go_over()?;
+            self.begin();
+            self.holds()?;
+            match self.cursor {
+                Some(cursor) if self.is_behind(cursor) => self.read(cursor).await?,
+                _ => self.wait().await?,
+            }
+        }
+    }
+
+    /// What has been seen so far: whoever goes on from here misses nothing. It moves on also where changes were not of this
+    /// read model or tenant. Nothing, if the projection is not up to date yet.
+    #[must_use]
+    pub fn cursor(&self) -> Option<Cursor> {
+        match self.reached {
+            Some(reached) if self.ready.is_empty() => Some(reached),
+            _ => self.cursor,
+        }
+    }
+
+    /// Who wants to hear from now on begins when the journal does.
+    fn begin(&mut self) {
+        let standing = *self.standing.borrow_and_update();
+        if self.cursor.is_none()
+            && let (Some(since), Some(settled)) = (standing.since, standing.settled)
+        {
+            self.cursor = Some(Cursor::all_of(settled.max(since)));
+        }
+    }
+
+    /// Whether everything that has become of rows was told. If not, the listener is told so, once.
+    fn holds(&mut self) -> Result<()> {
+        let breaks = self.standing.borrow().breaks;
+        if std::mem::replace(&mut self.breaks, breaks) == breaks {
+            return Ok(());
+        }
+        match self.cursor {
+            Some(cursor) => Err(Error::ResumeExpired { model: self.model.to_string(), cursor, floor: None }),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes over to the next generation of the projection, as soon as that covers everything from here on.
+    fn go_over(&mut self) -> Result<()> {
+        if let Some(next) = self.next_generation()?
+            && self.cursor.is_none_or(|cursor| next.covers(cursor))
+        {
+            self.standing = next.standing();
+            self.breaks = self.standing.borrow().breaks;
+            self.told = next;
+        }
+        Ok(())
+    }
+
+    /// The generation that is to be gone over to, if there is one.
+    fn next_generation(&mut self) -> Result<Option<Arc<Told>>> {
+        let lines = self.lines.borrow_and_update();
+        let line = lines.get(&self.model);
+        let line = line.ok_or_else(|| Error::SchemaChanged { model: self.model.to_string() })?;
+        if line.projection == self.told.projection {
+            return Ok(None);
+        }
+        Ok(self.changes.told().get(&line.projection).cloned())
+    }
+
+    fn is_behind(&self, cursor: Cursor) -> bool {
+        self.standing.borrow().settled.is_some_and(|settled| Cursor::all_of(settled) > cursor)
+    }
+
+    /// Makes the next changes ready.
+    async fn read(&mut self, after: Cursor) -> Result<()> {
+        // What comes after is the next generation's.
+        let until = self.next_generation()?.and_then(|next| next.standing().borrow().since);
+        let wanted = Wanted { model: &self.model, tenant: &self.tenant, after, until, limit: PIECE as usize };
+        if let Some(piece) = self.told.read(&wanted) {
+            self.ready = piece.changes.into();
+            self.reached = Some(piece.reached);
+            // A listener that passes over everything must not keep others from their turn.
+            tokio::task::consume_budget().await;
+            return Ok(());
+        }
+        self.read_table(after, until).await
+    }
+
+    /// The same from the journal's table.
+    async fn read_table(&mut self, after: Cursor, until: Option<Position>) -> Result<()> {
+        let shared = &self.changes.shared;
+        let expired = |floor| Error::ResumeExpired { model: self.model.to_string(), cursor: after, floor };
+        // The semaphore is never closed.
+        let _turn = shared.readers.acquire().await;
+        let page = shared.reads.changes(&self.told.projection, (after.position, after.place), PIECE).await?;
+        if page.floor.is_none_or(|floor| after < Cursor::all_of(floor)) {
+            return Err(expired(page.floor));
+        }
+        let end = until.map_or(page.settled, |until| until.min(page.settled));
+        let reached = match page.changes.last() {
+            Some(last) if page.changes.len() >= PIECE as usize => Cursor::from(last).min(Cursor::all_of(end)),
+            _ => Cursor::all_of(end),
+        };
+        let changes = page
+            .changes
+            .into_iter()
+            .filter(|changed| changed.position <= end && changed.model == self.model && changed.tenant == self.tenant);
+        self.ready = changes.map(Arc::new).collect();
+        self.reached = Some(reached.max(after));
+        Ok(())
+    }
+
+    /// Waits until there may be more.
+    async fn wait(&mut self) -> Result<()> {
+        if self.standing.borrow().ended {
+            let model = self.model.to_string();
+            return Err(match self.cursor {
+                Some(cursor) => Error::ResumeExpired { model, cursor, floor: None },
+                None => Error::SchemaChanged { model },
+            });
+        }
+        tokio::select! {
+            _ = self.standing.changed() => {}
+            _ = self.lines.changed() => {}
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for ChangeStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChangeStream")
+            .field("model", &self.model)
+            .field("tenant", &self.tenant)
+            .field("projection", &self.told.projection)
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
+    }
+}

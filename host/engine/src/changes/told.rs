@@ -1,0 +1,87 @@
+//! What one projection of this process has told: its newest changes, and news of them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use yado_model::Position;
+use yado_store::Changed;
+
+use super::Cursor;
+use super::ring::{Piece, Ring, Wanted};
+
+/// What a projection has told.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(super) projection: Arc<str>,
+    ring: Mutex<Ring>,
+    standing: watch::Sender<Standing>,
+}
+
+/// How the telling stands.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// How far the projection has come, as soon as that is known.
+    pub(super) settled: Option<Position>,
+    /// It keeps its journal from here on, in this process, if it does.
+    pub(super) since: Option<Position>,
+    /// How often rows have changed without anything being told of it, at a position that was told already.
+    pub(super) breaks: u64,
+    /// Nothing will be told any more.
+    pub(super) ended: bool,
+}
+
+impl Told {
+    pub(super) fn new(projection: Arc<str>) -> Self {
+        Self { projection, ring: Mutex::default(), standing: watch::Sender::default() }
+    }
+
+    pub(super) fn set_room(&self, bytes: usize) {
+        let gone = self.ring().set_room(bytes);
+        drop(gone);
+    }
+
+    /// The projection is at a position, and what came before it was not told here.
+    pub(crate) fn at(&self, position: Position) {
+        let gone = self.ring().begin_at(position);
+        drop(gone);
+        self.standing.send_modify(|standing| standing.settled = Some(position));
+    }
+
+    /// The journal is kept from a position on; or it is not kept any more.
+    pub(crate) fn keeps(&self, since: Option<Position>) {
+        self.standing.send_modify(|standing| standing.since = since);
+    }
+
+    /// All changes after one position and up to another have become durable.
+    pub(crate) fn tell(&self, from: Position, to: Position, changes: &[Arc<Changed>]) {
+        let gone = self.ring().push(from, to, changes);
+        drop(gone);
+        self.standing.send_modify(|standing| standing.settled = Some(to));
+    }
+
+    /// Rows have changed because of events that were passed long ago. Whoever listens has to read anew.
+    pub(crate) fn breaks(&self) {
+        self.standing.send_modify(|standing| standing.breaks += 1);
+    }
+
+    pub(super) fn end(&self) {
+        self.standing.send_modify(|standing| standing.ended = true);
+    }
+
+    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// Whether everything after a place has been told here, or will be.
+    pub(super) fn covers(&self, cursor: Cursor) -> bool {
+        self.standing.borrow().since.is_some_and(|since| cursor >= Cursor::all_of(since))
+    }
+
+    pub(super) fn read(&self, wanted: &Wanted<'_>) -> Option<Piece> {
+        self.ring().read(wanted)
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

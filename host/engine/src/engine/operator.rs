@@ -1,0 +1,171 @@
+//! What an operator asks of the engine about its projections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use yado_model::{Position, RecordedEvent, Revision};
+use yado_store::Parked;
+use yado_store::limits::LONGEST_PAGE;
+
+use super::Engine;
+use crate::projection::{Handle, Pace, Replayed, Stage, Status};
+use crate::{Error, Result};
+
+/// When it is worth asking again for what a projection has not come to.
+const AGAIN_MS: u64 = 1_000;
+
+/// An event that a projection can't be shown. Its stream waits, and other streams go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The projection.
+    pub projection: String,
+    /// The event, and what went wrong.
+    pub parked: Parked,
+}
+
+/// How a projection stands, for the operator.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProjectionStatus {
+    /// Its name.
+    pub name: String,
+    /// The name under which its progress is kept: whose it is, and which of its tables it fills.
+    pub key: String,
+    /// What it is doing.
+    pub state: ProjectionState,
+    /// So many events of the log are done.
+    pub position: Position,
+    /// Of so many.
+    pub target: Position,
+    /// Events a second, of late.
+    pub rate: f64,
+    /// The time left at that rate. None, if it does not get on.
+    pub left_ms: Option<u64>,
+    /// Streams that wait.
+    pub parked: usize,
+    /// Why it does not get on, in the words of whoever knows: they are for the operator alone.
+    pub trouble: Option<String>,
+}
+
+/// What a projection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProjectionState {
+    /// It serves, and follows the log.
+    Live,
+    /// It goes through the log, and serves when it is through.
+    Filling,
+    /// It fails, and goes on trying.
+    Standing,
+    /// It has events to show, and does not get on.
+    Stalled,
+}
+
+impl ProjectionState {
+    /// The state as programs know it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Filling => "filling",
+            Self::Standing => "standing",
+            Self::Stalled => "stalled",
+        }
+    }
+}
+
+impl Engine {
+    /// How the projections stand that serve, and those that are filled to serve in their place.
+    #[must_use]
+    pub fn projections(&self) -> Vec<ProjectionStatus> {
+        let head = *self.feed.head().borrow();
+        let live = self.lifecycle.live_statuses().into_iter().map(|known| (known, ProjectionState::Live));
+        let filling = self.lifecycle.filling().into_iter().map(|known| (known, ProjectionState::Filling));
+        let all = live.chain(filling).map(|((key, status), state)| self.stands(&key, status, state, head));
+        let mut all: Vec<_> = all.collect();
+        all.sort_by(|one, other| one.key.cmp(&other.key));
+        all
+    }
+
+    fn stands(&self, key: &str, status: Status, state: ProjectionState, head: Position) -> ProjectionStatus {
+        let Pace { stalled, rate } = self.watchdog.pace(key);
+        let Status { name, position, stage, parked, trouble, .. } = status;
+        let target = head.max(position);
+        let state = match stage {
+            _ if trouble.is_some() => ProjectionState::Standing,
+            _ if stalled => ProjectionState::Stalled,
+            Stage::Anew { .. } => ProjectionState::Filling,
+            Stage::Unknown | Stage::Following => state,
+        };
+        let left = u32::try_from(target.get() - position.get()).unwrap_or(u32::MAX);
+        let left = Duration::try_from_secs_f64(f64::from(left) / rate).ok().filter(|_| left == 0 || rate > 0.0);
+        let left_ms = if target == position { Some(0) } else { left.map(|left| left.as_millis() as u64) };
+        let trouble = trouble.map(|trouble| trouble.to_string());
+        ProjectionStatus { name, key: key.to_owned(), state, position, target, rate, left_ms, parked, trouble }
+    }
+
+    /// The dead letters of the projections that are live, at most so many: those of each in the order of their events.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>> {
+        let mut letters = Vec::new();
+        let mut projections: Vec<_> = self.lifecycle.handles().into_iter().collect();
+        projections.sort_by_cached_key(|(_, handle)| handle.name());
+        for (key, handle) in projections {
+            let rest = limit.saturating_sub(u32::try_from(letters.len()).unwrap_or(u32::MAX));
+            if rest == 0 {
+                break;
+            }
+            let parked = self.reads.parked(Some(&key), rest.min(LONGEST_PAGE)).await?;
+            let projection = handle.name();
+            letters.extend(parked.into_iter().map(|(_, parked)| DeadLetter { projection: projection.clone(), parked }));
+        }
+        Ok(letters)
+    }
+
+    /// A dead letter of a projection that is live, by the position of its event, and that event.
+    ///
+    /// # Errors
+    /// When there is no such dead letter, or a database can't be read.
+    pub async fn dead_letter(&self, projection: &str, at: Position) -> Result<(DeadLetter, RecordedEvent)> {
+        let (_, parked) = self.parked(projection, at).await?;
+        let before = Revision::new(parked.revision.get().saturating_sub(1));
+        let page = self.events.read_stream(&parked.tenant, &parked.stream, before, 1).await?;
+        let event = page.events.into_iter().next().ok_or_else(|| unknown(projection, at))?;
+        Ok((DeadLetter { projection: projection.to_owned(), parked }, event))
+    }
+
+    /// Shows a projection the stream of a dead letter again, from the event that failed on.
+    ///
+    /// # Errors
+    /// When there is no such dead letter, or the projection does not come to it in time.
+    pub async fn replay(&self, projection: &str, at: Position) -> Result<Replayed> {
+        let (handle, parked) = self.parked(projection, at).await?;
+        let limit_ms = self.ground.settings.command_ms;
+        let replayed = handle.replay(parked.tenant, parked.stream);
+        let unavailable = |reason| Error::Unavailable { reason, retry_after_ms: AGAIN_MS };
+        let replayed = tokio::time::timeout(Duration::from_millis(limit_ms), replayed).await.map_err(|_| {
+            unavailable(format!(
+                "projection {projection} has not come to the stream within {limit_ms} ms, and still will: look at the \
+                 dead letters later"
+            ))
+        })?;
+        replayed.ok_or_else(|| unavailable(format!("projection {projection} has ended: other code has come")))
+    }
+
+    async fn parked(&self, projection: &str, at: Position) -> Result<(Handle, Parked)> {
+        let found = self.projection(projection);
+        let (key, handle) = found.ok_or(Error::Unknown { kind: "projection", name: projection.to_owned() })?;
+        let letters = self.reads.parked(Some(&key), LONGEST_PAGE).await?;
+        let found = letters.into_iter().map(|(_, parked)| parked).find(|parked| parked.position == at);
+        Ok((handle, found.ok_or_else(|| unknown(projection, at))?))
+    }
+
+    /// A projection that is live, by its name.
+    fn projection(&self, name: &str) -> Option<(Arc<str>, Handle)> {
+        self.lifecycle.handles().into_iter().find(|(_, handle)| handle.name() == name)
+    }
+}
+
+fn unknown(projection: &str, at: Position) -> Error {
+    Error::NotFound { kind: "dead letter".into(), id: format!("{projection}:{at}") }
+}

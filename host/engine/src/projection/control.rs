@@ -1,0 +1,51 @@
+//! What an operator tells a projection's loop while it runs.
+
+use tokio::sync::{mpsc, oneshot, watch};
+use yado_model::{StreamId, TenantId};
+use yado_store::Parked;
+
+use super::Status;
+
+/// Orders that may wait for a loop. One more waits with whoever gives it.
+pub(super) const QUEUE: usize = 64;
+
+/// What a loop is told.
+pub(crate) enum Order {
+    /// To take up a stream again that it has put aside.
+    Replay { tenant: TenantId, stream: StreamId, reply: oneshot::Sender<Replayed> },
+}
+
+/// What became of a stream that was to be taken up again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replayed {
+    /// All of it is shown.
+    Shown,
+    /// It fails again, and stays parked.
+    Parked(Box<Parked>),
+}
+
+/// The way to a loop, for as long as that runs.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) status: watch::Receiver<Status>,
+}
+
+impl Handle {
+    /// How the loop stands, and news of it.
+    pub(crate) const fn status(&self) -> &watch::Receiver<Status> {
+        &self.status
+    }
+
+    /// The projection's name.
+    pub(crate) fn name(&self) -> String {
+        self.status.borrow().name.clone()
+    }
+
+    /// Takes up a stream again. None, if the loop has ended.
+    pub(crate) async fn replay(&self, tenant: TenantId, stream: StreamId) -> Option<Replayed> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(Order::Replay { tenant, stream, reply }).await.ok()?;
+        answer.await.ok()
+    }
+}

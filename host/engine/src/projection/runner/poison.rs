@@ -1,0 +1,70 @@
+//! An event that a projection can't be shown is put aside with its stream, so that the others go on.
+//!
+//! Guests are pure, and most that fail once fail again; what differs from one attempt to the next is the time that is left
+//! to them, and what other code an event passes through. So an event has a few attempts with growing pauses between them.
+//! Then the step that passes it keeps its dead letter, in the same transaction: at no time is an event neither shown nor
+//! told of. Failures of the host or of a database are nobody's poison.
+//!
+//! Code that fails at everything must not put everything aside: beyond a number of streams the projection stands.
+
+use std::sync::Arc;
+
+use yado_model::{Position, Timestamp};
+use yado_store::{Checkpoint, Parked};
+
+use super::{Runner, Work};
+use crate::catalogue::Deployed;
+use crate::projection::quarantine::Letters;
+use crate::projection::{Definition, Failure};
+
+/// An event that fails alone.
+pub(super) struct Poison {
+    pub(super) at: Position,
+    pub(super) reason: String,
+    /// Whose code failed, where it is not the projection's own.
+    pub(super) by: Option<Arc<Deployed>>,
+    pub(super) attempts: u32,
+}
+
+impl Runner {
+    /// Whether one more stream may be put aside. What is tried beside older code that serves is refused instead.
+    pub(super) fn may_park(&self, definition: &Definition, work: &Work) -> bool {
+        definition.parks && work.quarantine.len() < self.surroundings.settings.parked_streams as usize
+    }
+
+    /// Puts an event aside, with its stream. Nothing may be under way, and everything before it must be settled.
+    pub(super) async fn park(&self, definition: &Definition, work: &mut Work, poison: &Poison) -> Result<(), Failure> {
+        let Some(chunk) = work.reader.next(1).await? else { return Ok(()) };
+        let (Some(event), Some(end)) = (chunk.iter().next(), chunk.end()) else { return Ok(()) };
+        if event.position != poison.at {
+            // Another process has gone on meanwhile, or more has to be settled first.
+            work.begin_at(work.settled);
+            return Ok(());
+        }
+        let code = poison.by.as_ref().unwrap_or(&definition.projection.deployed);
+        let parked = Parked {
+            tenant: event.tenant.clone(),
+            stream: event.stream.clone(),
+            position: event.position,
+            revision: event.revision,
+            event: event.event.name.clone(),
+            version: event.event.version,
+            error: poison.reason.clone(),
+            plugin: code.manifest().name.clone(),
+            plugin_version: code.manifest().version.clone(),
+            digest: code.digest(),
+            attempts: poison.attempts,
+            at: Timestamp::now(),
+        };
+        tracing::error!(
+            projection = %definition.projection.manifest.name, tenant = %parked.tenant, stream = %parked.stream,
+            position = %parked.position, event = parked.event, plugin = parked.plugin, error = parked.error,
+            "a projection can't be shown an event: its stream is parked, and waits for other code or for \
+             `yado dead-letters replay`; other streams go on"
+        );
+        work.shown = end;
+        let to = Checkpoint { replays: work.committed.replays, ..end };
+        self.send(definition, work, to, Letters { parked: vec![parked], ..Letters::default() });
+        self.settle(work).await
+    }
+}

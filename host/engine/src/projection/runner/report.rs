@@ -1,0 +1,52 @@
+//! What the loop tells others of itself.
+
+use yado_model::Position;
+
+use super::{Runner, Work};
+use crate::projection::{Definition, Failure, Stage, Trouble};
+
+impl Runner {
+    /// Tells how far the projection has come.
+    pub(super) fn reached(&self, work: &Work) {
+        self.stands_at(work.settled.position, work.quarantine.len());
+    }
+
+    /// Tells that everything up to a position is shown, but for so many streams that wait.
+    pub(super) fn stands_at(&self, position: Position, parked: usize) {
+        self.report.send_if_modified(|status| {
+            let before = (status.position, status.stage, status.parked, status.trouble.is_some());
+            if status.trouble.take().is_some() {
+                tracing::info!(projection = status.name, %position, "a projection gets on again");
+            }
+            status.reach(position);
+            if matches!(before.1, Stage::Anew { .. }) && status.stage == Stage::Following {
+                tracing::info!(projection = status.name, %position, "a projection has been filled anew");
+            }
+            status.parked = parked;
+            before != (status.position, status.stage, parked, false)
+        });
+    }
+
+    /// Tells why the projection does not get on.
+    pub(super) fn trouble(&self, definition: &Definition, seen: Position, failure: Failure) {
+        if let Failure::Database(yado_store::Error::Rewound { seen }) = failure {
+            self.surroundings.vigil.rewound(seen);
+        }
+        let trouble = match failure {
+            Failure::Guest { at, reason, .. } => Trouble::Poisoned { at: at.unwrap_or_else(|| seen.plus(1)), reason },
+            // The loop answers this by itself.
+            Failure::OneByOne | Failure::Unattributed => return,
+            Failure::Database(error) => Trouble::Database(error.to_string()),
+            Failure::Host(reason) => Trouble::Host(reason),
+        };
+        self.report.send_if_modified(|status| {
+            if status.trouble.as_ref() == Some(&trouble) {
+                return false;
+            }
+            let plugin = &definition.projection.deployed.manifest().name;
+            tracing::error!(projection = status.name, plugin, %trouble, "a projection does not get on");
+            status.trouble = Some(trouble);
+            true
+        });
+    }
+}

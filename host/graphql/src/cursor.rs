@@ -1,0 +1,71 @@
+//! Cursors: the place of a row in a list, as a text that a client keeps and gives back.
+//!
+//! A cursor says what its row showed in the properties of the order, and the row's key: that is enough to go on behind it,
+//! whether the row is still there or not. It is not signed, because it opens nothing: it is held to what the order asks for,
+//! as every other argument is.
+
+use async_graphql::dynamic::TypeRef;
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::{Value as Json, json};
+use yado_engine::{Mark, Order, Row};
+use yado_model::Name;
+
+use crate::api::{Api, Scalar, Type};
+use crate::error::Error;
+use crate::values;
+
+/// The longest that is read, in bytes. A property by which lists are ordered has not nearly so much in it.
+const LONGEST: usize = 64 * 1024;
+
+/// The place of a row in an order.
+pub(crate) fn of(order: &[Order], row: &Row, key: &str) -> String {
+    let values: Vec<&Json> = order.iter().map(|order| row.get(&order.field).unwrap_or(&Json::Null)).collect();
+    let text = json!([signature(order), values, row.get(key).unwrap_or(&Json::Null)]).to_string();
+    BASE64URL_NOPAD.encode(text.as_bytes())
+}
+
+/// The place that a cursor stands for.
+///
+/// # Errors
+/// If it is no cursor, or one of another order. `argument` is what it was given as.
+pub(crate) fn read(api: &Api, model: &Name, order: &[Order], argument: &str, text: &str) -> Result<Mark, Error> {
+    let none =
+        || Error::input(format!("{argument} is no cursor of a {model}: give one that came with a row, as it came"));
+    if text.len() > LONGEST {
+        return Err(none());
+    }
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| none())?;
+    let (of, given, key): (String, Vec<Json>, String) = serde_json::from_slice(&bytes).map_err(|_| none())?;
+    if of != signature(order) || given.len() != order.len() {
+        return Err(Error::input(format!(
+            "{argument} is a cursor of another order: ask in the order that it came with"
+        )));
+    }
+    let row = api.object(model.as_str());
+    let value = |(order, given): (&Order, Json)| {
+        let ty = row.and_then(|row| row.field(&order.field)).map(|field| &field.ty);
+        if given.is_null() && matches!(ty, Some(TypeRef::NonNull(_))) {
+            return Err(none());
+        }
+        let ty = ty.map(TypeRef::type_name);
+        let scalar = match ty.and_then(|ty| api.types.get(ty)) {
+            Some(Type::Scalar(scalar)) => *scalar,
+            // The names of an enum are kept as texts.
+            _ => Scalar::String,
+        };
+        let value = values::given_json(scalar, &given).filter(|value| *value == given);
+        value.and_then(|value| values::comparable(scalar, value)).filter(holds_no_nul).ok_or_else(none)
+    };
+    let values = order.iter().zip(given).map(value).collect::<Result<_, _>>()?;
+    if key.contains('\0') { Err(none()) } else { Ok(Mark { values, key }) }
+}
+
+/// An order as a text.
+fn signature(order: &[Order]) -> String {
+    order.iter().fold(String::new(), |text, order| text + if order.descending { "-" } else { "+" } + &order.field)
+}
+
+/// No row holds one.
+fn holds_no_nul(value: &Json) -> bool {
+    value.as_str().is_none_or(|text| !text.contains('\0'))
+}

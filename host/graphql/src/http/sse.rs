@@ -1,0 +1,110 @@
+//! GraphQL as a stream of events: "GraphQL over Server-Sent Events", with a connection for each operation.
+//!
+//! Whoever accepts `text/event-stream` gets one, whatever the operation is: each answer is an event `next`, and the end is
+//! an event `complete`. What is wrong with a document is told in an answer as well; only what is no request at all is
+//! refused by a status.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY};
+use axum::http::{HeaderName, HeaderValue, Response as HttpResponse, StatusCode};
+use futures::stream::{self, BoxStream, StreamExt as _};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::Fault;
+use crate::GraphQl;
+use crate::error::Error;
+use crate::graphql::Begun;
+use crate::live::{Place, Told};
+use crate::request::{Request, Response};
+
+/// Keeps proxies from gathering events.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// A sign of life: a comment, which clients pass over.
+const ALIVE: &[u8] = b":\n\n";
+
+/// Stands among the extensions of an answer that goes on for as long as its client likes: it has a place of its own, and
+/// need not be counted among those that are soon done.
+#[derive(Debug, Clone, Copy)]
+pub struct Streaming;
+
+/// Answers a request by a stream of events.
+pub(super) async fn answer(graphql: &GraphQl, request: Request) -> HttpResponse<Body> {
+    let place = match graphql.live().place() {
+        Ok(place) => place,
+        Err(error) => {
+            let fault = Fault::of(StatusCode::SERVICE_UNAVAILABLE, error);
+            let mut answer = axum::response::IntoResponse::into_response(fault);
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            return answer;
+        }
+    };
+    let closing = graphql.live().closing();
+    let events = match graphql.begin(request).await {
+        Err(response) => once(*response),
+        Ok(Begun::Once(answer)) => stream::once(answer).flat_map(once).boxed(),
+        Ok(Begun::Live(subscriber)) => subscriber.told().flat_map(told).take_until(closed(closing)).boxed(),
+    };
+    let complete = stream::once(async { Bytes::from_static(b"event: complete\ndata: \n\n") });
+    // The first word is said at once, so that whoever is in between sees that there is an answer.
+    let opened = stream::once(async { Bytes::from_static(ALIVE) });
+    let pause = Duration::from_millis(graphql.limits().keep_alive_ms.max(1));
+    let said = opened.chain(kept_alive(events, pause)).chain(complete);
+    let body = Body::from_stream(held(said.boxed(), place).map(Ok::<_, std::convert::Infallible>));
+    let mut answer = HttpResponse::new(body);
+    answer.extensions_mut().insert(Streaming);
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    // Its place among the connections is another one's by the time that it ends.
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+fn once(response: Response) -> BoxStream<'static, Bytes> {
+    stream::once(async move { next(&response.to_json()) }).boxed()
+}
+
+fn told(told: Told) -> BoxStream<'static, Bytes> {
+    let event = match told {
+        Told::Next(message) => next(&message.payload),
+        Told::Failed(errors) => next(&[b"{\"errors\":", errors.as_ref(), b"}"].concat()),
+        Told::Slow => next(&Response::refused(vec![Error::SlowReader.whole()]).to_json()),
+    };
+    stream::once(async move { event }).boxed()
+}
+
+/// An event with an answer, which has no line breaks: JSON is written without them.
+fn next(answer: &[u8]) -> Bytes {
+    [b"event: next\ndata: ", answer, b"\n\n"].concat().into()
+}
+
+async fn closed(mut closing: watch::Receiver<bool>) {
+    // Without a sender there is no server any more.
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// Says something now and then where there is nothing to say, so that a connection that is gone is found to be.
+fn kept_alive(events: BoxStream<'static, Bytes>, pause: Duration) -> BoxStream<'static, Bytes> {
+    stream::unfold(events, move |mut events| async move {
+        match timeout(pause, events.next()).await {
+            Ok(event) => event.map(|event| (event, events)),
+            Err(_) => Some((Bytes::from_static(ALIVE), events)),
+        }
+    })
+    .boxed()
+}
+
+/// Keeps a place until a stream has ended, or is not wanted any more.
+fn held(events: BoxStream<'static, Bytes>, place: Place) -> BoxStream<'static, Bytes> {
+    stream::unfold((events, place), |(mut events, place)| async move {
+        let event = events.next().await?;
+        Some((event, (events, place)))
+    })
+    .boxed()
+}

@@ -1,0 +1,184 @@
+//! Subscriptions: what happens, told to everybody who follows it.
+//!
+//! Subscriptions that ask for the same are one: a cohort. It follows what is asked for, brings each message into its form
+//! once, and keeps it until the last of its subscribers has taken it; what is sent to ten thousand of them has been made
+//! once. A subscriber is a place in that, and no more. Whoever wants to go on from an earlier point is given what is behind
+//! that by himself, until he has come to where the cohort is.
+//!
+//! Invariants: a subscriber is told everything after the point at which it began, in order and once, for as long as it is
+//! told anything; or it is told why not. Nobody waits for a subscriber. One that falls behind further than the bound is
+//! told so and ends, and what it holds up to then is shared by all.
+//!
+//! | what | where |
+//! | --- | --- |
+//! | what is asked for, once and for all that ask for the same | `plan` |
+//! | where it comes from | `source` |
+//! | those that ask for the same | `cohort`, `buffer` |
+//! | one that asks | `subscriber` |
+
+mod buffer;
+mod cohort;
+mod plan;
+mod source;
+mod subscriber;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_graphql::ServerError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use yado_engine::Cursor;
+
+use crate::Limits;
+use crate::backend::Backend;
+use crate::current::Current;
+use crate::error::Error;
+use crate::opened::Opened;
+
+pub(crate) use source::Source;
+#[cfg(test)]
+pub(crate) use source::{Followed, Happened, Topic};
+pub(crate) use subscriber::{Subscriber, Told};
+
+use cohort::Cohort;
+use plan::{Key, Plan};
+
+/// All that is followed.
+pub(crate) struct Live {
+    limits: Limits,
+    backend: Arc<dyn Backend>,
+    source: Arc<dyn Source>,
+    current: Arc<Current>,
+    cohorts: Mutex<Cohorts>,
+    /// The places for those that stay: sockets, and streams of events.
+    sockets: Arc<Semaphore>,
+    closing: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Cohorts {
+    known: HashMap<Arc<Key>, Arc<Cohort>>,
+    subscriptions: usize,
+}
+
+/// The place of a socket, or of a stream of events.
+#[derive(Debug)]
+pub(crate) struct Place(#[expect(dead_code, reason = "it is given back when this is dropped")] OwnedSemaphorePermit);
+
+impl Live {
+    pub(crate) fn new(
+        limits: &Limits,
+        backend: Arc<dyn Backend>,
+        source: Arc<dyn Source>,
+        current: Arc<Current>,
+    ) -> Self {
+        Self {
+            limits: limits.clone(),
+            backend,
+            source,
+            current,
+            cohorts: Mutex::default(),
+            sockets: Arc::new(Semaphore::new(places(limits))),
+            closing: watch::Sender::new(false),
+        }
+    }
+
+    /// Begins to follow what a request asks for. From when this returns nothing is missed.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the request; or that there is no room for it.
+    pub(crate) async fn join(self: &Arc<Self>, opened: Opened) -> Result<Subscriber, Vec<ServerError>> {
+        let (plan, after) = Plan::new(opened, &self.limits).await?;
+        plan.admit(&self.limits, self.backend.as_ref()).map_err(|error| vec![error.whole()])?;
+        self.enter(plan, after).map_err(|error| vec![error.whole()])
+    }
+
+    fn enter(self: &Arc<Self>, plan: Plan, after: Option<Cursor>) -> Result<Subscriber, Error> {
+        if self.is_closing() {
+            return Err(Error::Closing);
+        }
+        let mut cohorts = self.cohorts();
+        let full = |what: &'static str, limit: usize| Error::Full { what, limit: limit as u64 };
+        if cohorts.subscriptions >= self.limits.subscriptions_max {
+            return Err(full("subscriptions", self.limits.subscriptions_max));
+        }
+        let known = cohorts.known.get(&plan.key).filter(|cohort| !cohort.has_ended()).cloned();
+        let cohort = match known {
+            Some(cohort) => cohort,
+            None => {
+                if cohorts.known.len() >= self.limits.cohorts_max {
+                    return Err(full("different subscriptions", self.limits.cohorts_max));
+                }
+                let cohort = Cohort::start(self, Arc::new(plan))?;
+                cohorts.known.insert(cohort.key.clone(), cohort.clone());
+                cohort
+            }
+        };
+        cohorts.subscriptions += 1;
+        Ok(Subscriber::new(self.clone(), cohort, after))
+    }
+
+    /// A subscriber has gone. The last one takes its cohort along.
+    fn leave(&self, cohort: &Arc<Cohort>) {
+        let mut cohorts = self.cohorts();
+        cohorts.subscriptions = cohorts.subscriptions.saturating_sub(1);
+        if cohort.is_empty() {
+            Self::remove(&mut cohorts, cohort);
+        }
+    }
+
+    /// A cohort is over. Its subscribers find out by themselves.
+    fn over(&self, cohort: &Arc<Cohort>) {
+        Self::remove(&mut self.cohorts(), cohort);
+    }
+
+    fn remove(cohorts: &mut Cohorts, cohort: &Arc<Cohort>) {
+        if cohorts.known.get(&cohort.key).is_some_and(|known| Arc::ptr_eq(known, cohort)) {
+            cohorts.known.remove(&cohort.key);
+        }
+        cohort.stop();
+    }
+
+    /// A place for a socket, or for a stream of events.
+    ///
+    /// # Errors
+    /// If all are taken, or the server is about to stop.
+    pub(crate) fn place(&self) -> Result<Place, Error> {
+        if self.is_closing() {
+            return Err(Error::Closing);
+        }
+        let place = self.sockets.clone().try_acquire_owned();
+        place.map(Place).map_err(|_| Error::Full { what: "sockets", limit: self.limits.sockets_max.into() })
+    }
+
+    /// Tells when the server is about to stop.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
+    fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    /// Ends everything, and waits until it has.
+    pub(crate) async fn close(&self) {
+        self.closing.send_replace(true);
+        // Nobody closes the semaphore. Whoever has a place gives it back when it is told.
+        let _ = self.sockets.acquire_many(self.limits.sockets_max).await;
+    }
+
+    fn cohorts(&self) -> MutexGuard<'_, Cohorts> {
+        self.cohorts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many subscriptions there are, and how many different ones.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let cohorts = self.cohorts();
+        (cohorts.subscriptions, cohorts.known.len())
+    }
+}
+
+fn places(limits: &Limits) -> usize {
+    usize::try_from(limits.sockets_max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
+}

@@ -1,0 +1,184 @@
+//! Those that ask for the same: what they are told is made once.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use async_graphql::ServerError;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::task::AbortHandle;
+use yado_engine::{Cursor, Error as EngineError};
+use yado_model::Code;
+
+use super::Live;
+use super::buffer::{Buffer, Next, Taken};
+use super::plan::{Key, Plan};
+use super::source::Followed;
+use crate::error::Error;
+
+/// The pauses between attempts to read what can't be read at present grow from the first of these to the second.
+pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How long the next deployment is waited for when what is followed is not live any more: the one comes right after the
+/// other.
+const NEXT_DEPLOYMENT: Duration = Duration::from_secs(5);
+
+/// Why a cohort is over.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    /// A list of errors, as JSON.
+    pub(super) errors: Arc<[u8]>,
+}
+
+/// Those that ask for the same.
+pub(super) struct Cohort {
+    pub(super) key: Arc<Key>,
+    plan: Mutex<Arc<Plan>>,
+    buffer: Mutex<Buffer>,
+    told: Notify,
+    ending: OnceLock<Ending>,
+    task: OnceLock<AbortHandle>,
+}
+
+impl Cohort {
+    /// Begins to follow what is asked for. From when this returns nothing is missed.
+    pub(super) fn start(live: &Arc<Live>, plan: Arc<Plan>) -> Result<Arc<Self>, Error> {
+        let followed = live.source.follow(&plan.topic, plan.tenant(), None)?;
+        let buffer = Buffer::new(followed.reached(), live.limits.live_buffer, live.limits.live_buffer_bytes);
+        let cohort = Arc::new(Self {
+            key: plan.key.clone(),
+            plan: Mutex::new(plan),
+            buffer: Mutex::new(buffer),
+            told: Notify::new(),
+            ending: OnceLock::new(),
+            task: OnceLock::new(),
+        });
+        let follow = follow(live.clone(), cohort.clone(), followed);
+        let task = tokio::spawn(Box::pin(follow));
+        // It was empty.
+        let _ = cohort.task.set(task.abort_handle());
+        Ok(cohort)
+    }
+
+    pub(super) fn plan(&self) -> Arc<Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn enter(&self) -> (Next, Option<Cursor>) {
+        self.buffer().enter()
+    }
+
+    pub(super) fn leave(&self, next: Next) {
+        self.buffer().leave(next);
+    }
+
+    pub(super) fn take(&self, next: &mut Next) -> Taken {
+        self.buffer().take(next)
+    }
+
+    pub(super) fn reached(&self) -> Option<Cursor> {
+        self.buffer().reached()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.buffer().is_empty()
+    }
+
+    /// Wakes when there may be something new.
+    pub(super) fn told(&self) -> Notified<'_> {
+        self.told.notified()
+    }
+
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.ending.get().cloned()
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ending.get().is_some()
+    }
+
+    /// Follows nothing any more.
+    pub(super) fn stop(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+
+    fn end(&self, list: &[ServerError]) {
+        // Only the first reason counts.
+        let _ = self.ending.set(Ending { errors: errors(list) });
+        self.told.notify_waiters();
+    }
+
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A list of errors as JSON.
+pub(super) fn errors(list: &[ServerError]) -> Arc<[u8]> {
+    serde_json::to_vec(list).map_or_else(|_| Arc::from(*b"[]"), Arc::from)
+}
+
+/// The loop of a cohort. It ends with the cohort, or with the last that is in it.
+async fn follow(live: Arc<Live>, cohort: Arc<Cohort>, followed: Box<dyn Followed>) {
+    let reason = goes_on(&live, &cohort, followed).await;
+    // Whoever asks for the same from now on begins anew.
+    cohort.end(&reason);
+    live.over(&cohort);
+}
+
+/// Tells what happens for as long as that is possible, and then why it is not.
+async fn goes_on(live: &Arc<Live>, cohort: &Arc<Cohort>, mut followed: Box<dyn Followed>) -> Vec<ServerError> {
+    let mut changes = live.current.changes();
+    let mut plan = cohort.plan();
+    let mut pause = PAUSES.0;
+    // Between the request and here there may have been a deployment.
+    changes.mark_changed();
+    loop {
+        let happened = tokio::select! {
+            biased;
+            _ = changes.changed() => {
+                let served = live.current.get();
+                if !plan.is_by(&served) {
+                    plan = match plan.by(served, &live.limits).await {
+                        Ok(next) => Arc::new(next),
+                        Err(problems) => return vec![Error::SchemaChanged { problems: told(&problems) }.whole()],
+                    };
+                    *cohort.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan.clone();
+                }
+                continue;
+            }
+            happened = followed.next(&plan.topic, None) => happened,
+        };
+        match happened {
+            Ok(Some(happened)) => {
+                pause = PAUSES.0;
+                let message = plan.tell(happened, &live.limits, live.backend.as_ref()).await;
+                cohort.buffer().push(Arc::new(message));
+                cohort.told.notify_waiters();
+            }
+            Ok(None) => cohort.buffer().settle(followed.reached()),
+            Err(error) if error.code() == Code::Unavailable => {
+                tracing::warn!(%error, "what is subscribed to can't be read; it is tried again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSES.1);
+            }
+            Err(error) => return over(live, error).await,
+        }
+    }
+}
+
+/// Why a subscription is over that its source has ended.
+async fn over(live: &Live, error: EngineError) -> Vec<ServerError> {
+    if error.code() == Code::SchemaChanged {
+        // Whoever fetches the schema when he is told is to find the next one.
+        let mut changes = live.current.changes();
+        let _ = tokio::time::timeout(NEXT_DEPLOYMENT, changes.changed()).await;
+    }
+    vec![Error::Engine(error).whole()]
+}
+
+fn told(problems: &[ServerError]) -> String {
+    problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,214 @@
+//! What a subscription asks for: read, checked, and ready to be told by.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, Selection, SelectionSet};
+use async_graphql::{Name, Positioned, ServerError};
+use async_graphql_value::Value;
+use serde_json::Value as Json;
+use yado_engine::{Cursor, Table, Until, What};
+use yado_model::{Actor, Position, TenantId};
+
+use super::source::{Happened, Topic};
+use super::subscriber::Message;
+use crate::Limits;
+use crate::api::{AFTER, Resolve, SUBSCRIPTION};
+use crate::backend::Backend;
+use crate::error::Error;
+use crate::graphql::Served;
+use crate::input::{Arguments, Variables};
+use crate::opened::{Opened, Sound};
+use crate::select::{self, Ground, Tables};
+
+/// What makes two subscriptions the same: they are told the same. The place from which one is to go on is not of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    document: String,
+    operation: Option<String>,
+    variables: String,
+    tenant: TenantId,
+    actor: Option<Actor>,
+}
+
+/// What a subscription asks for.
+pub(crate) struct Plan {
+    opened: Opened,
+    pub(crate) key: Arc<Key>,
+    pub(crate) topic: Topic,
+}
+
+/// Nothing can be learnt of what a row is related to by the row alone.
+struct Alone;
+
+impl Tables for Alone {
+    fn table(&self, model: &yado_model::Name) -> Result<Table, Error> {
+        Err(Error::input(format!(
+            "where asks for what is related in {model}, which a subscription can't: it is told of a row by the row alone"
+        )))
+    }
+}
+
+impl Plan {
+    /// Reads what a subscription asks for, and after which place.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(crate) async fn new(opened: Opened, limits: &Limits) -> Result<(Self, Option<Cursor>), Vec<ServerError>> {
+        let operation = opened.operation()?;
+        let variables = Variables::new(&operation.node, &opened.variables);
+        let Sound { roots, .. } = opened.check(limits, &variables).await?;
+        let object = opened.served.api.object(SUBSCRIPTION);
+        let found = match (roots.as_slice(), object) {
+            ([root], Some(object)) => root.field(object).map(|found| (root, found)),
+            _ => None,
+        };
+        let Some((root, (field, arguments))) = found else {
+            return Err(vec![Error::input("a subscription asks for exactly one field of Subscription").whole()]);
+        };
+        let at = |error: Error| vec![error.at(Some(root.position()), root.path())];
+        let topic = topic(&opened.served, limits, &field.resolve, arguments).map_err(at)?;
+        let after = after(arguments.get(AFTER)).map_err(at)?;
+        // Where to go on from is left out of what subscriptions have in common, if nothing else is said by it.
+        let own = root.variable(AFTER).filter(|name| uses(&opened.prepared.document, name) == 1);
+        let given: BTreeMap<&str, &Json> = opened
+            .variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .filter(|(name, _)| own.is_none_or(|own| own.as_str() != *name))
+            .collect();
+        let key = Key {
+            document: opened.prepared.text().to_owned(),
+            operation: opened.prepared.operation_name().map(str::to_owned),
+            variables: serde_json::to_string(&given).unwrap_or_default(),
+            tenant: opened.caller.tenant.clone(),
+            actor: opened.caller.actor.clone(),
+        };
+        drop(roots);
+        drop(variables);
+        Ok((Self { opened, key: Arc::new(key), topic }, after))
+    }
+
+    /// The same by another deployment.
+    ///
+    /// # Errors
+    /// Why it is not sound any more.
+    pub(crate) async fn by(&self, served: Arc<Served>, limits: &Limits) -> Result<Self, Vec<ServerError>> {
+        let (plan, _) = Self::new(self.opened.by(served), limits).await?;
+        Ok(plan)
+    }
+
+    /// Whether it was read by a deployment.
+    pub(crate) fn is_by(&self, served: &Arc<Served>) -> bool {
+        Arc::ptr_eq(&self.opened.served, served)
+    }
+
+    pub(crate) fn tenant(&self) -> &TenantId {
+        &self.opened.caller.tenant
+    }
+
+    /// Lets one more follow it, or refuses.
+    ///
+    /// # Errors
+    /// If the asker may not see what is asked for.
+    pub(crate) fn admit(&self, limits: &Limits, backend: &dyn Backend) -> Result<(), Error> {
+        let what = match &self.topic {
+            Topic::Events { .. } => What::Events,
+            Topic::Changes { model, .. } => What::Changes(model),
+        };
+        Ok(self.opened.session(backend, Until::after(limits.timeout_ms)).admit(what)?)
+    }
+
+    /// Brings what has happened into the form that was asked for.
+    pub(crate) async fn tell(&self, happened: Happened, limits: &Limits, backend: &dyn Backend) -> Message {
+        let Happened { cursor, value } = happened;
+        let payload = match self.opened.operation() {
+            Ok(operation) => {
+                let variables = Variables::new(&operation.node, &self.opened.variables);
+                let (until, nothing) = (Until::after(limits.timeout_ms), async_graphql::Value::Null);
+                let session = self.opened.session(backend, until);
+                let execution = self.opened.execution(limits, &*session, &variables, nothing, until);
+                execution.one(operation, cursor.position, value).await.at(cursor).to_json()
+            }
+            Err(errors) => crate::Response::refused(errors).to_json(),
+        };
+        Message { cursor, payload: payload.into() }
+    }
+}
+
+fn topic(served: &Served, limits: &Limits, resolve: &Resolve, arguments: &Arguments<'_>) -> Result<Topic, Error> {
+    let text = |name: &str| arguments.get(name).and_then(Json::as_str).map(str::to_owned);
+    let texts = |name: &str| {
+        let items = arguments.get(name)?.as_array()?;
+        Some(items.iter().filter_map(Json::as_str).map(str::to_owned).collect())
+    };
+    match resolve {
+        Resolve::Events => Ok(Topic::Events { aggregates: texts("aggregates"), names: texts("names"), id: text("id") }),
+        Resolve::Changes { model, kind, key } => {
+            let ground = Ground { api: &served.api, limits, tables: &Alone };
+            let which = select::which(&ground, model, &[], arguments)?;
+            Ok(Topic::Changes {
+                model: model.clone(),
+                deployed: served.catalogue.model(model).cloned(),
+                kind: *kind,
+                key: text(key),
+                filter: which.filter,
+            })
+        }
+        _ => Err(Error::input("a subscription asks for exactly one field of Subscription")),
+    }
+}
+
+/// The place to go on from: a cursor, or a position, which is a number where it is asked for as one.
+fn after(given: Option<&Json>) -> Result<Option<Cursor>, Error> {
+    let wrong = || Error::input(format!("{AFTER} must be a position, or the cursor of an earlier message"));
+    match given {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(text)) => text.parse().map(Some).map_err(|_| wrong()),
+        Some(value) => value.as_u64().map(|position| Some(Cursor::all_of(Position::new(position)))).ok_or_else(wrong),
+    }
+}
+
+/// How often a document uses a variable.
+fn uses(document: &ExecutableDocument, name: &Name) -> usize {
+    let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);
+    let operations: Vec<&SelectionSet> = match &document.operations {
+        DocumentOperations::Single(operation) => vec![&operation.node.selection_set.node],
+        DocumentOperations::Multiple(all) => all.values().map(|operation| &operation.node.selection_set.node).collect(),
+    };
+    let mut uses = Uses { of: name, count: 0 };
+    operations.into_iter().chain(fragments).for_each(|set| uses.set(set));
+    uses.count
+}
+
+struct Uses<'n> {
+    of: &'n Name,
+    count: usize,
+}
+
+impl Uses<'_> {
+    fn set(&mut self, set: &SelectionSet) {
+        for selection in &set.items {
+            let (directives, below) = match &selection.node {
+                Selection::Field(field) => {
+                    field.node.arguments.iter().for_each(|(_, value)| self.value(&value.node));
+                    (&field.node.directives, Some(&field.node.selection_set.node))
+                }
+                Selection::FragmentSpread(spread) => (&spread.node.directives, None),
+                Selection::InlineFragment(inline) => (&inline.node.directives, Some(&inline.node.selection_set.node)),
+            };
+            let given = directives.iter().flat_map(|directive| &directive.node.arguments);
+            given.for_each(|(_, value): &(_, Positioned<Value>)| self.value(&value.node));
+            below.into_iter().for_each(|set| self.set(set));
+        }
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Variable(name) if name == self.of => self.count += 1,
+            Value::List(items) => items.iter().for_each(|item| self.value(item)),
+            Value::Object(fields) => fields.values().for_each(|field| self.value(field)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Where what is told comes from: the journals of read models, and the log.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value as Json, json};
+use yado_engine::{ChangeKind, ChangeStream, Changed, Cursor, Engine, Error, EventPage, Events, Filter, Model, Result};
+use yado_model::schema::Problem;
+use yado_model::{Name, RecordedEvent, TenantId};
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) enum Topic {
+    /// Events of the log; where something is given, only those that it holds of.
+    Events {
+        /// Of these aggregates.
+        aggregates: Option<Vec<String>>,
+        /// Of these names.
+        names: Option<Vec<String>>,
+        /// Of what has this id.
+        id: Option<String>,
+    },
+    /// Changes of rows; where something is given, only those that it holds of.
+    Changes {
+        /// Of which read model.
+        model: Name,
+        /// It as it is deployed.
+        deployed: Option<Arc<Model>>,
+        /// What has become of the row.
+        kind: ChangeKind,
+        /// Of the row with this key.
+        key: Option<String>,
+        /// Of rows of which this holds.
+        filter: Option<Filter>,
+    },
+}
+
+/// Something that has happened.
+#[derive(Debug, Clone)]
+pub(crate) struct Happened {
+    /// Its place.
+    pub(crate) cursor: Cursor,
+    /// What is told of it.
+    pub(crate) value: Json,
+}
+
+/// Where what is told comes from.
+pub(crate) trait Source: Send + Sync {
+    /// Follows a topic from a place on; from now on, if there is none.
+    ///
+    /// # Errors
+    /// If it can't be followed.
+    fn follow(&self, topic: &Topic, tenant: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>>;
+}
+
+/// What is followed.
+#[async_trait]
+pub(crate) trait Followed: Send {
+    /// What happens next of a topic, which must be one of the same kind as at the beginning; nothing, once everything up to
+    /// a place has been told. Whoever stops waiting misses nothing.
+    ///
+    /// # Errors
+    /// If that is not known. After `UNAVAILABLE` it may be asked again.
+    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>>;
+
+    /// Everything up to here has been told, or was not to be. Nothing, if it has not begun yet.
+    fn reached(&self) -> Option<Cursor>;
+}
+
+impl Source for Engine {
+    fn follow(&self, topic: &Topic, tenant: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>> {
+        Ok(match topic {
+            Topic::Events { .. } => {
+                let events = self.events(after.map(|after| after.position));
+                Box::new(OfLog { events, page: None, at: 0, tenant: tenant.clone() })
+            }
+            Topic::Changes { model, .. } => Box::new(self.watch(model, tenant, after)?),
+        })
+    }
+}
+
+/// Events of a tenant.
+struct OfLog {
+    events: Events,
+    /// What is told at present, and how far that is.
+    page: Option<EventPage>,
+    at: usize,
+    tenant: TenantId,
+}
+
+#[async_trait]
+impl Followed for OfLog {
+    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>> {
+        loop {
+            if let Some(page) = &self.page {
+                let found = page.iter().enumerate().skip(self.at).find(|(_, event)| self.is_told(topic, event));
+                if let Some((at, event)) = found {
+                    let happened = Happened { cursor: Cursor::all_of(event.position), value: shown(event)? };
+                    self.at = at + 1;
+                    return Ok(Some(happened));
+                }
+                self.page = None;
+            }
+            if until.is_some_and(|until| self.events.position() >= until.position) {
+                return Ok(None);
+            }
+            self.page = Some(self.events.next().await?);
+            self.at = 0;
+        }
+    }
+
+    fn reached(&self) -> Option<Cursor> {
+        let told = self.page.as_ref().and_then(|page| page.iter().nth(self.at.checked_sub(1)?));
+        let position = match (&self.page, told) {
+            (Some(_), Some(event)) => event.position,
+            _ => self.events.position(),
+        };
+        Some(Cursor::all_of(position))
+    }
+}
+
+impl OfLog {
+    fn is_told(&self, topic: &Topic, event: &RecordedEvent) -> bool {
+        let Topic::Events { aggregates, names, id } = topic else { return false };
+        let among = |wanted: &Option<Vec<String>>, known: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| wanted == known))
+        };
+        event.tenant == self.tenant
+            && among(names, &event.event.name)
+            && among(aggregates, event.stream.aggregate())
+            && id.as_ref().is_none_or(|id| id == event.stream.id())
+    }
+}
+
+/// An event as it is told.
+fn shown(event: &RecordedEvent) -> Result<Json> {
+    let payload: Json = serde_json::from_str(&event.event.payload).map_err(|error| {
+        tracing::error!(%error, position = %event.position, "the payload of an event in the log is not JSON");
+        unreadable()
+    })?;
+    Ok(json!({
+        "position": event.position.get(),
+        "aggregate": event.stream.aggregate(),
+        "id": event.stream.id(),
+        "revision": event.revision.get(),
+        "name": event.event.name,
+        "version": event.event.version,
+        "payload": payload,
+        "recordedAt": event.recorded_at.to_string(),
+        "commandId": event.command.command_id.0.to_string(),
+        "correlationId": event.command.correlation_id.to_string(),
+        "causationId": event.command.causation_id.map(|id| id.to_string()),
+        "actor": event.command.actor.as_ref().map(ToString::to_string),
+    }))
+}
+
+#[async_trait]
+impl Followed for ChangeStream {
+    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>> {
+        loop {
+            let Some(changed) = self.next_until(until).await? else { return Ok(None) };
+            if let Some(row) = told(topic, &changed)? {
+                return Ok(Some(Happened { cursor: Cursor::from(&*changed), value: Json::Object(row) }));
+            }
+        }
+    }
+
+    fn reached(&self) -> Option<Cursor> {
+        self.cursor()
+    }
+}
+
+/// The row of a change, if that is to be told.
+fn told(topic: &Topic, changed: &Changed) -> Result<Option<Map<String, Json>>> {
+    let Topic::Changes { deployed, kind, key, filter, .. } = topic else { return Ok(None) };
+    if changed.kind != *kind || key.as_ref().is_some_and(|key| *key != changed.key) {
+        return Ok(None);
+    }
+    let row: Map<String, Json> = serde_json::from_str(&changed.row).map_err(|error| {
+        tracing::error!(%error, model = %changed.model, position = %changed.position, "a row in a journal is not JSON");
+        unreadable()
+    })?;
+    let holds = match (filter, deployed) {
+        // A filter that the row can't be held against is the asker's.
+        (Some(filter), Some(model)) => filter.matches(&model.table, &row).map_err(|error| Error::BadInput {
+            what: "where".into(),
+            problems: vec![Problem { path: Vec::new(), message: error.to_string() }],
+        })?,
+        _ => true,
+    };
+    Ok(holds.then_some(row))
+}
+
+fn unreadable() -> Error {
+    Error::Unavailable {
+        reason: "what is kept of the changes can't be read; the server's log says why".into(),
+        retry_after_ms: 10_000,
+    }
+}

@@ -1,0 +1,141 @@
+//! What has happened, in memory: subscriptions of these tests follow it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use serde_json::{Value as Json, json};
+use tokio::sync::watch;
+use yado_engine::{ChangeKind, Cursor, Error, Result};
+use yado_model::{Position, TenantId};
+
+use super::fixture::InMemory;
+use crate::live::{Followed, Happened, Source, Topic};
+
+/// What has happened. Copies of it are the same.
+#[derive(Clone)]
+pub(super) struct Past {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    head: watch::Sender<usize>,
+    /// What is answered to whoever asks what happens next.
+    failure: Arc<Mutex<Option<Error>>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    /// The read model and what has become of its row; nothing for an event of the log.
+    change: Option<(String, ChangeKind)>,
+    happened: Happened,
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        Self { entries: Arc::default(), head: watch::Sender::new(0), failure: Arc::default() }
+    }
+}
+
+impl Past {
+    /// An event is recorded. Returns its position.
+    pub(super) fn record(&self, id: &str, name: &str, payload: Json) -> u64 {
+        self.add(None, |position| {
+            json!({
+                "position": position, "aggregate": "Ticket", "id": id, "revision": 1, "name": name, "version": 1,
+                "payload": payload, "recordedAt": "2026-01-31T09:30:00.000000Z", "commandId": "c", "correlationId": "r",
+            })
+        })
+    }
+
+    /// A row changes. Returns the position.
+    pub(super) fn change(&self, model: &str, kind: ChangeKind, row: Json) -> u64 {
+        self.add(Some((model.to_owned(), kind)), |_| row)
+    }
+
+    /// What is followed fails from now on, or again does not.
+    pub(super) fn fail(&self, failure: Option<Error>) {
+        *self.failure.lock().unwrap() = failure;
+        self.head.send_modify(|_| {});
+    }
+
+    /// The position of the last thing that has happened.
+    pub(super) fn head(&self) -> u64 {
+        *self.head.borrow() as u64
+    }
+
+    fn add(&self, change: Option<(String, ChangeKind)>, value: impl FnOnce(u64) -> Json) -> u64 {
+        let mut entries = self.entries.lock().unwrap();
+        let position = entries.len() as u64 + 1;
+        let place = if change.is_some() { 0 } else { u32::MAX };
+        let cursor = Cursor { position: Position::new(position), place };
+        entries.push(Entry { change, happened: Happened { cursor, value: value(position) } });
+        self.head.send_replace(entries.len());
+        position
+    }
+}
+
+struct Following {
+    past: Past,
+    head: watch::Receiver<usize>,
+    /// Everything up to here has been looked at.
+    seen: Cursor,
+}
+
+impl Source for InMemory {
+    fn follow(&self, _: &Topic, _: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>> {
+        let past = self.0.past.clone();
+        let head = past.head.subscribe();
+        let seen = after.unwrap_or_else(|| Cursor::all_of(Position::new(*head.borrow() as u64)));
+        Ok(Box::new(Following { past, head, seen }))
+    }
+}
+
+#[async_trait]
+impl Followed for Following {
+    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>> {
+        loop {
+            self.head.borrow_and_update();
+            if let Some(failure) = self.past.failure.lock().unwrap().clone() {
+                return Err(failure);
+            }
+            let next = {
+                let entries = self.past.entries.lock().unwrap();
+                entries.iter().find(|entry| entry.happened.cursor > self.seen).cloned()
+            };
+            match next {
+                Some(entry) => {
+                    self.seen = entry.happened.cursor;
+                    if is_told(topic, &entry) {
+                        return Ok(Some(entry.happened));
+                    }
+                }
+                None if until.is_some_and(|until| self.seen.position >= until.position) => return Ok(None),
+                None => self.head.changed().await.unwrap(),
+            }
+        }
+    }
+
+    fn reached(&self) -> Option<Cursor> {
+        Some(self.seen)
+    }
+}
+
+fn is_told(topic: &Topic, entry: &Entry) -> bool {
+    let value = &entry.happened.value;
+    match (topic, &entry.change) {
+        (Topic::Events { aggregates, names, id }, None) => {
+            let among = |wanted: &Option<Vec<String>>, known: &Json| {
+                wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| known == wanted.as_str()))
+            };
+            among(aggregates, &value["aggregate"])
+                && among(names, &value["name"])
+                && id.as_ref().is_none_or(|id| value["id"] == id.as_str())
+        }
+        (Topic::Changes { model, kind, key, filter, .. }, Some((changed, what))) => {
+            let row = value.as_object().unwrap();
+            model.as_str() == changed
+                && kind == what
+                && key.as_ref().is_none_or(|key| value["id"] == key.as_str())
+                && filter.as_ref().is_none_or(|filter| super::fixture::holds(filter, row, &HashMap::new()))
+        }
+        _ => false,
+    }
+}

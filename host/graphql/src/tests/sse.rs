@@ -1,0 +1,165 @@
+//! Answers as streams of events.
+
+use axum::body::{Body, BodyDataStream};
+use axum::http::Request;
+use futures::StreamExt as _;
+use serde_json::{Value as Json, json};
+use tower::ServiceExt as _;
+use yado_engine::Error;
+
+use super::fixture::{Fixture, fixture, limited};
+use crate::{Limits, Streaming, router};
+
+/// A stream of events, event by event.
+struct Events {
+    body: BodyDataStream,
+    text: String,
+}
+
+impl Events {
+    async fn ask(fixture: &Fixture, request: Request<Body>) -> Self {
+        let answer = router(fixture.graphql.clone()).oneshot(request).await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+        assert_eq!(answer.headers()["content-type"], "text/event-stream; charset=utf-8");
+        assert!(answer.extensions().get::<Streaming>().is_some());
+        let mut events = Self { body: answer.into_body().into_data_stream(), text: String::new() };
+        // The first word comes at once.
+        assert_eq!(events.event().await, Some(":".to_owned()));
+        events
+    }
+
+    async fn post(fixture: &Fixture, query: &str) -> Self {
+        let body = json!({ "query": query }).to_string();
+        let request = Request::post("/graphql").header("accept", "text/event-stream");
+        Self::ask(fixture, request.header("content-type", "application/json").body(Body::from(body)).unwrap()).await
+    }
+
+    async fn event(&mut self) -> Option<String> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let event = event.to_owned();
+                self.text = rest.to_owned();
+                return Some(event);
+            }
+            let part = self.body.next().await?.unwrap();
+            self.text.push_str(std::str::from_utf8(&part).unwrap());
+        }
+    }
+
+    async fn next(&mut self) -> Json {
+        let event = self.event().await.unwrap();
+        let data = event.strip_prefix("event: next\ndata: ").unwrap_or_else(|| panic!("{event}"));
+        serde_json::from_str(data).unwrap()
+    }
+
+    async fn is_complete(&mut self) -> bool {
+        let complete = self.event().await.as_deref() == Some("event: complete\ndata: ");
+        complete && self.event().await.is_none()
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_is_told_by_events_until_nobody_listens() {
+    let fixture = fixture();
+    let get = "/graphql?query=subscription%20%7B%20events%20%7B%20name%20%7D%20%7D";
+    let by_get = Request::get(get).header("accept", "text/event-stream").body(Body::empty()).unwrap();
+    let mut by_get = Events::ask(&fixture, by_get).await;
+    let mut by_post = Events::post(&fixture, "subscription { events { name } }").await;
+    assert_eq!(fixture.graphql.live().count(), (2, 1));
+    fixture.memory.past.record("x", "A", json!({}));
+    let expected = json!({ "data": { "events": { "name": "A" } }, "extensions": { "position": 1, "cursor": "1" } });
+    assert_eq!((by_get.next().await, by_post.next().await), (expected.clone(), expected));
+    drop((by_get, by_post));
+    assert_eq!(fixture.graphql.live().count(), (0, 0));
+}
+
+#[tokio::test]
+async fn what_has_one_answer_is_complete_with_it() {
+    let fixture = fixture();
+    let mut events = Events::post(&fixture, "{ yado { plugins { name } } }").await;
+    assert_eq!(events.next().await["data"]["yado"]["plugins"], json!([{ "name": "venues" }]));
+    assert!(events.is_complete().await);
+    let mut events = Events::post(&fixture, "mutation { closeAll { position } }").await;
+    assert_eq!(events.next().await["data"], json!({ "closeAll": { "position": 1 } }));
+    assert!(events.is_complete().await);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_document_is_told_by_an_event() {
+    let fixture = fixture();
+    for query in ["{", "{ nothing }", "subscription { nothing }", "subscription { events(after: -1) { name } }"] {
+        let mut events = Events::post(&fixture, query).await;
+        let answer = events.next().await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{query}");
+        assert!(answer.get("data").is_none(), "{answer}");
+        assert!(events.is_complete().await);
+    }
+    let get = "/graphql?query=mutation%20%7B%20closeAll%20%7B%20id%20%7D%20%7D";
+    let get = Request::get(get).header("accept", "text/event-stream").body(Body::empty()).unwrap();
+    let mut events = Events::ask(&fixture, get).await;
+    assert!(events.next().await["errors"][0]["message"].as_str().unwrap().contains("can't be sent by GET"));
+    assert!(fixture.memory.dispatched.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_refused_by_a_status() {
+    for (body, status) in [("", 400), ("[]", 400), (r#"{"query":1}"#, 400)] {
+        let request = Request::post("/graphql").header("accept", "text/event-stream");
+        let request = request.header("content-type", "application/json").body(Body::from(body)).unwrap();
+        let answer = router(fixture().graphql).oneshot(request).await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{body}");
+        assert_eq!(answer.headers()["content-type"], "application/json; charset=utf-8");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_says_why_and_is_complete() {
+    let fixture = limited(Limits { live_buffer: 2, ..Limits::default() });
+    let mut slow = Events::post(&fixture, "subscription { events { name } }").await;
+    let mut other = Events::post(&fixture, "subscription { events { name } }").await;
+    for _ in 0..10 {
+        fixture.memory.past.record("x", "A", json!({}));
+        other.next().await;
+    }
+    let answer = slow.next().await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "SLOW_READER", "{answer}");
+    assert!(slow.is_complete().await);
+    fixture.memory.past.fail(Some(Error::Unknown { kind: "read model", name: "Ticket".into() }));
+    assert_eq!(other.next().await["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+    assert!(other.is_complete().await);
+}
+
+#[tokio::test]
+async fn streams_are_complete_when_the_server_is_about_to_stop() {
+    let fixture = fixture();
+    let mut events = Events::post(&fixture, "subscription { events { name } }").await;
+    let (complete, ()) = tokio::join!(
+        async move {
+            let complete = events.is_complete().await;
+            drop(events);
+            complete
+        },
+        fixture.graphql.close()
+    );
+    assert!(complete);
+}
+
+#[tokio::test]
+async fn there_is_a_sign_of_life_where_there_is_nothing_to_tell() {
+    let fixture = limited(Limits { keep_alive_ms: 1, ..Limits::default() });
+    let mut events = Events::post(&fixture, "subscription { events { name } }").await;
+    for _ in 0..3 {
+        assert_eq!(events.event().await, Some(":".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn there_is_a_bound_to_the_streams() {
+    let fixture = limited(Limits { sockets_max: 1, ..Limits::default() });
+    let _events = Events::post(&fixture, "subscription { events { name } }").await;
+    let request = Request::post("/graphql").header("accept", "text/event-stream");
+    let body = Body::from(r#"{"query":"subscription { events { name } }"}"#);
+    let request = request.header("content-type", "application/json").body(body).unwrap();
+    let answer = router(fixture.graphql.clone()).oneshot(request).await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].to_str().unwrap()), (503, "1"));
+}

@@ -1,0 +1,125 @@
+//! What projections tell of the rows that they change, in PostgreSQL.
+//!
+//! Both tables are unlogged: what is told costs no write-ahead log, and after a crash there are no floors, so that nobody
+//! takes the changes that are left, which are none, for all that there were.
+
+use std::ops::Range;
+
+use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
+use yado_model::Position;
+
+use crate::limits::{self, LONGEST_NAME};
+use crate::number::{bound, stored};
+use crate::read::changed::{FORGOTTEN_AT_ONCE, StoredChange};
+use crate::{ChangePage, Forgotten, Progress, Result, Step};
+
+/// Where the changes begin, how far the projection has come, and the changes. There is a row even if there are none. A floor
+/// that has been left behind is none.
+const CHANGES: &str = r#"
+    select f.position, coalesce(k.last, 0), c.position, c.place, c.tenant, c.model, c.key, c.kind, c."row"
+    from (select $1::text collate "C" as projection) p
+    left join checkpoints k on k.projection = p.projection
+    left join change_floors f on f.projection = p.projection and f.told = k.last and f.replays = k.replays
+    left join (
+        select * from model_changes where projection = $1 and (position, place) > ($2, $3)
+        order by position, place limit $4
+    ) c on true
+    order by c.position, c.place"#;
+
+const RAISE_FLOOR: &str = "update change_floors set position = $2 where projection = $1 and position < $2";
+
+const FORGET: &str = "\
+    delete from model_changes where projection = $1 and (position, place) in \
+        (select position, place from model_changes where projection = $1 and position <= $2 \
+            order by position, place limit $3)";
+
+const FORGET_ALL: &str = "delete from model_changes where projection = $1";
+
+const FORGET_FLOOR: &str = "delete from change_floors where projection = $1";
+
+/// Rows of one statement.
+const CHUNK: usize = 2_000;
+
+/// The same as [`tell`], as parts of a statement in which `moved` has a row if the step is taken.
+pub(super) fn push(sql: &mut QueryBuilder<Postgres>, step: &Step<'_>) -> Result<()> {
+    let Some(from) = step.changes_from else { return Ok(()) };
+    sql.push(", floored as (");
+    floor(sql, step, from, "exists (select from moved)")?;
+    sql.push(")");
+    if !step.changes.is_empty() {
+        sql.push(", told as (");
+        insert(sql, step, 0..step.changes.len(), "exists (select from moved)")?;
+        sql.push(")");
+    }
+    Ok(())
+}
+
+/// Keeps what a step tells, within its transaction.
+pub(super) async fn tell(connection: &mut PgConnection, step: &Step<'_>) -> Result<()> {
+    let Some(from) = step.changes_from else { return Ok(()) };
+    let mut sql = QueryBuilder::<Postgres>::default();
+    floor(&mut sql, step, from, "true")?;
+    sql.build().execute(&mut *connection).await?;
+    for begin in (0..step.changes.len()).step_by(CHUNK) {
+        let mut sql = QueryBuilder::<Postgres>::default();
+        insert(&mut sql, step, begin..step.changes.len().min(begin + CHUNK), "true")?;
+        sql.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// The floor stays where it is if the step goes on where the telling has come to.
+fn floor(sql: &mut QueryBuilder<Postgres>, step: &Step<'_>, from: Position, condition: &str) -> Result<()> {
+    let Progress { projection, from: before, to } = &step.progress;
+    sql.push("insert into change_floors as f (projection, position, told, replays) select ");
+    sql.push_bind(projection.to_string()).push("::text, ").push_bind(stored(from.get())?);
+    sql.push("::bigint, ").push_bind(stored(to.position.get())?);
+    sql.push("::bigint, ").push_bind(stored(to.replays)?);
+    sql.push(format_args!("::bigint where {condition} on conflict (projection) do update set told = excluded.told, "));
+    sql.push("replays = excluded.replays, position = case when f.told = ").push_bind(bound(before.position.get()));
+    sql.push(" and f.replays = ").push_bind(bound(before.replays));
+    sql.push(" and excluded.position <= f.told then f.position else excluded.position end");
+    Ok(())
+}
+
+fn insert(sql: &mut QueryBuilder<Postgres>, step: &Step<'_>, range: Range<usize>, condition: &str) -> Result<()> {
+    let changes = step.changes.get(range).unwrap_or_default();
+    let positions = changes.iter().map(|changed| stored(changed.position.get())).collect::<Result<Vec<_>>>()?;
+    sql.push(r#"insert into model_changes (projection, position, place, tenant, model, key, kind, "row") select "#);
+    sql.push_bind(step.progress.projection.to_owned()).push("::text, c.* from unnest(").push_bind(positions);
+    sql.push("::bigint[], ");
+    sql.push_bind(changes.iter().map(|changed| i64::from(changed.place)).collect::<Vec<_>>()).push("::bigint[], ");
+    sql.push_bind(changes.iter().map(|changed| changed.tenant.to_string()).collect::<Vec<_>>()).push("::text[], ");
+    sql.push_bind(changes.iter().map(|changed| changed.model.to_string()).collect::<Vec<_>>()).push("::text[], ");
+    sql.push_bind(changes.iter().map(|changed| changed.key.clone()).collect::<Vec<_>>()).push("::text[], ");
+    sql.push_bind(changes.iter().map(|changed| changed.kind.code()).collect::<Vec<_>>()).push("::smallint[], ");
+    sql.push_bind(changes.iter().map(|changed| changed.row.to_string()).collect::<Vec<_>>());
+    sql.push(format_args!("::text[]) c where {condition}"));
+    Ok(())
+}
+
+/// What a projection has told after a place.
+pub(super) async fn changes(pool: &PgPool, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage> {
+    limits::text("the name of a projection", projection, LONGEST_NAME)?;
+    let query = sqlx::query_as::<_, StoredChange>(CHANGES).bind(projection);
+    let query = query.bind(bound(after.0.get())).bind(i64::from(after.1)).bind(limits::page(limit)?);
+    ChangePage::loaded(query.fetch_all(pool).await?)
+}
+
+/// Forgets a piece of what a projection has told. The floor rises with the first piece, so that nobody is given what is left.
+pub(super) async fn forget(connection: &mut PgConnection, projection: &str, up_to: Position) -> Result<Forgotten> {
+    limits::text("the name of a projection", projection, LONGEST_NAME)?;
+    let up_to = bound(up_to.get());
+    sqlx::query(RAISE_FLOOR).bind(projection).bind(up_to).execute(&mut *connection).await?;
+    let query = sqlx::query(FORGET).bind(projection).bind(up_to).bind(FORGOTTEN_AT_ONCE);
+    let count = query.execute(connection).await?.rows_affected();
+    Ok(Forgotten { count, more: i64::try_from(count).is_ok_and(|count| count >= FORGOTTEN_AT_ONCE) })
+}
+
+/// Forgets all that a projection has told.
+pub(super) async fn forget_all(connection: &mut PgConnection, projection: &str) -> Result<()> {
+    for statement in [FORGET_FLOOR, FORGET_ALL] {
+        sqlx::query(statement).bind(projection).execute(&mut *connection).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What projections tell of the rows that they change, in SQLite.
+
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+use yado_model::Position;
+
+use super::chunks;
+use crate::limits::{self, LONGEST_NAME};
+use crate::number::{bound, stored};
+use crate::read::changed::{FORGOTTEN_AT_ONCE, StoredChange};
+use crate::{ChangePage, Forgotten, Progress, Result, Step};
+
+/// Where the changes begin, how far the projection has come, and the changes. There is a row even if there are none. A floor
+/// that has been left behind is none.
+const CHANGES: &str = r#"
+    select f.position, coalesce(k.last, 0), c.position, c.place, c.tenant, c.model, c.key, c.kind, c."row"
+    from (select $1 as projection) p
+    left join checkpoints k on k.projection = p.projection
+    left join change_floors f on f.projection = p.projection and f.told = k.last and f.replays = k.replays
+    left join (
+        select * from model_changes where projection = $1 and (position, place) > ($2, $3)
+        order by position, place limit $4
+    ) c on true
+    order by c.position, c.place"#;
+
+/// The floor stays where it is if the step goes on where the telling has come to.
+const FLOOR: &str = "\
+    insert into change_floors as f (projection, position, told, replays) values ($1, $2, $3, $4) \
+    on conflict (projection) do update set told = excluded.told, replays = excluded.replays, \
+        position = case when f.told = $5 and f.replays = $6 and excluded.position <= f.told \
+            then f.position else excluded.position end";
+
+const RAISE_FLOOR: &str = "update change_floors set position = $2 where projection = $1 and position < $2";
+
+const FORGET: &str = "\
+    delete from model_changes where projection = $1 and (position, place) in \
+        (select position, place from model_changes where projection = $1 and position <= $2 \
+            order by position, place limit $3)";
+
+const FORGET_ALL: &str = "delete from model_changes where projection = $1";
+
+const FORGET_FLOOR: &str = "delete from change_floors where projection = $1";
+
+/// Keeps what a step tells, within its transaction.
+pub(super) async fn tell(connection: &mut SqliteConnection, step: &Step<'_>) -> Result<()> {
+    let Some(from) = step.changes_from else { return Ok(()) };
+    let Progress { projection, from: before, to } = &step.progress;
+    let query = sqlx::query(FLOOR).bind(projection).bind(stored(from.get())?).bind(stored(to.position.get())?);
+    let query = query.bind(stored(to.replays)?).bind(bound(before.position.get())).bind(bound(before.replays));
+    query.execute(&mut *connection).await?;
+    for changes in chunks(step.changes) {
+        let mut sql = QueryBuilder::<Sqlite>::new(
+            r#"insert into model_changes (projection, position, place, tenant, model, key, kind, "row") "#,
+        );
+        sql.push_values(changes, |mut columns, changed| {
+            columns.push_bind(projection.to_string()).push_bind(bound(changed.position.get()));
+            columns.push_bind(i64::from(changed.place)).push_bind(changed.tenant.to_string());
+            columns.push_bind(changed.model.to_string()).push_bind(changed.key.clone());
+            columns.push_bind(changed.kind.code()).push_bind(changed.row.to_string());
+        });
+        sql.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// What a projection has told after a place.
+pub(super) async fn changes(
+    pool: &SqlitePool,
+    projection: &str,
+    after: (Position, u32),
+    limit: u32,
+) -> Result<ChangePage> {
+    limits::text("the name of a projection", projection, LONGEST_NAME)?;
+    let query = sqlx::query_as::<_, StoredChange>(CHANGES).bind(projection);
+    let query = query.bind(bound(after.0.get())).bind(i64::from(after.1)).bind(limits::page(limit)?);
+    ChangePage::loaded(query.fetch_all(pool).await?)
+}
+
+/// Forgets a piece of what a projection has told. The floor rises with the first piece, so that nobody is given what is left.
+pub(super) async fn forget(connection: &mut SqliteConnection, projection: &str, up_to: Position) -> Result<Forgotten> {
+    limits::text("the name of a projection", projection, LONGEST_NAME)?;
+    let up_to = bound(up_to.get());
+    sqlx::query(RAISE_FLOOR).bind(projection).bind(up_to).execute(&mut *connection).await?;
+    let query = sqlx::query(FORGET).bind(projection).bind(up_to).bind(FORGOTTEN_AT_ONCE);
+    let count = query.execute(connection).await?.rows_affected();
+    Ok(Forgotten { count, more: i64::try_from(count).is_ok_and(|count| count >= FORGOTTEN_AT_ONCE) })
+}
+
+/// Forgets all that a projection has told.
+pub(super) async fn forget_all(connection: &mut SqliteConnection, projection: &str) -> Result<()> {
+    for statement in [FORGET_FLOOR, FORGET_ALL] {
+        sqlx::query(statement).bind(projection).execute(&mut *connection).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Streams that a projection can't get on with, and what an operator has decided about projections, in SQLite.
+
+use sqlx::{SqliteConnection, SqlitePool};
+use yado_model::{StreamId, TenantId, Timestamp};
+
+use crate::limits::{self, LONGEST_NAME};
+use crate::number::stored;
+use crate::read::parked::Stored;
+use crate::{Parked, ProjectionState, Result};
+
+const PARK: &str = "\
+    insert into parked_streams (projection, tenant, stream, position, revision, event, version, error, plugin, \
+        plugin_version, digest, attempts, parked_at) \
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+    on conflict (projection, tenant, stream) do update set position = excluded.position, \
+        revision = excluded.revision, event = excluded.event, version = excluded.version, error = excluded.error, \
+        plugin = excluded.plugin, plugin_version = excluded.plugin_version, digest = excluded.digest, \
+        attempts = excluded.attempts, parked_at = excluded.parked_at";
+
+const RELEASE: &str = "delete from parked_streams where projection = ?1 and tenant = ?2 and stream = ?3";
+
+const RELEASE_ALL: &str = "delete from parked_streams where projection = ?1";
+
+const PARKED: &str = "\
+    select projection, tenant, stream, position, revision, event, version, error, plugin, plugin_version, \
+        digest, attempts, parked_at \
+    from parked_streams where ?1 is null or projection = ?1 order by projection, position limit ?2";
+
+const STATE: &str = "\
+    select epoch, pending, paused from projection_states where plugin = ?1 and projection = ?2";
+
+const SET_STATE: &str = "\
+    insert into projection_states (plugin, projection, epoch, pending, paused) values (?1, ?2, ?3, ?4, ?5) \
+    on conflict (plugin, projection) do update set epoch = excluded.epoch, pending = excluded.pending, \
+        paused = excluded.paused";
+
+type Row = (String, String, String, i64, i64, String, i64, String, String, String, Vec<u8>, i64, i64);
+
+/// Parks streams and lets others go, within the transaction of a step.
+pub(super) async fn park(
+    connection: &mut SqliteConnection,
+    projection: &str,
+    parked: &[Parked],
+    released: &[(TenantId, StreamId)],
+) -> Result<()> {
+    for (tenant, stream) in released {
+        let query = sqlx::query(RELEASE).bind(projection).bind(tenant.as_str()).bind(stream.as_str());
+        query.execute(&mut *connection).await?;
+    }
+    for parked in parked {
+        let parked = parked.clone().check()?;
+        let query = sqlx::query(PARK).bind(projection).bind(parked.tenant.as_str()).bind(parked.stream.as_str());
+        let query = query.bind(stored(parked.position.get())?).bind(stored(parked.revision.get())?);
+        let query = query.bind(&parked.event).bind(i64::from(parked.version)).bind(&parked.error);
+        let query = query.bind(&parked.plugin).bind(&parked.plugin_version).bind(parked.digest.bytes().as_slice());
+        let query = query.bind(i64::from(parked.attempts)).bind(parked.at.micros());
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Forgets what is parked of a projection, within the transaction in which the rest of it goes.
+pub(super) async fn release_all(connection: &mut SqliteConnection, projection: &str) -> Result<()> {
+    sqlx::query(RELEASE_ALL).bind(projection).execute(connection).await?;
+    Ok(())
+}
+
+pub(super) async fn parked(pool: &SqlitePool, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>> {
+    if let Some(projection) = projection {
+        limits::text("the name of a projection", projection, LONGEST_NAME)?;
+    }
+    let query = sqlx::query_as::<_, Row>(PARKED).bind(projection).bind(limits::page(limit)?);
+    let rows = query.fetch_all(pool).await?.into_iter();
+    let rows = rows.map(
+        |(
+            projection,
+            tenant,
+            stream,
+            position,
+            revision,
+            event,
+            version,
+            error,
+            plugin,
+            plugin_version,
+            digest,
+            attempts,
+            at,
+        )| {
+            let at = Timestamp::from_micros(at);
+            let row = Stored {
+                projection,
+                tenant,
+                stream,
+                position,
+                revision,
+                event,
+                version,
+                error,
+                plugin,
+                plugin_version,
+                digest,
+                attempts,
+                at,
+            };
+            row.parked()
+        },
+    );
+    rows.collect()
+}
+
+pub(super) async fn state(pool: &SqlitePool, plugin: &str, projection: &str) -> Result<ProjectionState> {
+    let query = sqlx::query_as::<_, (i64, Option<i64>, bool)>(STATE).bind(plugin).bind(projection);
+    let found = query.fetch_optional(pool).await?;
+    found.map_or(Ok(ProjectionState::default()), |(epoch, pending, paused)| {
+        ProjectionState::loaded(epoch, pending, paused)
+    })
+}
+
+pub(super) async fn set_state(
+    pool: &SqlitePool,
+    plugin: &str,
+    projection: &str,
+    state: &ProjectionState,
+) -> Result<()> {
+    state.check(plugin, projection)?;
+    let query = sqlx::query(SET_STATE).bind(plugin).bind(projection).bind(i64::from(state.epoch));
+    query.bind(state.pending.map(i64::from)).bind(state.paused).execute(pool).await?;
+    Ok(())
+}

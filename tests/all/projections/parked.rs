@@ -1,0 +1,282 @@
+//! Events that a projection can't be shown: their streams wait, others go on, and what waits is shown when other code has
+//! come. Wherever a process dies on the way, rows are those of code that never failed.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use yado_engine::{DeadLetter, Parked, Replayed};
+
+use super::*;
+use crate::support::variant;
+
+/// The dead letters, but for what differs from run to run.
+async fn letters(engine: &Engine) -> Vec<DeadLetter> {
+    let timeless = |letter: DeadLetter| {
+        let at = yado_model::Timestamp::from_micros(0);
+        DeadLetter { parked: Parked { at, ..letter.parked }, ..letter }
+    };
+    engine.dead_letters(1_000).await.unwrap().into_iter().map(timeless).collect()
+}
+
+/// Settings under which an event is tried twice, and soon again.
+fn quick() -> Settings {
+    Settings { poison_attempts: 2, projection_retry_ms: 1, ..patient() }
+}
+
+/// Some of what a seed makes of batches.
+fn batches(seed: u64) -> Settings {
+    let mut random = Random(seed);
+    Settings {
+        batch: 1 + u32::try_from(random.below(60)).unwrap(),
+        gathered_events: 1 + random.below(300),
+        rows_kept_bytes: [0, 2_000, 1 << 20][usize::try_from(random.below(3)).unwrap()],
+        ..quick()
+    }
+}
+
+/// The rows and dead letters of the wary bank, to which every event is shown alone.
+async fn wary(databases: &Databases, reads: usize) -> (Shown, Vec<DeadLetter>) {
+    let log = databases.log().await;
+    let head = log.head().await.unwrap();
+    let settings = Settings { poison_attempts: 2, projection_retry_ms: 1, ..one_by_one() };
+    let engine = start(log, databases.reads(reads).await, settings).await;
+    engine.deploy(component("bank-wary")).await.unwrap();
+    let rows = shown(&engine, head).await;
+    let letters = letters(&engine).await;
+    engine.shutdown().await;
+    (rows, letters)
+}
+
+/// Waits until no stream waits any more.
+async fn nothing_waits(engine: &Engine) {
+    eventually("no stream is parked", async || engine.dead_letters(1).await.unwrap().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_waits_alone_and_is_shown_when_other_code_has_come_on_sqlite() {
+    for seed in 1..=3 {
+        waits_alone(seed, false).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_waits_alone_and_is_shown_when_other_code_has_come_on_postgresql() {
+    waits_alone(4, true).await;
+}
+
+/// Whatever the batches, and whatever fails in passing.
+async fn waits_alone(seed: u64, postgres: bool) {
+    let databases = Databases::new(postgres, 3).await;
+    let (mut history, log) = (History::new(seed), databases.log().await);
+    history.go_on(&*log, 300).await;
+    let reads = Arc::new(Failing::new(databases.reads(0).await, seed, 12));
+    let engine = start(log.clone(), reads.clone(), batches(seed)).await;
+    engine.deploy(component("bank-wary")).await.unwrap();
+    history.go_on(&*log, 100).await;
+    let head = log.head().await.unwrap();
+    let rows = shown(&engine, head).await;
+    let (right, right_letters) = wary(&databases, 1).await;
+    assert!(right_letters.len() > 1, "{right_letters:?}");
+    assert_eq!(rows, right, "seed {seed}");
+    let attempts = |letters: Vec<DeadLetter>| -> Vec<_> {
+        letters.into_iter().map(|letter| Parked { attempts: 0, ..letter.parked }).collect()
+    };
+    assert_eq!(attempts(letters(&engine).await), attempts(right_letters));
+    let (ok, detail) = health(&engine).await;
+    assert!(!ok && detail.contains("parked"), "{detail}");
+    // The same tables, other code.
+    engine.deploy(component("bank")).await.unwrap();
+    nothing_waits(&engine).await;
+    history.go_on(&*log, 50).await;
+    let rows = shown(&engine, log.head().await.unwrap()).await;
+    engine.shutdown().await;
+    assert_eq!(rows, expected(&databases, 2).await, "seed {seed}");
+    assert!(!reads.overlapped());
+}
+
+async fn health(engine: &Engine) -> (bool, String) {
+    let checks = engine.health().await.checks;
+    let check = checks.into_iter().find(|check| check.name == "projection Balance").unwrap();
+    (check.ok, check.detail)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_dies_at_any_write_loses_no_parked_stream_on_sqlite() {
+    dies_while_parking(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_dies_at_any_write_loses_no_parked_stream_on_postgresql() {
+    dies_while_parking(true).await;
+}
+
+/// Before each of the commits, and after each of them, all goes dark for the process: first while streams are parked, and
+/// then while they are taken up again.
+async fn dies_while_parking(postgres: bool) {
+    /// Two streams are parked on the way, and events of theirs come later.
+    const EVENTS: u64 = 60;
+    let settings = || Settings { batch: 15, gathered_events: 20, ..quick() };
+    let whole = Databases::new(postgres, 2).await;
+    let log = whole.log().await;
+    History::new(27).go_on(&*log, EVENTS).await;
+    let (held, waiting) = wary(&whole, 0).await;
+    assert_eq!(waiting.len(), 2, "{waiting:?}");
+    let right = expected(&whole, 1).await;
+    let commits = |store: &Failing| store.commits.load(SeqCst);
+    // How many commits each of the two takes when nothing fails.
+    let counted = whole.another().await;
+    let counting =
+        Arc::new(Failing::dying(open_reads(&counted, &Options::default()).await.unwrap(), usize::MAX, Fate::Lost));
+    let engine = start(whole.log().await, counting.clone(), settings()).await;
+    engine.deploy(component("bank-wary")).await.unwrap();
+    assert_eq!(shown(&engine, Position::new(EVENTS)).await, held);
+    let parking = commits(&counting);
+    engine.deploy(component("bank")).await.unwrap();
+    nothing_waits(&engine).await;
+    let replaying = commits(&counting) - parking;
+    engine.shutdown().await;
+    assert!(parking > waiting.len() && replaying >= waiting.len(), "{parking} and {replaying} commits");
+    for commit in 0..parking {
+        for fate in [Fate::Lost, Fate::Unheard] {
+            let url = whole.another().await;
+            dies(&whole, &url, "bank-wary", commit, fate, settings()).await;
+            let next = start(whole.log().await, open_reads(&url, &Options::default()).await.unwrap(), settings()).await;
+            next.deploy(component("bank-wary")).await.unwrap();
+            assert_eq!(shown(&next, Position::new(EVENTS)).await, held, "commit {commit}, {fate:?}");
+            let streams =
+                |letters: Vec<DeadLetter>| letters.into_iter().map(|letter| letter.parked.stream).collect::<Vec<_>>();
+            assert_eq!(streams(letters(&next).await), streams(waiting.clone()), "commit {commit}, {fate:?}");
+            next.shutdown().await;
+            if commit >= replaying {
+                continue;
+            }
+            dies(&whole, &url, "bank", commit, fate, settings()).await;
+            let last = start(whole.log().await, open_reads(&url, &Options::default()).await.unwrap(), settings()).await;
+            last.deploy(component("bank")).await.unwrap();
+            nothing_waits(&last).await;
+            assert_eq!(shown(&last, Position::new(EVENTS)).await, right, "replay, commit {commit}, {fate:?}");
+            last.shutdown().await;
+        }
+    }
+}
+
+/// Runs a plugin until everything goes dark.
+async fn dies(databases: &Databases, reads: &str, plugin: &str, commit: usize, fate: Fate, settings: Settings) {
+    let store = open_reads(reads, &Options::default()).await.unwrap();
+    let dying = Arc::new(Failing::dying(store, commit, fate));
+    let engine = start(databases.log().await, dying.clone(), settings).await;
+    let deploying = {
+        let (engine, plugin) = (engine.clone(), component(plugin));
+        tokio::spawn(async move { engine.deploy(plugin).await })
+    };
+    dying.dead().await;
+    engine.shutdown().await;
+    let _ = deploying.await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_parks_and_takes_up_again_another_one_sees_on_sqlite() {
+    together(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_parks_and_takes_up_again_another_one_sees_on_postgresql() {
+    together(true).await;
+}
+
+/// One of the two runs code that can't show everything, and goes on with it.
+async fn together(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
+    let (mut history, log) = (History::new(5), databases.log().await);
+    history.go_on(&*log, 150).await;
+    let settings = || Settings { batch: 15, gathered_events: 30, ..quick() };
+    let first = start(databases.log().await, databases.reads(0).await, settings()).await;
+    let second = start(databases.log().await, databases.reads(0).await, settings()).await;
+    first.deploy(component("bank-wary")).await.unwrap();
+    let head = log.head().await.unwrap();
+    shown(&first, head).await;
+    let parked = letters(&first).await;
+    assert!(!parked.is_empty());
+    second.deploy(component("bank-wary")).await.unwrap();
+    shown(&second, head).await;
+    assert_eq!(letters(&second).await, parked);
+    assert!(!health(&second).await.0);
+    second.deploy(component("bank")).await.unwrap();
+    // The first one does not know of what the second one takes up again, until they meet.
+    for _ in 0..20 {
+        history.go_on(&*log, 20).await;
+        let head = log.head().await.unwrap();
+        let (one, other) = (model(&first), model(&second));
+        let (one, other) = tokio::join!(first.caught_up(&one, head), second.caught_up(&other, head));
+        let stand = || format!("{:?} and {:?}", first.projections(), second.projections());
+        one.and(other).unwrap_or_else(|error| panic!("{error}: {}", stand()));
+    }
+    first.shutdown().await;
+    history.go_on(&*log, 1).await;
+    let head = log.head().await.unwrap();
+    shown(&second, head).await;
+    nothing_waits(&second).await;
+    let rows = shown(&second, head).await;
+    second.shutdown().await;
+    assert_eq!(rows, expected(&databases, 1).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_by_hand_tells_that_the_stream_still_fails_and_keeps_it_parked() {
+    let databases = Databases::new(false, 2).await;
+    let log = databases.log().await;
+    History::new(6).go_on(&*log, 200).await;
+    let head = log.head().await.unwrap();
+    let engine = start(log.clone(), databases.reads(0).await, quick()).await;
+    engine.deploy(component("bank-wary")).await.unwrap();
+    let rows = shown(&engine, head).await;
+    let before = letters(&engine).await;
+    let first = before[0].parked.clone();
+    assert_eq!((first.attempts, first.plugin.as_str(), first.event.as_str()), (2, "bank", "Withdrawn"));
+    assert!(first.error.contains("is no amount to withdraw"), "{}", first.error);
+    let (letter, event) = engine.dead_letter("Balance", first.position).await.unwrap();
+    assert_eq!((letter.parked.position, event.position), (first.position, first.position));
+    assert!(event.event.payload.contains("amount"));
+    let Replayed::Parked(again) = engine.replay("Balance", first.position).await.unwrap() else {
+        panic!("it was shown")
+    };
+    assert_eq!((again.attempts, again.position, &again.error), (3, first.position, &first.error));
+    // Other code that fails as well is tried once, by itself.
+    let varied = variant(&component("bank-wary"), 1);
+    let digest = yado_model::Digest::of(&varied);
+    engine.deploy(varied).await.unwrap();
+    eventually("the other code has been tried", async || {
+        letters(&engine).await.iter().all(|letter| letter.parked.digest == digest)
+    })
+    .await;
+    assert_eq!(letters(&engine).await.len(), before.len());
+    assert_eq!(shown(&engine, head).await, rows);
+    assert!(engine.dead_letter("Balance", head.plus(1)).await.unwrap_err().to_string().contains("dead letter"));
+    assert!(engine.replay("Nothing", first.position).await.is_err());
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projection_that_fails_at_too_many_streams_stands() {
+    let databases = Databases::new(false, 2).await;
+    let log = databases.log().await;
+    History::new(6).go_on(&*log, 200).await;
+    let (_, waiting) = wary(&databases, 1).await;
+    assert!(waiting.len() > 1);
+    let settings = Settings { parked_streams: 1, ..quick() };
+    let engine = start(log.clone(), databases.reads(0).await, settings).await;
+    engine.deploy(component("bank-wary")).await.unwrap();
+    eventually("it stands behind the second", async || {
+        let (ok, detail) = health(&engine).await;
+        let before = waiting[1].parked.position.get() - 1;
+        !ok && detail.contains(&format!("stands at position {before};")) && detail.contains("a stream is parked")
+    })
+    .await;
+    assert_eq!(letters(&engine).await.len(), 1);
+    // Code that does not fail gets on with both.
+    engine.deploy(component("bank")).await.unwrap();
+    nothing_waits(&engine).await;
+    let rows = shown(&engine, log.head().await.unwrap()).await;
+    engine.shutdown().await;
+    let databases = Databases { reads: vec![databases.another().await], ..databases };
+    assert_eq!(rows, expected(&databases, 0).await);
+}
