@@ -18,7 +18,9 @@ const PROVOCATIONS: [&str; 5] = ["askForEver", "askForATrap", "askForAHoard", "a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_misbehaves_is_told_of_and_harms_nobody() {
-    let server = Server::start(&[("asking", &component("asking"))]).await;
+    // On a busy machine a guest's deadline takes several times as long by the clock. It is to come before all others.
+    let patient = ["--limits-query-ms", "100000", "--graphql-timeout-ms", "100000"];
+    let server = Server::start_with(&patient, &[("asking", &component("asking"))]).await;
     let client = server.client();
     client.ask("mutation { writeNote(input: { words: \"Good day.\" }) { id } }", json!({})).await;
     let good = "{ notesThatSay(words: \"Good day.\") { words } howMany }";
@@ -231,4 +233,49 @@ async fn what_no_index_serves_is_told_when_a_plugin_is_checked_deployed_and_list
         "of": "the query notesInOrder", "readModel": "Note", "columns": ["words"], "message": expected[0],
     });
     assert_eq!(list["plugins"][0]["advice"][0], first, "{list}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_searched_for_is_advised_against_where_no_index_serves_it() {
+    let search = "the search in UserAccount is served by no index of this database: it reads all of a tenant's rows, which \
+                  is slow beyond some ten thousand of them; PostgreSQL with pg_trgm has one";
+    for (postgres, expected) in [(false, &[search][..]), (true, &[])] {
+        let house = House::with(postgres, Settings::default()).await;
+        for _ in 0..2 {
+            // The second time it runs already, and is told the same.
+            let deployment = house.engine.deploy(component("accounts")).await.unwrap();
+            let told: Vec<_> = deployment.advice.iter().map(ToString::to_string).collect();
+            assert_eq!(told, expected);
+        }
+        assert_eq!(house.engine.advice("accounts").await.len(), expected.len());
+        house.engine.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_guest_pages_and_counts_is_shown_like_any_rows() {
+    let server = Server::start(&[("asking", &component("asking"))]).await;
+    let client = server.client();
+    for words in ["cherry", "apple", "banana"] {
+        client.ask("mutation($w: String!) { writeNote(input: { words: $w }) { id } }", json!({ "w": words })).await;
+    }
+    let query = "query($f: String, $c: String, $p: PartInput) { \
+                 notesByPage(from: $f, containing: $c, part: $p) { total first { words } notes { words __typename } } }";
+    eventually("all are shown", async || client.ask(query, json!({})).await["notesByPage"]["total"] == 3).await;
+    for (variables, first, words, total) in [
+        (json!({ "f": null, "p": null }), "apple", vec!["apple", "banana"], 3),
+        (json!({ "p": { "page": 2, "size": 2 } }), "apple", vec!["cherry"], 3),
+        (json!({ "f": "b", "c": "an" }), "banana", vec!["banana"], 1),
+    ] {
+        let found = client.ask(query, variables.clone()).await;
+        let notes: Vec<_> = words.iter().map(|words| json!({ "words": words, "__typename": "Note" })).collect();
+        let expected = json!({ "total": total, "first": { "words": first }, "notes": notes });
+        assert_eq!(found["notesByPage"], expected, "{variables}");
+    }
+    let refused = client.send(query, json!({ "p": { "page": 0, "size": 2 } })).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{refused}");
+    assert_eq!(refused["errors"][0]["extensions"]["fields"][0]["path"], "part.page", "{refused}");
+    let rejected = client.send(query, json!({ "p": { "page": 9, "size": 2 } })).await;
+    assert_eq!(rejected["errors"][0]["extensions"]["code"], "REJECTED", "{rejected}");
+    assert_eq!(rejected["errors"][0]["extensions"]["reason"], "no_such_page", "{rejected}");
 }

@@ -1,13 +1,14 @@
 //! What is acknowledged stays, whatever happens to the process.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use yado_model::Position;
-use yado_store::testing::Postgres;
+use yado_store::testing::{Fsync, Postgres};
 use yado_store::{Options, open_events};
 
 use crate::support::{Client, Server, component, eventually};
@@ -190,4 +191,60 @@ async fn rows_that_a_projection_searched_for_are_the_same_when_they_are_made_ane
     let anew = sqlite(&server, "reads-anew.db");
     server.start_again_with(&["--read-database-url", &anew]).await;
     assert_eq!(client.ask(sayings, json!({})).await, shown);
+}
+
+/// A database server whose processes get no time, until this goes away: it neither answers nor hangs up.
+struct Silenced(Vec<String>);
+
+impl Silenced {
+    fn new(cluster: &Postgres) -> Self {
+        let noted = std::fs::read_to_string(cluster.folder().join("data/postmaster.pid")).unwrap();
+        let first = noted.lines().next().unwrap().to_owned();
+        // It first, so that there are no more than there are.
+        signal("-STOP", std::slice::from_ref(&first));
+        let mut all = children(&first);
+        all.push(first);
+        signal("-STOP", &all);
+        Self(all)
+    }
+}
+
+impl Drop for Silenced {
+    fn drop(&mut self) {
+        signal("-CONT", &self.0);
+    }
+}
+
+fn signal(signal: &str, processes: &[String]) {
+    let sent = Command::new("kill").arg(signal).args(processes).status().unwrap();
+    assert!(sent.success() || std::thread::panicking());
+}
+
+/// The processes that a process has started.
+fn children(of: &str) -> Vec<String> {
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let parent = |pid: &String| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name stands in brackets, and behind it the state and the parent.
+        Some(stat.rsplit_once(") ")?.1.split(' ').nth(1)?.to_owned())
+    };
+    all.filter(|pid| parent(pid).is_some_and(|parent| parent == of)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_asked_to_stop_does_not_wait_for_a_database_that_has_gone_silent() {
+    let cluster = Postgres::start(Fsync::Off);
+    let (log, reads) = (cluster.database().await, cluster.database().await);
+    let arguments = ["--database-url", &log, "--read-database-url", &reads, "--limits-command-ms", "1000"];
+    let mut server = Server::start_with(&arguments, &[("catalog", &component("catalog"))]).await;
+    let client = server.client();
+    client.product("First").await;
+    let silenced = Silenced::new(&cluster);
+    let asked = client.send("mutation { createCategory(input: { name: \"Second\" }) { id } }", json!({})).await;
+    assert_eq!(asked["errors"][0]["extensions"]["code"], "TIMEOUT", "{asked}");
+    let stopping = tokio::task::spawn_blocking(move || (server.stop(), server.log()));
+    eventually("the server has stopped", async || stopping.is_finished()).await;
+    drop(silenced);
+    let (well, log) = stopping.await.unwrap();
+    assert!(well, "{log}");
 }

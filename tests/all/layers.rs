@@ -160,7 +160,10 @@ async fn a_read_model_that_is_not_for_everybody_is_refused_on_every_way_to_it() 
     // A change is recorded, and its row is kept back: the answer says both.
     let create = "mutation { createCategory(input: { name: \"Ink\" }) { name } }";
     let answer = house.send(Some("visitor"), create).await;
-    assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{answer}");
+    assert_eq!(answer["errors"][0]["extensions"], json!({ "code": "FORBIDDEN", "position": 3 }), "{answer}");
+    let message = "the change is recorded at position 3, so don't repeat it; its row could not be read: reading Category is \
+                   not allowed to whoever asked: ask an operator for a role that may";
+    assert_eq!(answer["errors"][0]["message"], message);
     assert_eq!(answer["extensions"]["receipts"]["createCategory"]["revision"], 1, "{answer}");
     assert_eq!(house.ask("{ categoriesAggregate { count } }").await["categoriesAggregate"]["count"], 2);
 }

@@ -5,6 +5,7 @@ mod changes;
 mod failing;
 mod history;
 mod parked;
+mod rebuild;
 mod restored;
 mod stopping;
 mod watchdog;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use yado_engine::{Dispatch, DispatchOptions, Engine, Model, Parts, Row, Select, Settings};
+use yado_engine::{Circumstances, Dispatch, DispatchOptions, Engine, Model, Parts, Row, Select, Session, Settings};
 use yado_model::{Name, Position, TenantId};
 use yado_runtime::Runtime;
 use yado_store::testing::Postgres;
@@ -84,6 +85,12 @@ fn model(engine: &Engine) -> Arc<Model> {
     engine.catalogue().model(&Name::parse("Balance").unwrap()).unwrap().clone()
 }
 
+/// A request of a tenant.
+fn asking(engine: &Engine, tenant: &TenantId) -> Session {
+    let circumstances = Circumstances { tenant: tenant.clone(), ..Circumstances::default() };
+    engine.session(&engine.catalogue(), circumstances)
+}
+
 /// What an engine shows once it has come to a position.
 async fn shown(engine: &Engine, to: Position) -> Shown {
     let model = model(engine);
@@ -91,7 +98,7 @@ async fn shown(engine: &Engine, to: Position) -> Shown {
     let mut all = Shown::new();
     for tenant in history::tenants() {
         let everything = Select::page(10_000);
-        let rows = engine.select(&model, &tenant, &everything).await.unwrap();
+        let rows = asking(engine, &tenant).select(&model.manifest.name, &everything).await.unwrap();
         all.extend(rows.into_iter().map(|row| ((tenant.clone(), row["id"].as_str().unwrap().to_owned()), row)));
     }
     all
@@ -343,8 +350,8 @@ async fn try_to_open(engine: &Engine, number: u32) -> Result<Position, yado_engi
 
 /// Looks at the rows again and again, without waiting for a position, until there are so many.
 async fn seen(engine: &Engine, count: u64) {
-    let model = model(engine);
-    while engine.count(&model, &TenantId::default(), None).await.unwrap() < count {
+    let (model, session) = (model(engine), asking(engine, &TenantId::default()));
+    while session.count(&model.manifest.name, None).await.unwrap() < count {
         tokio::task::yield_now().await;
     }
 }
@@ -385,6 +392,6 @@ async fn what_gathers_when_the_engine_stops_is_there_when_it_starts_again() {
     engine.shutdown().await;
     let next = start(databases.log().await, databases.reads(0).await, settings()).await;
     next.deploy(component("bank")).await.unwrap();
-    assert_eq!(next.count(&model(&next), &TenantId::default(), None).await.unwrap(), 30);
+    assert_eq!(asking(&next, &TenantId::default()).count(&model(&next).manifest.name, None).await.unwrap(), 30);
     next.shutdown().await;
 }

@@ -1,8 +1,10 @@
 //! What it costs to bring a read model up to date with a long log, through the guest, on both engines.
 //!
 //! Run it with `cargo bench --package yado-engine --bench catch_up [-- EVENTS]`, after `cargo xtask test` has built the
-//! guest. The log is filled without the engine: accounts are opened, and then money goes into one after the other, at
+//! guest; `-- told` for the comparison at the end alone. The log is filled without the engine: accounts are opened, and then money goes into one after the other, at
 //! random. What is timed is the deployment of the plugin, which ends when its read model shows all of it.
+//!
+//! At the end it is compared what it costs that changes of rows are told.
 //!
 //! The stages are also run by themselves, one after the other, to show where the time goes; in a catch-up they overlap.
 
@@ -14,6 +16,8 @@ mod log;
 mod processor;
 #[path = "catch_up/stages.rs"]
 mod stages;
+#[path = "catch_up/told.rs"]
+mod told;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,6 +30,7 @@ use yado_store::{EventStore, Options, ReadStore, open_events, open_reads};
 
 use processor::Processor;
 use stages::Watched;
+use told::Place;
 
 const EVENTS: u64 = 1_000_000;
 const ACCOUNTS: u64 = 10_000;
@@ -37,24 +42,42 @@ fn main() {
     let guest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-guests/bank.wasm");
     let guest = std::fs::read(guest).expect("`cargo xtask test` builds the guest");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let only_told = std::env::args().any(|argument| argument == "told");
     let engines = std::env::var("YADO_BENCH_ENGINES").unwrap_or_else(|_| "postgres,sqlite".into());
     if engines.contains("postgres") {
         let cluster = Postgres::start(Fsync::On);
         let url = runtime.block_on(cluster.database());
         let folder = url.split_once("host=").map(|(_, folder)| folder.to_owned());
-        runtime.block_on(run("PostgreSQL", &url, &url, events, &guest, folder.as_deref()));
+        if !only_told {
+            runtime.block_on(run("PostgreSQL", &url, &url, events, &guest, folder.as_deref()));
+        }
+        let place = async || {
+            let url = cluster.database().await;
+            Place { log: url.clone(), reads: url }
+        };
+        println!("\nPostgreSQL, {ACCOUNTS} accounts");
+        runtime.block_on(told::compare(place, ACCOUNTS, &guest, folder.as_deref()));
     }
     if engines.contains("sqlite") {
         let folder = tempfile::tempdir().unwrap();
         let url = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
-        runtime.block_on(run("SQLite", &url("log.db"), &url("reads.db"), events, &guest, None));
+        if !only_told {
+            runtime.block_on(run("SQLite", &url("log.db"), &url("reads.db"), events, &guest, None));
+        }
+        let rounds = std::cell::Cell::new(0);
+        let place = async || {
+            let round = rounds.replace(rounds.get() + 1);
+            Place { log: url(&format!("log-{round}.db")), reads: url(&format!("reads-{round}.db")) }
+        };
+        println!("\nSQLite, {ACCOUNTS} accounts");
+        runtime.block_on(told::compare(place, ACCOUNTS, &guest, None));
     }
 }
 
 async fn run(name: &str, log_url: &str, reads: &str, events: u64, guest: &[u8], cluster: Option<&str>) {
     let log = open_events(log_url, &Options::default()).await.unwrap();
     let begun = Instant::now();
-    log::fill(&*log, events, ACCOUNTS).await;
+    log::History::new(ACCOUNTS).go_on(&*log, events).await;
     println!("\n{name}: {events} events over {ACCOUNTS} accounts, written in {:.1} s", begun.elapsed().as_secs_f64());
     let head = log.head().await.unwrap();
 

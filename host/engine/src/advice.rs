@@ -16,7 +16,7 @@ use std::fmt;
 use yado_model::Name;
 use yado_model::manifest::{Answer, CompareOp, Condition, RowsQuery};
 use yado_model::schema::{Object, Shape};
-use yado_store::Table;
+use yado_store::{ReadStore, Table};
 
 use crate::catalogue::{Catalogue, Model, QueryType};
 
@@ -39,17 +39,29 @@ impl fmt::Display for Advice {
     }
 }
 
-/// What no index serves of what a plugin declares, each thing once, in order.
+/// What no index serves of what a plugin declares, each thing once, in order. Whether one serves searches is the
+/// database's to say.
 #[must_use]
-pub fn of(catalogue: &Catalogue, plugin: &str) -> Vec<Advice> {
+pub fn of(catalogue: &Catalogue, plugin: &str, searches_by_index: bool) -> Vec<Advice> {
     let mut advice = BTreeSet::new();
     for model in catalogue.models().filter(|model| model.deployed.manifest().name == plugin) {
         relations(catalogue, model, &mut advice);
+        if !searches_by_index && !model.table.search.is_empty() {
+            advice.insert(searches(model));
+        }
     }
     for query in catalogue.queries().filter(|query| query.deployed.manifest().name == plugin) {
         declared(query, &mut advice);
     }
     advice.into_iter().collect()
+}
+
+/// Whether an index serves searches. Where the database does not say, there is no advice to give.
+pub(crate) async fn searches_by_index(reads: &dyn ReadStore) -> bool {
+    reads.searches_by_index().await.unwrap_or_else(|error| {
+        tracing::debug!(%error, "it is not known whether an index serves searches");
+        true
+    })
 }
 
 /// A relation to many looks for rows by the property that leads back. One to a single row looks for it by its key.
@@ -61,6 +73,19 @@ fn relations(catalogue: &Catalogue, model: &Model, advice: &mut BTreeSet<Advice>
             let of = format!("the relation {} of {}", relation.name, model.manifest.name);
             advice.insert(asked.advice(of, target));
         }
+    }
+}
+
+/// A search looks within texts, which takes an index of a kind that not every database has.
+fn searches(model: &Model) -> Advice {
+    let name = &model.manifest.name;
+    Advice {
+        of: format!("the search in {name}"),
+        model: name.clone(),
+        columns: model.table.search.clone(),
+        why: "is served by no index of this database: it reads all of a tenant's rows, which is slow beyond some ten \
+              thousand of them; PostgreSQL with pg_trgm has one"
+            .to_owned(),
     }
 }
 

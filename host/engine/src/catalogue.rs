@@ -32,7 +32,11 @@ pub struct Catalogue {
     models: BTreeMap<Name, Arc<Model>>,
     projections: BTreeMap<Name, Arc<ProjectionType>>,
     queries: BTreeMap<Name, Arc<QueryType>>,
+    epochs: Epochs,
 }
+
+/// How often the tables of projections have been made anew because an operator wanted them to be, by plugin and name.
+pub(crate) type Epochs = BTreeMap<(String, Name), u32>;
 
 /// A plugin that is running.
 #[derive(Debug)]
@@ -105,6 +109,12 @@ impl Catalogue {
     /// The projections of all plugins, by name.
     pub fn projections(&self) -> impl Iterator<Item = &Arc<ProjectionType>> {
         self.projections.values()
+    }
+
+    /// A projection by its name.
+    #[must_use]
+    pub fn projection(&self, name: &Name) -> Option<&Arc<ProjectionType>> {
+        self.projections.get(name)
     }
 
     /// The named queries of all plugins, by name.

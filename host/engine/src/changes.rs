@@ -35,6 +35,9 @@ pub(crate) use told::Told;
 /// a restart, would take all of the database's connections from those who ask.
 const READERS: usize = 8;
 
+/// When it is worth asking again for what the operator does not want.
+const NEVER_MS: u64 = 60 * 60 * 1_000;
+
 /// The journals of all projections of this process.
 #[derive(Clone)]
 pub(crate) struct Changes {
@@ -118,6 +121,10 @@ impl Changes {
 
     /// The changes of a tenant's rows of a read model from a place on; from now on, if there is none.
     pub(crate) fn watch(&self, model: &Name, tenant: &TenantId, after: Option<Cursor>) -> Result<ChangeStream> {
+        if self.shared.settings.changes_kept == 0 {
+            let reason = "changes of rows are not kept here, as the operator has it".into();
+            return Err(Error::Unavailable { reason, retry_after_ms: NEVER_MS });
+        }
         let lines = self.shared.lines.subscribe();
         let line = lines.borrow().get(model).cloned();
         let line = line.ok_or_else(|| Error::Unknown { kind: "read model", name: model.to_string() })?;

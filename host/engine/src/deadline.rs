@@ -126,8 +126,14 @@ impl ReadStore for Deadline<dyn ReadStore> {
     async fn ensure_table(&self, table: &Table) -> Result<()> {
         self.within(self.store.ensure_table(table)).await
     }
+    async fn index_search(&self, table: &Table) -> Result<()> {
+        self.within(self.store.index_search(table)).await
+    }
     async fn prune_indexes(&self, table: &Table) -> Result<()> {
         self.within(self.store.prune_indexes(table)).await
+    }
+    async fn searches_by_index(&self) -> Result<bool> {
+        self.within(self.store.searches_by_index()).await
     }
     async fn drop_table(&self, name: &str) -> Result<()> {
         self.within(self.store.drop_table(name)).await
@@ -186,8 +192,14 @@ impl ReadStore for Deadline<dyn ReadStore> {
     async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState> {
         self.within(self.store.projection_state(plugin, projection)).await
     }
-    async fn set_projection_state(&self, plugin: &str, projection: &str, state: &ProjectionState) -> Result<()> {
-        self.within(self.store.set_projection_state(plugin, projection, state)).await
+    async fn set_projection_state(
+        &self,
+        plugin: &str,
+        projection: &str,
+        from: &ProjectionState,
+        to: &ProjectionState,
+    ) -> Result<bool> {
+        self.within(self.store.set_projection_state(plugin, projection, from, to)).await
     }
     async fn ping(&self) -> Result<()> {
         self.within(self.store.ping()).await

@@ -9,10 +9,11 @@ use tokio::sync::watch;
 use yado_model::schema::Problem;
 use yado_model::{Name, Position, TenantId};
 use yado_runtime::Runtime;
-use yado_store::{EventStore, Filter, ReadStore, Row, Select};
+use yado_store::{EventStore, ReadStore};
 
 pub use operator::{DeadLetter, ProjectionState, ProjectionStatus};
 
+use crate::advice::{self, Advice};
 use crate::bus::CommandBus;
 use crate::catalogue::Model;
 use crate::changes::{self, Changes};
@@ -193,28 +194,10 @@ impl Engine {
         self.ground.caught_up(model, position, None).await
     }
 
-    /// Rows by their keys, in any order, by one statement; keys without a row are left out.
-    ///
-    /// # Errors
-    /// When the database can't be read.
-    pub async fn rows(&self, model: &Model, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
-        self.ground.reads.rows(model, tenant, keys).await
-    }
-
-    /// Rows that meet a selection, in its order, by one statement.
-    ///
-    /// # Errors
-    /// When the database can't be read.
-    pub async fn select(&self, model: &Model, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
-        self.ground.reads.select(model, tenant, select).await
-    }
-
-    /// How many rows meet a filter, by one statement.
-    ///
-    /// # Errors
-    /// When the database can't be read.
-    pub async fn count(&self, model: &Model, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
-        self.ground.reads.count(model, tenant, filter).await
+    /// What a plugin that is live asks of read models and no index serves.
+    pub async fn advice(&self, plugin: &str) -> Vec<Advice> {
+        let searches_by_index = advice::searches_by_index(&*self.reads).await;
+        advice::of(&self.catalogue(), plugin, searches_by_index)
     }
 
     /// Follows the log: the events of all tenants after a position, or those that are recorded from now on.
@@ -320,6 +303,7 @@ fn projection(status: &Status, pace: Pace) -> Check {
     };
     let at = match status.trouble {
         Some(_) => format!("stands at position {position}; the server's log says why"),
+        None if status.paused => format!("paused at position {position}"),
         None if pace.stalled => format!("has events to show and does not get on, at position {position}"),
         None => format!("at position {position}"),
     };

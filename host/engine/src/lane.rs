@@ -321,6 +321,8 @@ fn recorded(appends: Vec<Append>, outcomes: &[Stored<Appended>]) -> Vec<Recorded
         }));
     }
     // One that was recorded by an attempt whose news got lost lies before those that this attempt has recorded.
-    recorded.sort_by_key(|event| event.position);
+    if !recorded.is_sorted_by_key(|event| event.position) {
+        recorded.sort_by_key(|event| event.position);
+    }
     recorded
 }

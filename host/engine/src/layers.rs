@@ -10,8 +10,9 @@
 //! guards and fail one by one. Each has exactly one timer, which goes off when its own time is over or the request's,
 //! whichever comes first. The room is the exception: see [`places`] for why a request has one place for all its reads.
 //!
-//! Nothing here blocks, allocates or locks while nobody listens: a layer costs a few nanoseconds, and all of them together
-//! less than a tenth of a microsecond, apart from the timer, which costs as much again where there is something to wait for.
+//! All of it, with the query bus beneath, adds 0.3 to 0.4 µs to a read, and opening a session for it 0.1 to 0.2 µs more
+//! (`reads` of `benches/dispatch`): the clock is looked at three times, and the timer is set only where there is something
+//! to wait for. A span costs nothing while nobody traces at that level.
 
 pub(crate) mod places;
 

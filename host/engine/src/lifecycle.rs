@@ -9,20 +9,22 @@ mod compatible;
 mod deploy;
 mod narrower;
 mod readable;
+mod rebuild;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
-use yado_model::Digest;
+use yado_model::{Digest, Name};
 use yado_runtime::Runtime;
 use yado_store::EventKind;
 
 use crate::catalogue::ProjectionType;
 use crate::projection::{Handle, Running, Stage, Status, Surroundings};
 use crate::reads::QueryBus;
-use crate::{Advice, Catalogue, Surface};
+use crate::{Advice, Catalogue, Error, Surface};
+use rebuild::Rebuild;
 
 /// Deployments that may wait for their turn.
 const QUEUE: usize = 64;
@@ -73,6 +75,11 @@ enum Order {
     Surface(Arc<dyn Surface>, oneshot::Sender<Result<(), String>>),
     Retire(Arc<str>, u64),
     Prune(Arc<str>),
+    Rebuild(Name, oneshot::Sender<Result<(), Error>>),
+    /// The tables of a projection are filled that are to be of this epoch.
+    Filled(Name, u32),
+    /// To look at what operators have decided, here or elsewhere.
+    Look,
     Stop(oneshot::Sender<()>),
 }
 
@@ -89,8 +96,8 @@ pub(crate) struct Lifecycle {
 /// The projections that run, by the name under which their progress is kept.
 type Projections = Arc<Mutex<HashMap<Arc<str>, Running>>>;
 
-/// How those stand that have been started for what is not live yet, by the same name.
-type Starting = Arc<Mutex<HashMap<Arc<str>, watch::Receiver<Status>>>>;
+/// The ways to those that have been started for what is not live yet, by the same name.
+type Starting = Arc<Mutex<HashMap<Arc<str>, Handle>>>;
 
 /// What the loop owns.
 struct Owner {
@@ -109,6 +116,8 @@ struct Owner {
     retiring: HashMap<Arc<str>, Retiring>,
     /// How many there have been.
     retirements: u64,
+    /// Projections that are filled anew beside the same code, by their names.
+    rebuilds: HashMap<Name, Rebuild>,
 }
 
 /// How code has stood the log.
@@ -147,6 +156,7 @@ impl Lifecycle {
             verdicts: Vec::new(),
             retiring: HashMap::new(),
             retirements: 0,
+            rebuilds: HashMap::new(),
         };
         tokio::spawn(vigil.watch("the loop that deploys plugins", owner.run(received)));
         Self { orders, live, running, starting, stopped }
@@ -206,7 +216,8 @@ impl Lifecycle {
             let running = running.lock().unwrap_or_else(PoisonError::into_inner);
             let starting = starting.lock().unwrap_or_else(PoisonError::into_inner);
             let running = running.iter().map(|(key, running)| (key.clone(), running.status().borrow().clone()));
-            running.chain(starting.iter().map(|(key, status)| (key.clone(), status.borrow().clone()))).collect()
+            let starting = starting.iter().map(|(key, handle)| (key.clone(), handle.status().borrow().clone()));
+            running.chain(starting).collect()
         }
     }
 
@@ -218,7 +229,21 @@ impl Lifecycle {
     /// How those projections stand that are filled for what is not live yet.
     pub(crate) fn filling(&self) -> Vec<(Arc<str>, Status)> {
         let starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        starting.iter().map(|(key, status)| (key.clone(), status.borrow().clone())).collect()
+        starting.iter().map(|(key, handle)| (key.clone(), handle.status().borrow().clone())).collect()
+    }
+
+    /// The way to a projection that is filled, by its name.
+    pub(crate) fn filling_by(&self, name: &str) -> Option<Handle> {
+        let starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        starting.values().find(|handle| handle.name() == name).cloned()
+    }
+
+    /// Fills the tables of a projection anew, beside those that serve.
+    pub(crate) async fn rebuild(&self, projection: Name) -> Result<(), Error> {
+        let gone = || Error::Unavailable { reason: self.gone(), retry_after_ms: 1_000 };
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(Order::Rebuild(projection, reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
     }
 
     /// Ends the loop and the projections.
@@ -234,6 +259,7 @@ impl Lifecycle {
 
 impl Owner {
     async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        self.look_later();
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Deploy(components, reply) => {
@@ -248,6 +274,11 @@ impl Owner {
                 }
                 Order::Retire(key, number) => self.retired(&key, number).await,
                 Order::Prune(key) => self.prune(&key).await,
+                Order::Rebuild(projection, reply) => {
+                    let _ = reply.send(self.rebuild(&projection).await);
+                }
+                Order::Filled(projection, epoch) => self.filled(&projection, epoch).await,
+                Order::Look => self.look().await,
                 Order::Stop(reply) => {
                     self.stop_projections().await;
                     let _ = reply.send(());
@@ -262,6 +293,9 @@ impl Owner {
         stop_all(&self.running).await;
         for (_, retiring) in self.retiring.drain() {
             retiring.running.stop().await;
+        }
+        for (_, rebuild) in self.rebuilds.drain() {
+            rebuild.running.stop().await;
         }
     }
 }

@@ -80,6 +80,8 @@ enum Failure {
     Guest {
         /// The first event that may be to blame, where that is known: it fails at this one or at a later one.
         at: Option<Position>,
+        /// Whether it is that very event at which the guest was.
+        exact: bool,
         reason: String,
         /// Whose code failed, where it is not the projection's own.
         by: Option<Arc<Deployed>>,
@@ -102,13 +104,21 @@ impl Definition {
 
 impl Failure {
     const fn guest(reason: String) -> Self {
-        Self::Guest { at: None, reason, by: None }
+        Self::Guest { at: None, exact: false, reason, by: None }
+    }
+
+    /// The failure, with the event at which the guest was, if it has said so.
+    fn exactly(self, at: Option<Position>) -> Self {
+        match self {
+            Self::Guest { reason, by, .. } if at.is_some() => Self::Guest { at, exact: true, reason, by },
+            other => other,
+        }
     }
 
     /// The failure, with the first event that may be to blame.
     fn at(self, first: Option<Position>) -> Self {
         match self {
-            Self::Guest { at: None, reason, by } => Self::Guest { at: first, reason, by },
+            Self::Guest { at: None, exact, reason, by } => Self::Guest { at: first, exact, reason, by },
             other => other,
         }
     }
@@ -126,8 +136,8 @@ impl From<yado_store::Error> for Failure {
 }
 
 impl Running {
-    /// Starts the loop; the tables must be there.
-    pub(crate) fn start(definition: Definition, surroundings: Surroundings) -> Self {
+    /// Starts the loop; the tables must be there. One that is paused stands until it is told to go on.
+    pub(crate) fn start(definition: Definition, surroundings: Surroundings, paused: bool) -> Self {
         let name = definition.projection.manifest.name.to_string();
         let key = definition.projection.key.clone();
         let (definition, watched) = watch::channel(definition);
@@ -135,7 +145,7 @@ impl Running {
         let (orders, received) = mpsc::channel(control::QUEUE);
         let (vigil, wanted) = (surroundings.vigil.clone(), Wanted::default());
         let told = surroundings.changes.open(&key);
-        let runner = runner::Runner::new(watched, surroundings, told, report, wanted.clone(), received);
+        let runner = runner::Runner::new(watched, surroundings, told, report, wanted.clone(), received).paused(paused);
         let task = tokio::spawn(vigil.watch("a projection", runner.run()));
         Self { definition, handle: Handle { orders, status }, wanted, task }
     }

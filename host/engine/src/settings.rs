@@ -78,7 +78,7 @@ pub struct Settings {
     /// again soon need not be read again.
     pub rows_kept_bytes: usize,
     /// Positions of the log for which the changes of rows are kept, for those who listen and come back. Who has been away
-    /// for longer reads anew.
+    /// for longer reads anew. With none, nothing is told of rows at all, which saves what it costs.
     pub changes_kept: u64,
     /// Bytes of changes that stay in memory for those who listen, over all projections. Whoever is further behind reads the
     /// table.

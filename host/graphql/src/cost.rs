@@ -62,7 +62,7 @@ impl Weight {
     }
 }
 
-/// Refuses a document that asks for too much.
+/// Refuses a document that asks for too much. Returns how many values a full answer has.
 ///
 /// # Errors
 /// Says of what there is too much, how much, and how much is allowed.
@@ -72,7 +72,7 @@ pub(crate) fn check<'a>(
     document: &'a ExecutableDocument,
     operation: &'a Positioned<OperationDefinition>,
     variables: &'a Variables<'a>,
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
     let mut scale = Scale { api, limits, document, variables, fragments: HashMap::new(), aliases: 0, directives: 0 };
     let weight = scale.operation(operation)?;
     // Operations that do not run and fragments that are not used are read as well: validation will visit them too.
@@ -90,7 +90,8 @@ pub(crate) fn check<'a>(
     Error::within("fields at its root", weight.width.into(), limits.root_fields_max.into())?;
     Error::within("values in a full answer", weight.values, limits.complexity_max)?;
     Error::within("aliases", scale.aliases, limits.aliases_max.into())?;
-    Error::within("directives", scale.directives, limits.directives_max.into())
+    Error::within("directives", scale.directives, limits.directives_max.into())?;
+    Ok(weight.values)
 }
 
 struct Scale<'a> {

@@ -72,6 +72,14 @@ pub(crate) enum Error {
         /// Where the change was recorded.
         position: Position,
     },
+    /// The change is recorded, and the row that was asked for could not be read.
+    #[error("the change is recorded at position {position}, so don't repeat it; its row could not be read: {why}")]
+    Unread {
+        /// Where the change was recorded.
+        position: Position,
+        /// Why the row could not be read.
+        why: engine::Error,
+    },
     /// A read model does not show yet what a query wants to see.
     #[error(
         "{model} has not come to position {wanted} within {limit_ms} ms, and is at {reached}: ask again later, or without a \
@@ -142,6 +150,16 @@ impl Error {
         Self::Full { what: "operations on this socket", limit: limit as u64 }
     }
 
+    /// Why the row of a change that is recorded could not be read. What the engine says of a read model that lags says so
+    /// already.
+    pub(crate) fn of_row(self, position: Position) -> Self {
+        match self {
+            Self::Engine(lagging @ engine::Error::Lagging { .. }) => Self::Engine(lagging),
+            Self::Engine(why) => Self::Unread { position, why },
+            other => other,
+        }
+    }
+
     /// Refuses what is over a limit.
     pub(crate) const fn within(what: &'static str, actual: u64, limit: u64) -> Result<(), Self> {
         if actual > limit { Err(Self::TooComplex { what, actual, limit }) } else { Ok(()) }
@@ -150,7 +168,7 @@ impl Error {
     /// The stable code of this failure.
     pub(crate) const fn code(&self) -> Code {
         match self {
-            Self::Engine(error) => error.code(),
+            Self::Engine(error) | Self::Unread { why: error, .. } => error.code(),
             Self::Input(_) | Self::Arguments { .. } => Code::BadUserInput,
             Self::TooComplex { .. } => Code::TooComplex,
             Self::NotBegun { .. } | Self::Stalled { .. } => Code::Timeout,
@@ -169,6 +187,10 @@ impl Error {
                 error.details().into_iter().map(|(name, value)| (name, values::from_json(&value))).collect()
             }
             Self::TooComplex { actual, limit, .. } => vec![("actual", (*actual).into()), ("limit", (*limit).into())],
+            Self::Unread { position, why } => {
+                let why = why.details().into_iter().map(|(name, value)| (name, values::from_json(&value)));
+                why.chain([("position", position.get().into())]).collect()
+            }
             Self::Gone { position, .. } => vec![("position", position.get().into())],
             Self::Behind { wanted, reached, .. } => {
                 vec![("position", wanted.get().into()), ("reachedPosition", reached.get().into())]

@@ -14,10 +14,10 @@ mod command;
 mod connection;
 mod consistency;
 mod given;
-mod one;
 mod path;
 mod query;
 mod resolve;
+mod told;
 mod tree;
 
 pub(crate) use consistency::Seen;
@@ -213,6 +213,15 @@ impl<'a> Execution<'a> {
             Ok(Resolved::Values(values)) => {
                 let item = |(value, parent)| Item { value, path: path(parent), of: None };
                 self.complete(ty, one, &field.ty, values.into_iter().zip(parents).map(item).collect()).await
+            }
+            Ok(Resolved::Shared(values, places)) => {
+                let value = |place: Option<usize>| place.and_then(|place| values.get(place)).map(Cow::Borrowed);
+                let item = |(place, parent)| Item {
+                    value: value(place).unwrap_or(Cow::Owned(Json::Null)),
+                    path: path(parent),
+                    of: None,
+                };
+                self.complete(ty, one, &field.ty, places.into_iter().zip(parents).map(item).collect()).await
             }
             Ok(Resolved::Computed(values, of)) => {
                 let item =

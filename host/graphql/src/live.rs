@@ -6,8 +6,8 @@
 //! that by himself, until he has come to where the cohort is.
 //!
 //! Invariants: a subscriber is told everything after the point at which it began, in order and once, for as long as it is
-//! told anything; or it is told why not. Nobody waits for a subscriber. One that falls behind further than the bound is
-//! told so and ends, and what it holds up to then is shared by all.
+//! told anything; or it is told why not. One that takes nothing holds up the others for a moment, once: then, or when it falls
+//! behind further than the bound, it is told so and ends. What is kept for it up to then is shared by all.
 //!
 //! | what | where |
 //! | --- | --- |
@@ -18,6 +18,7 @@
 
 mod buffer;
 mod cohort;
+mod figures;
 mod plan;
 mod source;
 mod subscriber;
@@ -37,10 +38,11 @@ use crate::opened::Opened;
 
 pub(crate) use source::Source;
 #[cfg(test)]
-pub(crate) use source::{Followed, Happened, Topic};
+pub(crate) use source::{Failure, Followed, Happened, Topic};
 pub(crate) use subscriber::{Subscriber, Told};
 
 use cohort::Cohort;
+use figures::Figures;
 use plan::{Key, Plan};
 
 /// All that is followed.
@@ -53,6 +55,7 @@ pub(crate) struct Live {
     /// The places for those that stay: sockets, and streams of events.
     sockets: Arc<Semaphore>,
     closing: watch::Sender<bool>,
+    figures: Figures,
 }
 
 #[derive(Default)]
@@ -61,9 +64,17 @@ struct Cohorts {
     subscriptions: usize,
 }
 
-/// The place of a socket, or of a stream of events.
-#[derive(Debug)]
-pub(crate) struct Place(#[expect(dead_code, reason = "it is given back when this is dropped")] OwnedSemaphorePermit);
+/// The place of a socket, or of a stream of events. It is given back when this is dropped.
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+    figures: Figures,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.figures.sockets.decrement(1.0);
+    }
+}
 
 impl Live {
     pub(crate) fn new(
@@ -80,6 +91,7 @@ impl Live {
             cohorts: Mutex::default(),
             sockets: Arc::new(Semaphore::new(places(limits))),
             closing: watch::Sender::new(false),
+            figures: Figures::register(),
         }
     }
 
@@ -115,6 +127,8 @@ impl Live {
             }
         };
         cohorts.subscriptions += 1;
+        self.figures.subscriptions.set(count(cohorts.subscriptions));
+        self.figures.cohorts.set(count(cohorts.known.len()));
         Ok(Subscriber::new(self.clone(), cohort, after))
     }
 
@@ -122,20 +136,22 @@ impl Live {
     fn leave(&self, cohort: &Arc<Cohort>) {
         let mut cohorts = self.cohorts();
         cohorts.subscriptions = cohorts.subscriptions.saturating_sub(1);
+        self.figures.subscriptions.set(count(cohorts.subscriptions));
         if cohort.is_empty() {
-            Self::remove(&mut cohorts, cohort);
+            self.remove(&mut cohorts, cohort);
         }
     }
 
     /// A cohort is over. Its subscribers find out by themselves.
     fn over(&self, cohort: &Arc<Cohort>) {
-        Self::remove(&mut self.cohorts(), cohort);
+        self.remove(&mut self.cohorts(), cohort);
     }
 
-    fn remove(cohorts: &mut Cohorts, cohort: &Arc<Cohort>) {
+    fn remove(&self, cohorts: &mut Cohorts, cohort: &Arc<Cohort>) {
         if cohorts.known.get(&cohort.key).is_some_and(|known| Arc::ptr_eq(known, cohort)) {
             cohorts.known.remove(&cohort.key);
         }
+        self.figures.cohorts.set(count(cohorts.known.len()));
         cohort.stop();
     }
 
@@ -147,8 +163,11 @@ impl Live {
         if self.is_closing() {
             return Err(Error::Closing);
         }
-        let place = self.sockets.clone().try_acquire_owned();
-        place.map(Place).map_err(|_| Error::Full { what: "sockets", limit: self.limits.sockets_max.into() })
+        let permit = self.sockets.clone().try_acquire_owned();
+        let full = |_| Error::Full { what: "sockets", limit: self.limits.sockets_max.into() };
+        let permit = permit.map_err(full)?;
+        self.figures.sockets.increment(1.0);
+        Ok(Place { _permit: permit, figures: self.figures.clone() })
     }
 
     /// Tells when the server is about to stop.
@@ -177,6 +196,12 @@ impl Live {
         let cohorts = self.cohorts();
         (cohorts.subscriptions, cohorts.known.len())
     }
+}
+
+/// A number of things as a figure has it.
+#[expect(clippy::cast_precision_loss, reason = "there are never as many as would matter")]
+const fn count(things: usize) -> f64 {
+    things as f64
 }
 
 fn places(limits: &Limits) -> usize {

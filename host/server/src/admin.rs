@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use yado_engine::{Advice, Catalogue, Deployed, Deployment, Engine, Refusal, advice};
+use yado_engine::{Advice, Deployed, Deployment, Engine, Refusal};
 use yado_model::Code;
 use yado_model::manifest::Manifest;
 use yado_runtime::Refused;
@@ -44,6 +44,9 @@ pub(crate) fn router(admin: Admin) -> Router {
     Router::new()
         .route("/admin/plugins", get(list).post(deploy))
         .route("/admin/projections", get(projections::list))
+        .route("/admin/projections/{name}/pause", post(projections::pause))
+        .route("/admin/projections/{name}/resume", post(projections::resume))
+        .route("/admin/projections/{name}/rebuild", post(projections::rebuild))
         .route("/admin/dead-letters", get(dead_letters::list))
         .route("/admin/dead-letters/{id}", get(dead_letters::show))
         .route("/admin/dead-letters/{id}/replay", post(dead_letters::replay))
@@ -70,11 +73,14 @@ async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next) ->
 
 async fn list(State(admin): State<Arc<Admin>>) -> Json<Value> {
     let catalogue = admin.engine.catalogue();
-    let plugins: Vec<Value> = catalogue.plugins().map(|deployed| shown(&catalogue, deployed)).collect();
+    let mut plugins = Vec::new();
+    for deployed in catalogue.plugins() {
+        plugins.push(shown(deployed, &admin.engine.advice(&deployed.manifest().name).await));
+    }
     Json(json!({ "plugins": plugins }))
 }
 
-fn shown(catalogue: &Catalogue, deployed: &Deployed) -> Value {
+fn shown(deployed: &Deployed, advice: &[Advice]) -> Value {
     let Manifest { name, version, description, aggregates, read_models, .. } = deployed.manifest();
     json!({
         "name": name,
@@ -83,7 +89,7 @@ fn shown(catalogue: &Catalogue, deployed: &Deployed) -> Value {
         "description": description,
         "aggregates": aggregates.iter().map(|aggregate| &aggregate.name).collect::<Vec<_>>(),
         "readModels": read_models.iter().map(|model| &model.name).collect::<Vec<_>>(),
-        "advice": told(&advice::of(catalogue, name)),
+        "advice": told(advice),
     })
 }
 

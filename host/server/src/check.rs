@@ -30,7 +30,8 @@ fn advise(plugin: Plugin) {
     let deployed = Arc::new(Deployed { plugin, version: PluginVersion(0) });
     match Catalogue::default().with([deployed]) {
         Ok(catalogue) => {
-            advice::of(&catalogue, &name).iter().for_each(|advice| terminal::say(&format!("  advice: {advice}")));
+            // Whether one serves searches depends on the database.
+            advice::of(&catalogue, &name, true).iter().for_each(|advice| terminal::say(&format!("  advice: {advice}")));
         }
         Err(clash) => {
             terminal::tell(&format!("whether indexes serve all that it asks is told when it is deployed: {clash}"))

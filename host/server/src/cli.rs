@@ -35,7 +35,7 @@ enum Command {
     /// Looks at plugins, and deploys them to a running server.
     #[command(subcommand)]
     Plugin(Plugin),
-    /// Tells how the projections of a running server stand.
+    /// Tells how the projections of a running server stand, pauses them, and fills their tables anew.
     #[command(subcommand)]
     Projection(Projection),
     /// Shows the events at which projections of a running server fail, and has them shown again.
@@ -86,6 +86,27 @@ enum Plugin {
 enum Projection {
     /// Lists them: what they do, how far they are, and how fast.
     List {
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Has one stand still, or, while its tables are filled anew, the filling. It stays so after a restart.
+    Pause {
+        /// Its name, as the list has it.
+        name: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Has one go on that stands still.
+    Resume {
+        /// Its name, as the list has it.
+        name: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Fills the tables of one anew beside those that serve, and puts them in their place when they show as much.
+    Rebuild {
+        /// Its name, as the list has it.
+        name: String,
         #[command(flatten)]
         remote: Remote,
     },
@@ -144,6 +165,15 @@ impl Cli {
             Command::Plugin(Plugin::List { remote }) => threads(HOST_STACK)?.block_on(client::list(&remote)),
             Command::Projection(Projection::List { remote }) => {
                 threads(HOST_STACK)?.block_on(projections::list(&remote))
+            }
+            Command::Projection(Projection::Pause { name, remote }) => {
+                threads(HOST_STACK)?.block_on(projections::tell(&name, "pause", &remote))
+            }
+            Command::Projection(Projection::Resume { name, remote }) => {
+                threads(HOST_STACK)?.block_on(projections::tell(&name, "resume", &remote))
+            }
+            Command::Projection(Projection::Rebuild { name, remote }) => {
+                threads(HOST_STACK)?.block_on(projections::tell(&name, "rebuild", &remote))
             }
             Command::DeadLetters(DeadLetters::List { remote }) => {
                 threads(HOST_STACK)?.block_on(dead_letters::list(&remote))

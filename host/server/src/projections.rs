@@ -1,4 +1,4 @@
-//! `yado projection`: how the projections of a running server stand.
+//! `yado projection`: how the projections of a running server stand, and what they are to do.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -15,6 +15,17 @@ pub(crate) async fn list(remote: &Remote) -> Result<()> {
         terminal::tell("no projection runs");
     }
     projections.iter().for_each(|projection| terminal::say(&line(projection)));
+    Ok(())
+}
+
+/// `yado projection pause`, `resume` and `rebuild`.
+pub(crate) async fn tell(name: &str, what: &str, remote: &Remote) -> Result<()> {
+    remote.ask(Method::POST, &format!("projections/{name}/{what}"), |request| request).await?;
+    terminal::say(&match what {
+        "pause" => format!("{name} stands still until it is resumed"),
+        "resume" => format!("{name} goes on"),
+        _ => format!("{name} is filled anew, beside the tables that serve: `yado projection list` tells how far it is"),
+    });
     Ok(())
 }
 

@@ -16,6 +16,7 @@ mod append;
 mod claims;
 mod each;
 pub(crate) mod fixtures;
+mod groups;
 mod journal;
 mod kinds;
 mod log;
@@ -39,6 +40,7 @@ pub use append::*;
 pub use claims::*;
 pub use each::*;
 pub use fixtures::{counted, record, stream, tenant};
+pub use groups::*;
 pub use journal::*;
 pub use kinds::*;
 pub use log::*;
@@ -181,6 +183,7 @@ macro_rules! conformance_reads {
             each_value_has_groups_of_its_own
             sums_and_averages_are_exact
             random_sums_are_those_of_whole_numbers
+            random_groups_are_those_of_the_naive_model
             a_sum_out_of_range_is_refused
             what_can_not_be_computed_is_refused
             random_selections_are_those_of_the_naive_model

@@ -9,8 +9,9 @@ use crate::{Error, EventStore, ReadStore, Result, postgres, sqlite};
 #[derive(Debug, Clone)]
 pub struct Options {
     /// At most so many connections for requests. One more request waits. An event store in PostgreSQL has three besides:
-    /// two that appends go through, and one that listens for other nodes. A read store there has one besides for each
-    /// projection that takes a small step at the same moment; four of them at most stay open, for a minute.
+    /// two that appends go through, and one that listens for other nodes. A read store there has as many
+    /// again, through which rows are read, and one for each projection that takes a small step at the same moment; four of
+    /// these at most stay open, and all of them for a minute.
     pub connections: u32,
     /// How long a request waits for a connection, or for another process's lock, before it fails as unavailable.
     pub acquire_timeout_ms: u64,

@@ -30,7 +30,7 @@ pub type Row = Map<String, Value>;
 #[async_trait]
 pub trait ReadStore: Send + Sync {
     /// Makes a table if it is not there, with its indexes. One that is there has the same columns, because its name says
-    /// what they are, and gets the indexes that it lacks. To make them may take longer than anybody should wait: they may
+    /// what they are, and gets the indexes that it lacks, but for that of searches. To make them may take longer than anybody should wait: they may
     /// be made after this has returned, and reading is only slower until then.
     ///
     /// # Errors
@@ -38,9 +38,17 @@ pub trait ReadStore: Send + Sync {
     /// they are meant to be, and whoever finds this drops the table and fills it anew.
     async fn ensure_table(&self, table: &Table) -> Result<()>;
 
+    /// Makes the index that searches are quick by, where the engine has one and the table is searched. That is for when a table
+    /// has been filled: to keep it up meanwhile takes longer than to make it then. It may be made after this has returned, and
+    /// searches are only slower until then.
+    async fn index_search(&self, table: &Table) -> Result<()>;
+
     /// Drops the indexes of a table that the store has made, and that are none of it any more. A table that is not there
     /// has none.
     async fn prune_indexes(&self, table: &Table) -> Result<()>;
+
+    /// Whether an index serves searches, so that plugins can be told if none does.
+    async fn searches_by_index(&self) -> Result<bool>;
 
     /// Removes a table, if it is there. Refuses names that are not those of read models.
     async fn drop_table(&self, name: &str) -> Result<()>;
@@ -99,8 +107,14 @@ pub trait ReadStore: Send + Sync {
     /// What stands of a plugin's projection beside its progress.
     async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState>;
 
-    /// Keeps what stands of a plugin's projection beside its progress.
-    async fn set_projection_state(&self, plugin: &str, projection: &str, state: &ProjectionState) -> Result<()>;
+    /// Changes what stands of a plugin's projection beside its progress, if it is still `from`. Says whether it was.
+    async fn set_projection_state(
+        &self,
+        plugin: &str,
+        projection: &str,
+        from: &ProjectionState,
+        to: &ProjectionState,
+    ) -> Result<bool>;
 
     /// The same for each of several values of a column: `by`, the limit and the offset are those of one value. Without
     /// columns to group by there is exactly one group for each value, even if it has no rows. Groups of one value are

@@ -34,6 +34,11 @@ pub enum Fsync {
 pub struct Postgres {
     folder: PathBuf,
     databases: AtomicU32,
+    binaries: PathBuf,
+    /// The user and group that the server runs as, if not ourselves.
+    owner: Option<(u32, u32)>,
+    /// What the server is started with.
+    options: String,
     /// Holds the pipe. It is never waited for: it lives as long as this process, and a little longer.
     watcher: Child,
 }
@@ -99,6 +104,17 @@ impl Postgres {
         connection.close().await.expect("the connection closes");
     }
 
+    /// Ends the server without a word, as a machine that fails does, and starts it again: what is not logged is gone, and
+    /// all sessions are.
+    ///
+    /// # Panics
+    /// If it does not start again.
+    pub fn crash(&self) {
+        let mut stop = command(&self.folder, self.owner, &self.binaries.join("pg_ctl"));
+        run(stop.args(["-D", "data", "-m", "immediate", "-w", "stop"])).expect("the server can be ended");
+        self.serve().expect("the server starts again");
+    }
+
     /// The folder with the socket, the server's log, and its data below `data`.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -118,14 +134,7 @@ impl Postgres {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
         // From here on the folder is the watcher's to remove.
         let folder = folder.keep();
-        let command = |program: &Path| {
-            let mut command = Command::new(program);
-            command.current_dir(&folder).env_remove("PGDATA").env("LC_ALL", "C").stdin(Stdio::null());
-            if let Some((user, group)) = owner {
-                command.uid(user).gid(group);
-            }
-            command
-        };
+        let command = |program: &Path| command(&folder, owner, program);
 
         let mut watch = command(Path::new("/bin/sh"));
         // In a group of its own: an interrupt from the keyboard is for the tests, and the watcher outlives them.
@@ -142,15 +151,22 @@ impl Postgres {
         );
         // The last word on a setting counts.
         settings.iter().for_each(|(name, value)| options.push_str(&format!(" -c {name}={value}")));
-        let mut start = command(&binaries.join("pg_ctl"));
-        start.args(["-D", "data", "-l", "log", "-w", "-o"]).arg(&options).arg("start");
+        let cluster =
+            Self { folder, databases: AtomicU32::new(0), binaries: binaries.to_owned(), owner, options, watcher };
+        cluster.serve()?;
+        Ok(cluster)
+    }
+
+    fn serve(&self) -> io::Result<()> {
+        let mut start = command(&self.folder, self.owner, &self.binaries.join("pg_ctl"));
+        start.args(["-D", "data", "-l", "log", "-w", "-o"]).arg(&self.options).arg("start");
         // Not through a pipe: the server would hold its other end, and reading would not end before it does.
         start.stdout(Stdio::null()).stderr(Stdio::null());
-        if !start.status()?.success() {
-            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-            return Err(io::Error::other(format!("pg_ctl start failed, and its log says: {log}")));
+        if start.status()?.success() {
+            return Ok(());
         }
-        Ok(Self { folder, databases: AtomicU32::new(0), watcher })
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        Err(io::Error::other(format!("pg_ctl start failed, and its log says: {log}")))
     }
 }
 
@@ -180,6 +196,35 @@ pub async fn execute(url: &str, statement: &str) {
         },
     };
     outcome.expect("the statement can be executed");
+}
+
+/// Asks a database for texts, past all that the stores promise.
+///
+/// # Panics
+/// If the database can't be asked so.
+pub async fn told(url: &str, question: &str) -> Vec<String> {
+    let statement = AssertSqlSafe(question.to_owned());
+    let answer = match url.starts_with("sqlite:") {
+        true => match SqliteConnection::connect(url).await {
+            Ok(mut database) => sqlx::query_scalar(statement).fetch_all(&mut database).await,
+            Err(error) => Err(error),
+        },
+        false => match PgConnection::connect(url).await {
+            Ok(mut database) => sqlx::query_scalar(statement).fetch_all(&mut database).await,
+            Err(error) => Err(error),
+        },
+    };
+    answer.expect("the question is answered with texts")
+}
+
+/// A program that runs in the cluster's folder as its owner.
+fn command(folder: &Path, owner: Option<(u32, u32)>, program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder).env_remove("PGDATA").env("LC_ALL", "C").stdin(Stdio::null());
+    if let Some((user, group)) = owner {
+        command.uid(user).gid(group);
+    }
+    command
 }
 
 fn run(command: &mut Command) -> io::Result<()> {

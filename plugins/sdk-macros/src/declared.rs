@@ -78,7 +78,7 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
         let before = (conditions.len(), paged.number.is_some(), paged.size.is_some());
         filters(field, ident, &of, &mut conditions)?;
         if let Some(mark) = attribute::mark(&field.attributes, "search")? {
-            searched = Some(mark.span());
+            searched = Some(mark.path().span());
             let (ty, path) = (&field.ty, &field.name);
             let argument = argument(ident, field, None);
             conditions.push(quote_spanned!(ty.span()=> #declared::search(#argument, #path)));

@@ -145,6 +145,18 @@ pub trait Many {
     type As;
 }
 
+/// What says which page, or how many to a page.
+#[diagnostic::on_unimplemented(message = "pages are counted in whole numbers, and `{Self}` is none")]
+pub trait Counting {}
+
+impl Counting for Whole {}
+
+/// What says yes or no.
+#[diagnostic::on_unimplemented(message = "`missing` is asked for with a `bool`, and `{Self}` is none")]
+pub trait Telling {}
+
+impl Telling for bool {}
+
 /// What a column may lack.
 #[diagnostic::on_unimplemented(
     message = "a column that holds `{Self}` is never missing",
@@ -236,12 +248,15 @@ where
 }
 
 /// The column is missing, or is not, as the argument says.
-pub fn missing<M, T: Lacking, W, A: Compared<As = bool>>(
+pub fn missing<M, T: Lacking, W, A: Compared>(
     op: &'static str,
     column: &Column<M, T>,
     _: fn(&W) -> &A,
     argument: &'static str,
-) -> Condition {
+) -> Condition
+where
+    A::As: Telling,
+{
     Condition::Argument { field: column.name(), op, argument }
 }
 
@@ -262,7 +277,10 @@ pub fn search<W, A: Textual>(_: fn(&W) -> &A, argument: &'static str) -> Conditi
 }
 
 /// A number or a size of pages.
-pub fn whole<W, A: Compared<As = Whole>>(_: fn(&W) -> &A, argument: &'static str) -> &'static str {
+pub fn whole<W, A: Compared>(_: fn(&W) -> &A, argument: &'static str) -> &'static str
+where
+    A::As: Counting,
+{
     argument
 }
 

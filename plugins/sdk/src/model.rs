@@ -270,7 +270,8 @@ pub struct Find<M> {
 }
 
 impl<M: ReadModel> Find<M> {
-    /// The least of a column first; rows that are equal in it by the next ordering, and at last by key.
+    /// The least of a column first; rows that are equal in it by the next ordering, and at last by key, in the direction of
+    /// the last ordering. What is not there comes last.
     pub fn by<T>(mut self, column: impl FnOnce(&M::Columns) -> &Column<M, T>) -> Self {
         let field = column(M::COLUMNS).name.into();
         self.selection.ordering.push(Ordering { field, descending: false });

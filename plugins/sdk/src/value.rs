@@ -58,8 +58,11 @@ pub trait Bounded {}
 #[doc(hidden)]
 pub trait Exact {}
 
-/// What `#[schema(pattern = …)]` and `#[schema(email)]` can hold against a rule.
-#[diagnostic::on_unimplemented(message = "`pattern` and `email` are for texts, and `{Self}` is none")]
+/// What `#[schema(pattern = …)]` and `#[schema(email)]` can hold against a rule, and what texts can be looked for in.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no text",
+    note = "`pattern`, `email`, `contains`, `starts_with`, `ends_with` and searches are for texts"
+)]
 #[doc(hidden)]
 pub trait Textual {}
 

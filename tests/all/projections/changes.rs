@@ -147,18 +147,25 @@ async fn listen_all(listeners: &mut [Listener], engine: &Engine, until: Position
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_do_not_depend_on_batches_or_on_what_fails_on_sqlite() {
     for seed in 1..=6 {
-        changes_are_those_of_single_events(seed, false).await;
+        changes_are_those_of_single_events(seed, false, "bank").await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_do_not_depend_on_batches_or_on_what_fails_on_postgresql() {
     for seed in 7..=10 {
-        changes_are_those_of_single_events(seed, true).await;
+        changes_are_those_of_single_events(seed, true, "bank").await;
     }
 }
 
-async fn changes_are_those_of_single_events(seed: u64, postgres: bool) {
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_told_also_of_a_guest_that_does_not_say_because_of_which_event_it_writes() {
+    for seed in 11..=13 {
+        changes_are_those_of_single_events(seed, false, "bank-mute").await;
+    }
+}
+
+async fn changes_are_those_of_single_events(seed: u64, postgres: bool, plugin: &str) {
     let mut random = Random(seed);
     let databases = Databases::new(postgres, 1).await;
     let (log, mut history) = (databases.log().await, History::new(seed));
@@ -175,7 +182,7 @@ async fn changes_are_those_of_single_events(seed: u64, postgres: bool) {
     history.go_on(&*log, 300).await;
     let reads = Arc::new(Failing::new(databases.reads(0).await, seed, 25));
     let engine = start(databases.log().await, reads, settings).await;
-    engine.deploy(component("bank")).await.unwrap();
+    engine.deploy(component(plugin)).await.unwrap();
     let mut listeners = Listener::all(seed);
     for _ in 0..8 {
         listen_all(&mut listeners, &engine, log.head().await.unwrap()).await;

@@ -153,9 +153,18 @@ impl ReadStore for Failing {
         self.store.ensure_table(table).await
     }
 
+    async fn index_search(&self, table: &Table) -> Result<()> {
+        self.alive()?;
+        self.store.index_search(table).await
+    }
+
     async fn prune_indexes(&self, table: &Table) -> Result<()> {
         self.alive()?;
         self.store.prune_indexes(table).await
+    }
+
+    async fn searches_by_index(&self) -> Result<bool> {
+        self.store.searches_by_index().await
     }
 
     async fn drop_table(&self, name: &str) -> Result<()> {
@@ -268,9 +277,15 @@ impl ReadStore for Failing {
         self.store.projection_state(plugin, projection).await
     }
 
-    async fn set_projection_state(&self, plugin: &str, projection: &str, state: &ProjectionState) -> Result<()> {
+    async fn set_projection_state(
+        &self,
+        plugin: &str,
+        projection: &str,
+        from: &ProjectionState,
+        to: &ProjectionState,
+    ) -> Result<bool> {
         self.alive()?;
-        self.store.set_projection_state(plugin, projection, state).await
+        self.store.set_projection_state(plugin, projection, from, to).await
     }
 
     async fn ping(&self) -> Result<()> {

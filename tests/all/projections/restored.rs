@@ -161,9 +161,10 @@ async fn nobody_is_shown_rows_that_can_not_be_filled_anew_at_present() {
     engine.deploy(component("bank")).await.unwrap();
     assert!(is_filled_anew(&engine).await);
     let model = model(&engine);
-    let refused = engine.count(&model, &TenantId::default(), None).await.unwrap_err();
+    let session = asking(&engine, &TenantId::default());
+    let refused = session.count(&model.manifest.name, None).await.unwrap_err();
     assert!(refused.to_string().contains("filled anew"), "{refused}");
-    let refused = engine.rows(&model, &TenantId::default(), &["account-1".into()]).await.unwrap_err();
+    let refused = session.rows(&model.manifest.name, &["account-1".into()]).await.unwrap_err();
     assert!(refused.to_string().contains("filled anew"), "{refused}");
     engine.shutdown().await;
     // The next process goes on where that one was.

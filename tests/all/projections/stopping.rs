@@ -42,7 +42,7 @@ async fn an_engine_whose_deployments_broke_says_so_and_still_stops_in_order() {
         next.deploy(component("bank")).await.unwrap();
         model(&next).projection.clone()
     };
-    assert_eq!(next.count(&model(&next), &TenantId::default(), None).await.unwrap(), 31);
+    assert_eq!(asking(&next, &TenantId::default()).count(&model(&next).manifest.name, None).await.unwrap(), 31);
     next.shutdown().await;
     assert_eq!(reads.checkpoint(&projection).await.unwrap().position, head);
 }

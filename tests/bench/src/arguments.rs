@@ -9,7 +9,7 @@ use crate::contender::System;
 pub const USAGE: &str = "\
 cargo xtask bench [FLAG…]
 
-    --only PART     only this part: throughput, catch-up, lag, reads, memory or storage; or only the comparisons of
+    --only PART     only this part: throughput, catch-up, lag, reads, sockets, memory or storage; or only the comparisons of
                     throughput in which a system takes part (such as bus-postgres or umadb). May be given several times
     --rounds N      so many rounds; by default 5, and fewer make no ratios
     --seconds S     how long a contender's turn counts; by default 5, and a result from under 2 stays out of the README
@@ -31,6 +31,8 @@ pub enum Part {
     Lag,
     /// Pages of rows with what they are related to.
     Reads,
+    /// Many that follow what happens.
+    Sockets,
     /// Memory with many accounts in it.
     Memory,
     /// How much a long log slows down.
@@ -38,11 +40,12 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("throughput", Self::Throughput),
         ("catch-up", Self::CatchUp),
         ("lag", Self::Lag),
         ("reads", Self::Reads),
+        ("sockets", Self::Sockets),
         ("memory", Self::Memory),
         ("storage", Self::Storage),
     ];

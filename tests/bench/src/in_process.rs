@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use serde_json::Value;
-use yado_engine::{Catalogue, Dispatch, DispatchOptions, Engine, Error, Model, Parts, Receipt, Row, Settings};
+use yado_engine::{
+    Catalogue, Circumstances, Dispatch, DispatchOptions, Engine, Error, Model, Parts, Receipt, Row, Settings,
+};
 use yado_model::{IdempotencyKey, Name, Position, Timestamp};
 use yado_runtime::Runtime;
 use yado_store::{Append, Draft, EventStore, Options, open_events, open_reads};
@@ -142,7 +144,9 @@ impl InProcess {
     /// When the database can't be read, or there is no read model.
     pub async fn row(&self, account: &str) -> Result<Option<Row>> {
         let model = self.model.as_ref().ok_or("the bank that is deployed shows no rows")?;
-        let rows = self.engine.rows(model, &self.names.tenant, &[account.to_owned()]).await;
+        let circumstances = Circumstances { tenant: self.names.tenant.clone(), ..Circumstances::default() };
+        let session = self.engine.session(&self.catalogue, circumstances);
+        let rows = session.rows(&model.manifest.name, &[account.to_owned()]).await;
         Ok(rows.map_err(|error| told(&error))?.pop())
     }
 

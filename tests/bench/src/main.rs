@@ -9,7 +9,7 @@ use yado_bench::arguments::{Arguments, Part};
 use yado_bench::cluster::{Cluster, SETTINGS};
 use yado_bench::figures::median;
 use yado_bench::machine::{self, Machine};
-use yado_bench::parts::{Bench, CatchUp, Lag, Memory, Reads, Storage, Throughput};
+use yado_bench::parts::{Bench, CatchUp, Lag, Memory, Reads, Sockets, Storage, Throughput};
 use yado_bench::place::Place;
 use yado_bench::report::{Report, say, terminal, write};
 use yado_model::Timestamp;
@@ -110,6 +110,13 @@ async fn measure(bench: &Bench, begun_at: String, postgres: String) -> Result<Re
             Err(reason) => or_failed("pages of rows", reason),
         }
     }
+    let mut sockets = None;
+    if wants(Part::Sockets, "subscriptions") {
+        match Sockets::measure(bench).await {
+            Ok(found) => sockets = Some(found),
+            Err(reason) => or_failed("subscriptions", reason),
+        }
+    }
     let mut memory = Vec::new();
     if wants(Part::Memory, "memory") {
         match Memory::measure(bench).await {
@@ -131,6 +138,7 @@ async fn measure(bench: &Bench, begun_at: String, postgres: String) -> Result<Re
     verdicts.extend(catch_up.as_ref().map(CatchUp::verdict));
     verdicts.extend(lag.as_ref().map(|found: &Lag| found.verdict(fsync_us)));
     verdicts.extend(reads.as_ref().map(Reads::verdict));
+    verdicts.extend(sockets.as_ref().map(Sockets::verdict));
     verdicts.extend(memory.iter().map(Memory::verdict));
     verdicts.extend(storage.iter().map(Storage::verdict));
     Ok(Report {
@@ -148,6 +156,7 @@ async fn measure(bench: &Bench, begun_at: String, postgres: String) -> Result<Re
         catch_up,
         lag,
         reads,
+        sockets,
         memory,
         storage,
         failed,

@@ -4,6 +4,7 @@ mod catch_up;
 mod lag;
 mod memory;
 mod reads;
+mod sockets;
 mod storage;
 mod throughput;
 
@@ -11,6 +12,7 @@ pub use catch_up::CatchUp;
 pub use lag::Lag;
 pub use memory::Memory;
 pub use reads::Reads;
+pub use sockets::Sockets;
 pub use storage::Storage;
 pub use throughput::{Participant, Throughput};
 

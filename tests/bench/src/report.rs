@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::machine::Machine;
-use crate::parts::{CatchUp, Lag, Memory, Reads, Storage, Throughput};
+use crate::parts::{CatchUp, Lag, Memory, Reads, Sockets, Storage, Throughput};
 use crate::requirement::Verdict;
 use crate::work::Spec;
 use crate::{Result, place};
@@ -56,6 +56,8 @@ pub struct Report {
     pub lag: Option<Lag>,
     /// Pages of rows.
     pub reads: Option<Reads>,
+    /// Many that follow what happens.
+    pub sockets: Option<Sockets>,
     /// Memory.
     pub memory: Vec<Memory>,
     /// Long logs.

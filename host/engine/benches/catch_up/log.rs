@@ -5,27 +5,39 @@ use yado_store::{Append, Appended, Draft, EventStore, PluginVersion};
 
 const BATCH: u64 = 5_000;
 
-/// Opens accounts, and then puts money into one after the other, at random.
-pub(crate) async fn fill(log: &dyn EventStore, events: u64, accounts: u64) {
-    let mut revisions = vec![0; usize::try_from(accounts).unwrap()];
-    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut written = 0;
-    while written < events {
-        let batch: Vec<_> = (written..events.min(written + BATCH))
-            .map(|number| {
-                // xorshift: the same log every time.
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                let account = if number < accounts { number } else { random % accounts };
-                let revision = &mut revisions[usize::try_from(account).unwrap()];
-                *revision += 1;
-                append(account, *revision - 1, number)
-            })
-            .collect();
-        let outcomes = log.append(&batch).await.unwrap();
-        assert!(outcomes.iter().all(|outcome| matches!(outcome, Appended::Recorded { .. })));
-        written += batch.len() as u64;
+/// Accounts that are opened, and then get money, one after the other, at random.
+pub(crate) struct History {
+    revisions: Vec<u64>,
+    random: u64,
+    written: u64,
+}
+
+impl History {
+    pub(crate) fn new(accounts: u64) -> Self {
+        Self { revisions: vec![0; usize::try_from(accounts).unwrap()], random: 0x9E37_79B9_7F4A_7C15, written: 0 }
+    }
+
+    /// Writes so many more events.
+    pub(crate) async fn go_on(&mut self, log: &dyn EventStore, events: u64) {
+        let end = self.written + events;
+        while self.written < end {
+            let batch: Vec<_> = (self.written..end.min(self.written + BATCH)).map(|_| self.happens()).collect();
+            let outcomes = log.append(&batch).await.unwrap();
+            assert!(outcomes.iter().all(|outcome| matches!(outcome, Appended::Recorded { .. })));
+        }
+    }
+
+    fn happens(&mut self) -> Append {
+        let (number, accounts) = (self.written, self.revisions.len() as u64);
+        self.written += 1;
+        // xorshift: the same log every time.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let account = if number < accounts { number } else { self.random % accounts };
+        let revision = &mut self.revisions[usize::try_from(account).unwrap()];
+        *revision += 1;
+        append(account, *revision - 1, number)
     }
 }
 

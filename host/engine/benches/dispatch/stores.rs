@@ -117,8 +117,14 @@ impl ReadStore for Shown {
     async fn ensure_table(&self, _: &Table) -> Result<()> {
         Ok(())
     }
+    async fn index_search(&self, _: &Table) -> Result<()> {
+        Ok(())
+    }
     async fn prune_indexes(&self, _: &Table) -> Result<()> {
         Ok(())
+    }
+    async fn searches_by_index(&self) -> Result<bool> {
+        Ok(true)
     }
     async fn drop_table(&self, _: &str) -> Result<()> {
         Ok(())
@@ -175,8 +181,8 @@ impl ReadStore for Shown {
     async fn projection_state(&self, _: &str, _: &str) -> Result<ProjectionState> {
         Ok(ProjectionState::default())
     }
-    async fn set_projection_state(&self, _: &str, _: &str, _: &ProjectionState) -> Result<()> {
-        Ok(())
+    async fn set_projection_state(&self, _: &str, _: &str, _: &ProjectionState, _: &ProjectionState) -> Result<bool> {
+        Ok(true)
     }
     async fn ping(&self) -> Result<()> {
         Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use yado_model::Name;
 use yado_model::manifest::EventSource;
 
-use super::{AggregateType, Catalogue, CommandType, Deployed, ProjectionType, QueryType};
+use super::{AggregateType, Catalogue, CommandType, Deployed, Epochs, ProjectionType, QueryType};
 
 /// Plugins that can't run side by side, or a manifest that refers to something no plugin brings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,11 +22,18 @@ impl Catalogue {
     pub fn with(&self, deployed: impl IntoIterator<Item = Arc<Deployed>>) -> Result<Self, Clash> {
         let mut plugins = self.plugins.clone();
         plugins.extend(deployed.into_iter().map(|deployed| (deployed.manifest().name.clone(), deployed)));
-        Self::of(plugins)
+        Self::of(plugins, self.epochs.clone())
     }
 
-    fn of(plugins: BTreeMap<String, Arc<Deployed>>) -> Result<Self, Clash> {
-        let mut catalogue = Self { plugins, ..Self::default() };
+    /// The same catalogue, in which tables of projections are of these epochs.
+    pub(crate) fn at(&self, epochs: impl IntoIterator<Item = ((String, Name), u32)>) -> Result<Self, Clash> {
+        let mut all = self.epochs.clone();
+        all.extend(epochs);
+        Self::of(self.plugins.clone(), all)
+    }
+
+    fn of(plugins: BTreeMap<String, Arc<Deployed>>, epochs: Epochs) -> Result<Self, Clash> {
+        let mut catalogue = Self { plugins, epochs, ..Self::default() };
         for deployed in catalogue.plugins.values() {
             let plugin = &deployed.manifest().name;
             for manifest in &deployed.manifest().aggregates {
@@ -48,7 +55,8 @@ impl Catalogue {
         for deployed in catalogue.plugins.values() {
             let plugin = &deployed.manifest().name;
             for projection in &deployed.manifest().projections {
-                let made = ProjectionType::new(projection, deployed, &catalogue.aggregates)
+                let epoch = catalogue.epochs.get(&(plugin.clone(), projection.name.clone())).copied();
+                let made = ProjectionType::new(projection, deployed, epoch.unwrap_or_default(), &catalogue.aggregates)
                     .map_err(|e| Clash(format!("projection {} of plugin {plugin}: {e}", projection.name)))?;
                 for model in &made.models {
                     put(&mut catalogue.models, "read model", &model.manifest.name, model.clone(), |known| {

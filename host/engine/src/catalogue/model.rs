@@ -36,6 +36,8 @@ pub struct ProjectionType {
     /// The name under which its progress is kept. Another shape or version has another name, other tables, and begins
     /// at the first event.
     pub key: Arc<str>,
+    /// How often its tables have been made anew because an operator wanted them to be. Those of each time are others.
+    pub epoch: u32,
     /// The read models that it fills.
     pub models: Vec<Arc<Model>>,
     /// The aggregates that it listens to, in the order of the manifest's sources.
@@ -46,9 +48,10 @@ impl ProjectionType {
     pub(super) fn new(
         manifest: &Projection,
         deployed: &Arc<Deployed>,
+        epoch: u32,
         aggregates: &BTreeMap<Name, Arc<AggregateType>>,
     ) -> Result<Self, Broken> {
-        let generation = generation(manifest, deployed.manifest());
+        let generation = generation(manifest, deployed.manifest(), epoch);
         let key: Arc<str> = format!("{}/{}/{generation}", deployed.manifest().name, manifest.name).into();
         let models = manifest
             .models
@@ -57,7 +60,7 @@ impl ProjectionType {
             .map(|model| Model::new(model, deployed, &key, &generation).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let sources = manifest.events.iter().map(|source| aggregates.get(&source.aggregate).cloned()).collect();
-        Ok(Self { manifest: manifest.clone(), deployed: deployed.clone(), key, models, sources })
+        Ok(Self { manifest: manifest.clone(), deployed: deployed.clone(), key, epoch, models, sources })
     }
 
     /// Whether it is shown an event. An event of an older version may become any of today's, so it is asked for until it
@@ -78,11 +81,12 @@ impl ProjectionType {
 
 /// What the rows depend on, in a few letters. Two builds whose rows depend on the same share their tables. Indexes are not
 /// among it: a table may get others while it stays what it is.
-fn generation(projection: &Projection, manifest: &Manifest) -> String {
+fn generation(projection: &Projection, manifest: &Manifest, epoch: u32) -> String {
     let models: Vec<_> = projection.models.iter().filter_map(|name| manifest.read_model(name.as_str())).collect();
     let rows = models.iter().map(|model| (&model.name, &model.key, &model.row, &model.unique, &model.search));
     // Serialising our own types can't fail: they have string keys only.
-    let text = serde_json::json!([LAYOUT_VERSION, projection.version, projection.events, rows.collect::<Vec<_>>()]);
+    let text =
+        serde_json::json!([LAYOUT_VERSION, epoch, projection.version, projection.events, rows.collect::<Vec<_>>()]);
     Digest::of(text.to_string().as_bytes()).to_string()[..8].to_owned()
 }
 
@@ -200,7 +204,7 @@ mod tests {
 
     fn told(change: fn(&mut Value)) -> String {
         let manifest = manifest(change);
-        generation(&manifest.projections[0], &manifest)
+        generation(&manifest.projections[0], &manifest, 0)
     }
 
     #[test]

@@ -68,8 +68,7 @@ impl ChangeStream {
     /// Those of [`ChangeStream::next`].
     pub async fn next_until(&mut self, until: Option<Cursor>) -> Result<Option<Arc<Changed>>> {
         loop {
-            if let Some(changed) = self.ready.pop_front() {
-                self.cursor = Some(Cursor::from(&*changed));
+            if let Some(changed) = self.ready() {
                 return Ok(Some(changed));
             }
             if let Some(reached) = self.reached.take() {
@@ -86,6 +85,13 @@ impl ChangeStream {
                 _ => self.wait().await?,
             }
         }
+    }
+
+    /// The next change, if it is at hand already. For those who would rather look at several at once than wait.
+    pub fn ready(&mut self) -> Option<Arc<Changed>> {
+        let changed = self.ready.pop_front()?;
+        self.cursor = Some(Cursor::from(&*changed));
+        Some(changed)
     }
 
     /// What has been seen so far: whoever goes on from here misses nothing. It moves on also where changes were not of this

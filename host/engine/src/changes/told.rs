@@ -49,7 +49,7 @@ impl Told {
 
     /// The journal is kept from a position on; or it is not kept any more.
     pub(crate) fn keeps(&self, since: Option<Position>) {
-        self.standing.send_modify(|standing| standing.since = since);
+        self.standing.send_if_modified(|standing| std::mem::replace(&mut standing.since, since) != since);
     }
 
     /// All changes after one position and up to another have become durable.

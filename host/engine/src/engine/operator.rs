@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use yado_model::schema::Problem;
 use yado_model::{Position, RecordedEvent, Revision};
-use yado_store::Parked;
 use yado_store::limits::LONGEST_PAGE;
+use yado_store::{self as store, Parked};
 
 use super::Engine;
+use crate::catalogue::ProjectionType;
 use crate::projection::{Handle, Pace, Replayed, Stage, Status};
 use crate::{Error, Result};
 
@@ -53,6 +55,8 @@ pub enum ProjectionState {
     Live,
     /// It goes through the log, and serves when it is through.
     Filling,
+    /// It stands still, because an operator has told it to.
+    Paused,
     /// It fails, and goes on trying.
     Standing,
     /// It has events to show, and does not get on.
@@ -66,6 +70,7 @@ impl ProjectionState {
         match self {
             Self::Live => "live",
             Self::Filling => "filling",
+            Self::Paused => "paused",
             Self::Standing => "standing",
             Self::Stalled => "stalled",
         }
@@ -87,9 +92,10 @@ impl Engine {
 
     fn stands(&self, key: &str, status: Status, state: ProjectionState, head: Position) -> ProjectionStatus {
         let Pace { stalled, rate } = self.watchdog.pace(key);
-        let Status { name, position, stage, parked, trouble, .. } = status;
+        let Status { name, position, stage, parked, paused, trouble } = status;
         let target = head.max(position);
         let state = match stage {
+            _ if paused => ProjectionState::Paused,
             _ if trouble.is_some() => ProjectionState::Standing,
             _ if stalled => ProjectionState::Stalled,
             Stage::Anew { .. } => ProjectionState::Filling,
@@ -100,6 +106,63 @@ impl Engine {
         let left_ms = if target == position { Some(0) } else { left.map(|left| left.as_millis() as u64) };
         let trouble = trouble.map(|trouble| trouble.to_string());
         ProjectionStatus { name, key: key.to_owned(), state, position, target, rate, left_ms, parked, trouble }
+    }
+
+    /// Has a projection stand still until it is told to go on, also beyond a restart. While its tables are filled anew, it
+    /// is that which stands still.
+    ///
+    /// # Errors
+    /// When there is no such projection, or the database can't be used.
+    pub async fn pause(&self, projection: &str) -> Result<()> {
+        self.stand_still(projection, true).await
+    }
+
+    /// Has a projection go on that stands still.
+    ///
+    /// # Errors
+    /// As [`Self::pause`].
+    pub async fn resume(&self, projection: &str) -> Result<()> {
+        self.stand_still(projection, false).await
+    }
+
+    /// Fills a projection's tables anew, beside those that serve, and puts them in their place when they show as much. It
+    /// has begun when this returns, and goes on after a restart.
+    ///
+    /// # Errors
+    /// When there is no such projection, when it is paused or being rebuilt, or the database can't be used.
+    pub async fn rebuild(&self, projection: &str) -> Result<()> {
+        self.lifecycle.rebuild(self.known(projection)?.manifest.name.clone()).await
+    }
+
+    async fn stand_still(&self, name: &str, paused: bool) -> Result<()> {
+        let projection = self.known(name)?;
+        let plugin = &projection.deployed.manifest().name;
+        let state = loop {
+            let state = self.reads.projection_state(plugin, name).await?;
+            let to = store::ProjectionState { paused, ..state };
+            // Somebody else may have changed it since it was read.
+            if state == to || self.reads.set_projection_state(plugin, name, &state, &to).await? {
+                break to;
+            }
+        };
+        let handle = match state.pending {
+            Some(_) => self.lifecycle.filling_by(name),
+            None => self.projection(name).map(|(_, handle)| handle),
+        };
+        // Where it runs in another process alone, that one sees to it.
+        let Some(handle) = handle else { return Ok(()) };
+        let limit_ms = self.ground.settings.command_ms;
+        let heeded = tokio::time::timeout(Duration::from_millis(limit_ms), handle.pause(paused)).await;
+        heeded.map(|_| ()).map_err(|_| Error::Unavailable {
+            reason: format!("projection {name} has not come to it within {limit_ms} ms, and still will"),
+            retry_after_ms: AGAIN_MS,
+        })
+    }
+
+    fn known(&self, name: &str) -> Result<Arc<ProjectionType>> {
+        let catalogue = self.catalogue();
+        let found = catalogue.projections().find(|projection| projection.manifest.name.as_str() == name);
+        found.cloned().ok_or(Error::Unknown { kind: "projection", name: name.to_owned() })
     }
 
     /// The dead letters of the projections that are live, at most so many: those of each in the order of their events.
@@ -140,6 +203,11 @@ impl Engine {
     /// When there is no such dead letter, or the projection does not come to it in time.
     pub async fn replay(&self, projection: &str, at: Position) -> Result<Replayed> {
         let (handle, parked) = self.parked(projection, at).await?;
+        if handle.status().borrow().paused {
+            let message = "is paused: resume it first".to_owned();
+            let problems = vec![Problem { path: Vec::new(), message }];
+            return Err(Error::BadInput { what: format!("projection {projection}"), problems });
+        }
         let limit_ms = self.ground.settings.command_ms;
         let replayed = handle.replay(parked.tenant, parked.stream);
         let unavailable = |reason| Error::Unavailable { reason, retry_after_ms: AGAIN_MS };

@@ -68,9 +68,54 @@ impl Seat {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
     use futures::FutureExt;
+    use futures::future::join_all;
 
     use super::*;
+
+    /// Somebody who is in, for as long as this lives.
+    struct Inside(Arc<AtomicUsize>);
+
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Relaxed);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn there_are_never_more_in_than_there_are_places_whoever_gives_up_on_the_way() {
+        const PLACES: usize = 5;
+        const REQUESTS: usize = 500;
+        let places = Places::new(PLACES, REQUESTS);
+        let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let requests: Vec<_> = (0..REQUESTS)
+            .map(|number| {
+                let (places, inside, most) = (places.clone(), inside.clone(), most.clone());
+                tokio::spawn(async move {
+                    let seat = Seat::default();
+                    // Several reads of one request, at once.
+                    let taken = join_all((0..3).map(|_| seat.take(&places))).await;
+                    assert!(taken.iter().all(Result::is_ok));
+                    most.fetch_max(inside.fetch_add(1, Relaxed) + 1, Relaxed);
+                    let _inside = Inside(inside);
+                    for _ in 0..number % 7 {
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        // Every third is given up, wherever it has come to by then.
+        requests.iter().step_by(3).for_each(tokio::task::JoinHandle::abort);
+        for (number, request) in requests.into_iter().enumerate() {
+            assert!(request.await.is_ok() || number % 3 == 0, "{number}");
+        }
+        assert!((1..=PLACES).contains(&most.load(Relaxed)), "{most:?}");
+        // All of the places are free again, and all turns to wait.
+        let held: Vec<_> = (0..PLACES).map(|_| places.enter().now_or_never().unwrap().unwrap()).collect();
+        assert_eq!((held.len(), places.waiting.available_permits()), (PLACES, REQUESTS));
+    }
 
     #[tokio::test]
     async fn a_request_waits_for_a_place_or_is_refused_where_too_many_wait() {

@@ -10,19 +10,20 @@ use yado_runtime::Plugin;
 use yado_store::{EventKind, PluginRecord};
 
 use super::compatible::can_follow;
+use super::rebuild::States;
 use super::{Deployment, Order, Owner, Refusal, Retiring, Verdict, readable};
 use crate::advice;
 use crate::catalogue::{Catalogue, Deployed, Model, ProjectionType};
-use crate::projection::{Definition, Running, Status, Surroundings, Trouble, Waiting};
+use crate::projection::{Definition, Handle, Running, Status, Surroundings, Trouble, Waiting};
 
 /// Projections that have been started for a catalogue that is not live yet.
-type Started = HashMap<Arc<str>, Fresh>;
+pub(super) type Started = HashMap<Arc<str>, Fresh>;
 
-struct Fresh {
-    projection: Arc<ProjectionType>,
-    running: Running,
+pub(super) struct Fresh {
+    pub(super) projection: Arc<ProjectionType>,
+    pub(super) running: Running,
     /// Whether it was running already, on its way out.
-    returned: bool,
+    pub(super) returned: bool,
 }
 
 /// A projection that is filled before it goes live.
@@ -116,19 +117,20 @@ impl Owner {
                 version: manifest.version.clone(),
                 digest: deployed.digest(),
                 previous: previous.map(|previous| previous.digest()),
-                advice: advice::of(&live, &manifest.name),
+                advice: Vec::new(),
             });
         }
         if deployments.iter().all(Deployment::unchanged) {
+            self.advise(&mut deployments).await;
             return Ok(deployments);
         }
         let kinds = self.surroundings.events.event_kinds().await.map_err(unavailable)?;
         plugins.iter().try_for_each(|deployed| readable::knows(deployed.manifest(), &kinds))?;
-        let next = live.with(plugins.clone()).map_err(|clash| Refusal::Incompatible(clash.to_string()))?;
+        let states = self.states(&plugins).await.map_err(unavailable)?;
+        let epochs = states.iter().map(|(of, state)| (of.clone(), state.epoch));
+        let next = live.at(epochs).and_then(|live| live.with(plugins.clone()));
+        let next = next.map_err(|clash| Refusal::Incompatible(clash.to_string()))?;
         let next = Arc::new(next);
-        for deployment in &mut deployments {
-            deployment.advice = advice::of(&next, &deployment.plugin);
-        }
         let installs = self
             .surfaces
             .iter()
@@ -139,7 +141,7 @@ impl Owner {
         for deployed in &plugins {
             self.stands(deployed, &next, &live, &kinds).await?;
         }
-        let started = self.bring_up_to_date(&next).await?;
+        let started = self.bring_up_to_date(&next, &states).await?;
         if let Err(refusal) = self.still_reads(&plugins, &next, kinds).await {
             self.undo(started, matches!(refusal, Refusal::History(_))).await;
             return Err(refusal);
@@ -148,6 +150,9 @@ impl Owner {
         for install in installs {
             install();
         }
+        self.go_on_rebuilding().await;
+        self.look_at(&plugins).await;
+        self.advise(&mut deployments).await;
         for deployment in &deployments {
             tracing::info!(
                 plugin = deployment.plugin, version = deployment.version, digest = %deployment.digest.short(),
@@ -155,10 +160,21 @@ impl Owner {
                 "a plugin has gone live"
             );
             for advice in &deployment.advice {
-                tracing::warn!(plugin = deployment.plugin, "{advice}");
+                tracing::info!(plugin = deployment.plugin, "{advice}");
             }
         }
         Ok(deployments)
+    }
+
+    /// Says of plugins that are live what they ask for and no index serves. Tables have been made by now, and with them
+    /// whatever of the database indexes of searches need.
+    async fn advise(&mut self, deployments: &mut [Deployment]) {
+        let reads = self.surroundings.reads.clone();
+        let searches_by_index = advice::searches_by_index(&*reads).await;
+        let live = self.live.load();
+        for deployment in deployments {
+            deployment.advice = advice::of(&live, &deployment.plugin, searches_by_index);
+        }
     }
 
     /// Tries code on the log. What was found is remembered for the length of a deployment, which may come back to a plugin
@@ -215,7 +231,7 @@ impl Owner {
 
     /// Starts the projections that are new, all at once, and waits until they show what has happened so far. Those of the
     /// old code go on meanwhile. When one can't, nothing is left of those that were started.
-    async fn bring_up_to_date(&mut self, next: &Arc<Catalogue>) -> Result<Started, Refusal> {
+    async fn bring_up_to_date(&mut self, next: &Arc<Catalogue>, states: &States) -> Result<Started, Refusal> {
         let (mut started, mut filling) = (Started::new(), Vec::new());
         for projection in next.projections() {
             let known = self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&projection.key);
@@ -226,7 +242,7 @@ impl Owner {
                 }
                 continue;
             }
-            match self.begin(next, projection, &mut started).await {
+            match self.begin(next, projection, states, &mut started).await {
                 Ok(begun) => filling.push(begun),
                 Err(refusal) => {
                     self.undo(started, false).await;
@@ -258,15 +274,18 @@ impl Owner {
         &mut self,
         next: &Arc<Catalogue>,
         projection: &Arc<ProjectionType>,
+        states: &States,
         started: &mut Started,
     ) -> Result<Filling, Refusal> {
         // Where no older code can serve in its place, a plugin whose read models lag is better than none. Health tells of
         // the trouble, and the loop goes on trying. A database that fails is waited for where there is older code.
         let first = self.live.load().plugin(&projection.deployed.manifest().name).is_none();
         let definition = Definition { projection: projection.clone(), catalogue: next.clone(), parks: first };
-        // One that has been replaced and still runs, for requests that began before, is taken back as it is.
-        let (running, returned) = match self.retiring.remove(&projection.key) {
-            Some(Retiring { running, .. }) => {
+        // One that has been replaced and still runs, for requests that began before, is taken back as it is; and one that
+        // another process has been faster to fill anew.
+        let taken = self.retiring.remove(&projection.key).map(|retiring| retiring.running);
+        let (running, returned) = match taken.or_else(|| self.take_rebuild(&projection.key)) {
+            Some(running) => {
                 running.replace(definition);
                 (running, true)
             }
@@ -274,11 +293,13 @@ impl Owner {
                 for model in &projection.models {
                     self.surroundings.reads.ensure_table(&model.table).await.map_err(unavailable)?;
                 }
-                (Running::start(definition, self.surroundings.clone()), false)
+                let of = (projection.deployed.manifest().name.clone(), projection.manifest.name.clone());
+                let paused = first && states.get(&of).is_some_and(|state| state.paused && state.pending.is_none());
+                (Running::start(definition, self.surroundings.clone(), paused), false)
             }
         };
         let (status, wanted) = (running.status(), running.wanted());
-        self.starting().insert(projection.key.clone(), status.clone());
+        self.starting().insert(projection.key.clone(), running.handle());
         started.insert(projection.key.clone(), Fresh { projection: projection.clone(), running, returned });
         // The log may grow for as long as the projection reads, and what comes after this moment is like any other news.
         let head = self.surroundings.feed.look().await.map_err(unavailable)?;
@@ -304,7 +325,7 @@ impl Owner {
     }
 
     /// The step itself. Nothing in it can fail.
-    fn swap(&mut self, live: &Arc<Catalogue>, next: Arc<Catalogue>, started: Started) {
+    pub(super) fn swap(&mut self, live: &Arc<Catalogue>, next: Arc<Catalogue>, started: Started) {
         let mut replaced = Vec::new();
         {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -334,10 +355,26 @@ impl Owner {
         let stays = |model: &Arc<Model>| live.model(&model.manifest.name).is_some_and(|live| live.table == model.table);
         for projection in next.projections().filter(|projection| !projection.models.iter().all(stays)) {
             self.later(Order::Prune(projection.key.clone()));
+            self.index_searches(projection.clone());
         }
     }
 
-    fn starting(&self) -> MutexGuard<'_, HashMap<Arc<str>, watch::Receiver<Status>>> {
+    /// Makes searches quick in tables that have been filled. Nobody waits for it.
+    fn index_searches(&self, projection: Arc<ProjectionType>) {
+        let reads = self.surroundings.reads.clone();
+        tokio::spawn(async move {
+            for model in &projection.models {
+                if let Err(error) = reads.index_search(&model.table).await {
+                    tracing::warn!(
+                        table = model.table.name, %error,
+                        "the index for searches could not be made; they are slower until the next deployment or start"
+                    );
+                }
+            }
+        });
+    }
+
+    pub(super) fn starting(&self) -> MutexGuard<'_, HashMap<Arc<str>, Handle>> {
         self.starting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -352,9 +389,14 @@ impl Owner {
 
     /// Comes back to something when the requests have ended that began with the code of before.
     fn later(&self, order: Order) {
-        let (orders, retire_ms) = (self.orders.clone(), self.surroundings.settings.retire_ms);
+        self.after(self.surroundings.settings.retire_ms, order);
+    }
+
+    /// Comes back to something after a while.
+    pub(super) fn after(&self, ms: u64, order: Order) {
+        let orders = self.orders.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_millis(retire_ms)).await;
+            tokio::time::sleep(Duration::from_millis(ms)).await;
             if let Some(orders) = orders.upgrade() {
                 // A closed channel means that everything ends anyway.
                 let _ = orders.send(order).await;
@@ -388,7 +430,7 @@ impl Owner {
     }
 
     /// Removes what a projection has written, and how far it has come.
-    async fn discard(&self, projection: &ProjectionType) {
+    pub(super) async fn discard(&self, projection: &ProjectionType) {
         let tables: Vec<_> = projection.models.iter().map(|model| model.table.name.as_str()).collect();
         if let Err(error) = self.surroundings.reads.discard(&projection.key, &tables).await {
             tracing::warn!(projection = %projection.key, %error, "what a projection has left could not be removed");
@@ -406,7 +448,7 @@ impl Filling {
                 Some(Trouble::Database(_)) => first,
                 None => false,
             };
-            status.shows(head) || troubled
+            status.shows(head) || troubled || (first && status.paused)
         });
         let trouble = tokio::select! {
             known = settled => known.map_err(|error| Refusal::Unavailable(error.to_string()))?.trouble.clone(),

@@ -13,6 +13,8 @@ pub(super) const QUEUE: usize = 64;
 pub(crate) enum Order {
     /// To take up a stream again that it has put aside.
     Replay { tenant: TenantId, stream: StreamId, reply: oneshot::Sender<Replayed> },
+    /// To stand still, or to go on.
+    Pause(bool),
 }
 
 /// What became of a stream that was to be taken up again.
@@ -47,5 +49,20 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.orders.send(Order::Replay { tenant, stream, reply }).await.ok()?;
         answer.await.ok()
+    }
+
+    /// Has the loop stand still, or go on, as soon as it comes to that.
+    pub(crate) fn heed(&self, paused: bool) {
+        if self.status.borrow().paused != paused {
+            // A loop that has so many orders waiting is looked at again before long.
+            let _ = self.orders.try_send(Order::Pause(paused));
+        }
+    }
+
+    /// Has the loop stand still, or go on, and waits until it does. None, if the loop has ended.
+    pub(crate) async fn pause(&self, paused: bool) -> Option<()> {
+        self.orders.send(Order::Pause(paused)).await.ok()?;
+        let mut status = self.status.clone();
+        status.wait_for(|status| status.paused == paused).await.ok().map(|_| ())
     }
 }

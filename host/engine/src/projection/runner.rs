@@ -48,6 +48,8 @@ pub(super) struct Runner {
     orders: mpsc::Receiver<Order>,
     /// Streams that an operator wants to be taken up again.
     asked: Vec<Asked>,
+    /// Whether the loop stands still until it is told to go on.
+    paused: bool,
 }
 
 /// What a step has come to.
@@ -69,7 +71,13 @@ impl Runner {
         wanted: Wanted,
         orders: mpsc::Receiver<Order>,
     ) -> Self {
-        Self { definition, surroundings, told, report, wanted, orders, asked: Vec::new() }
+        Self { definition, surroundings, told, report, wanted, orders, asked: Vec::new(), paused: false }
+    }
+
+    /// The same, which stands still from the beginning, or does not.
+    pub(super) fn paused(mut self, paused: bool) -> Self {
+        self.paused = paused;
+        self
     }
 
     pub(super) async fn run(mut self) {
@@ -90,9 +98,17 @@ impl Runner {
             {
                 self.take(order);
             }
+            if self.paused {
+                self.stand_still(&definition, &mut work).await;
+                continue;
+            }
+            // One stream is taken up again between two steps: those that go on need not wait for all that were put aside.
             let step = match self.take_up(&definition, &mut work).await {
-                Ok(false) => self.step(&definition, &course, &mut work).await,
-                taken_up => taken_up.map(|_| Step::On),
+                Ok(taken_up) => match self.step(&definition, &course, &mut work).await {
+                    Ok(Step::Pause | Step::Idle) if taken_up => Ok(Step::On),
+                    step => step,
+                },
+                Err(failure) => Err(failure),
             };
             match step {
                 Ok(Step::On) => course.gets_on(),
@@ -158,6 +174,7 @@ impl Runner {
             work.since = Instant::now();
         }
         let count = chunk.len() as u64;
+        work.tried = count;
         let held = work.quarantine.clone();
         let telling = work.telling.map_or(Telling::Off, |_| course.telling);
         self.ask(definition, chunk, work, held, telling).await?;
@@ -266,13 +283,16 @@ impl Runner {
     /// Does something about a failure: closes in upon the event that is to blame, puts it aside, or waits.
     async fn answer(&mut self, definition: &Definition, course: &mut Course, work: &mut Work, failure: Failure) {
         let failure = match failure {
-            Failure::Guest { .. } if !course.is_down_to_one() => return course.halve(),
+            Failure::Guest { at, exact, .. } if !course.is_down_to_one() => {
+                let sound = at.map_or(0, |at| at.get().saturating_sub(work.settled.position.get() + 1));
+                return course.close_in(work.tried, sound, exact);
+            }
             Failure::OneByOne => return course.go_one_by_one(),
             Failure::Unattributed => return course.tell_apart(),
-            Failure::Guest { at: Some(at), reason, by } if self.may_park(definition, work) => {
+            Failure::Guest { at: Some(at), exact, reason, by } if self.may_park(definition, work) => {
                 let attempts = course.failed_at(at);
                 if attempts < self.surroundings.settings.poison_attempts {
-                    Failure::Guest { at: Some(at), reason, by }
+                    Failure::Guest { at: Some(at), exact, reason, by }
                 } else {
                     match self.park(definition, work, &Poison { at, reason, by, attempts }).await {
                         // What was small to find the event may be large again behind it.
@@ -289,6 +309,19 @@ impl Runner {
         self.trouble(definition, work.settled.position, failure);
         let pause_ms = course.pause(self.surroundings.settings.projection_retry_ms);
         self.wait_for_news(pause_ms).await;
+    }
+
+    /// Stands still until there is an order or other code. What has been shown goes down first.
+    async fn stand_still(&mut self, definition: &Definition, work: &mut Work) {
+        if self.settle_all(definition, work).await.is_err() {
+            // It is made again from the log when the loop goes on.
+            self.take_back(work).await;
+        }
+        self.report.send_if_modified(|status| !std::mem::replace(&mut status.paused, true));
+        tokio::select! {
+            Some(order) = self.orders.recv() => self.take(order),
+            _ = self.definition.changed() => {}
+        }
     }
 
     /// Keeps what has been done, so that the next start need not do it again.
@@ -308,6 +341,12 @@ impl Runner {
     fn take(&mut self, order: Order) {
         match order {
             Order::Replay { tenant, stream, reply } => self.asked.push(Asked { tenant, stream, reply }),
+            Order::Pause(paused) => {
+                self.paused = paused;
+                if !paused {
+                    self.report.send_if_modified(|status| std::mem::replace(&mut status.paused, false));
+                }
+            }
         }
     }
 }

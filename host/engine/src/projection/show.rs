@@ -83,7 +83,7 @@ fn call(
             let reason = fault.source.as_deref().map_or_else(|| fault.to_string(), ToString::to_string);
             Err(Failure::Database(yado_store::Error::Unavailable(reason)))
         }
-        Err(fault) => Err(Failure::guest(fault.to_string()).at(overlay.at())),
+        Err(fault) => Err(Failure::guest(fault.to_string()).exactly(overlay.at())),
     };
     (overlay, outcome)
 }
@@ -115,7 +115,7 @@ fn not_brought(error: Error, aggregate: &AggregateType) -> Failure {
     match error {
         Error::PluginFault { .. } => {
             let by = Some(aggregate.deployed.clone());
-            Failure::Guest { at: None, reason: error.to_string(), by }
+            Failure::Guest { at: None, exact: false, reason: error.to_string(), by }
         }
         error => Failure::Host(error.to_string()),
     }

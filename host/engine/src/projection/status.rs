@@ -13,6 +13,8 @@ pub(crate) struct Status {
     pub(crate) stage: Stage,
     /// How many streams wait, because it fails at an event of theirs.
     pub(crate) parked: usize,
+    /// Whether it stands still because it was told to.
+    pub(crate) paused: bool,
     /// Why it does not get on, if it does not.
     pub(crate) trouble: Option<Trouble>,
 }
@@ -50,7 +52,7 @@ pub(crate) enum Trouble {
 
 impl Status {
     pub(crate) const fn begin(name: String) -> Self {
-        Self { name, position: Position::ZERO, stage: Stage::Unknown, parked: 0, trouble: None }
+        Self { name, position: Position::ZERO, stage: Stage::Unknown, parked: 0, paused: false, trouble: None }
     }
 
     /// Whether everything up to a position can be seen.

@@ -59,7 +59,7 @@ impl Watchdog {
         for (key, status) in projections {
             let progress = known.entry(key.clone()).or_insert_with(|| Progress::begin(now, status.position));
             let Status { name, position, .. } = status;
-            match progress.look(now, *position, *position < head, limit) {
+            match progress.look(now, *position, *position < head && !status.paused, limit) {
                 News::None => {}
                 News::Stalls => tracing::error!(
                     projection = name, %position, %head, stalled_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),

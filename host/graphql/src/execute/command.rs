@@ -69,18 +69,19 @@ impl Execution<'_> {
         let id = receipt.stream.id();
         let selected = tree::collect(self.document, self.variables, model.as_str(), &one.sets());
         // Whoever has the answer may ask for lists next, and expects to find the change in them.
-        self.session.caught_up(model, receipt.position).await?;
+        let waited = self.session.caught_up(model, receipt.position).await;
+        waited.map_err(|error| Error::from(error).of_row(receipt.position))?;
         // The key is known already, and need not be read.
         if selected.iter().all(|one| [key, "__typename"].contains(&one.first.node.name.node.as_str())) {
             return Ok(json!({ key: id }));
         }
         let keys = [id.to_owned()];
-        let rows = self.read(model, self.session.rows(model, &keys)).await?;
-        rows.into_iter().next().map(Json::Object).ok_or_else(|| Error::Gone {
-            model: model.to_string(),
-            id: id.to_owned(),
-            position: receipt.position,
-        })
+        let rows = self.read(model, self.session.rows(model, &keys)).await;
+        rows.map_err(|error| error.of_row(receipt.position))?
+            .into_iter()
+            .next()
+            .map(Json::Object)
+            .ok_or_else(|| Error::Gone { model: model.to_string(), id: id.to_owned(), position: receipt.position })
     }
 
     fn idempotency_key(

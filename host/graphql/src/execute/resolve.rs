@@ -21,6 +21,8 @@ use crate::select::{self, Page, Which};
 pub(super) enum Resolved<'p> {
     /// A value for each object.
     Values(Vec<Cow<'p, Json>>),
+    /// Values of which several objects may have the same one, and which of them each object has.
+    Shared(Vec<Json>, Vec<Option<usize>>),
     /// An object for each object, computed of these rows.
     Computed(Vec<Json>, Arc<Which>),
     /// Where a command was recorded.
@@ -66,7 +68,7 @@ impl Execution<'_> {
                 let rows = self.read_all(models.iter(), rows).await?;
                 vec![Cow::Owned(list(rows)); parents.len()]
             }
-            Resolve::ToOne { model, key, field } => self.to_one(model, key, field, parents).await?,
+            Resolve::ToOne { model, key, field } => return self.to_one(model, key, field, parents).await,
             Resolve::ToMany { model, key, field } => {
                 let mut page = select::page(&self.ground(), model, &[], &arguments)?;
                 page.select.columns = Some(self.columns(model, &one.sets()));
@@ -134,18 +136,27 @@ impl Execution<'_> {
         columns
     }
 
-    async fn to_one<'p>(&self, model: &Name, key: &str, field: &str, parents: &'p [Parent<'_>]) -> Values<'p> {
+    /// The rows that the parents lead to. Many parents may lead to the same one, which is then read and kept once.
+    async fn to_one<'p>(
+        &self,
+        model: &Name,
+        key: &str,
+        field: &str,
+        parents: &'p [Parent<'_>],
+    ) -> Result<Resolved<'p>, Error> {
         let wanted = |parent: &'p Parent<'_>| parent.fields.get(field).and_then(Json::as_str);
         let mut seen = HashSet::new();
         let keys: Vec<String> =
             parents.iter().filter_map(wanted).filter(|key| seen.insert(*key)).map(str::to_owned).collect();
-        let mut found: HashMap<String, Row> = HashMap::with_capacity(keys.len());
+        let mut found = Vec::with_capacity(keys.len());
         for keys in keys.chunks(KEYS_MOST) {
             let rows = self.read(model, self.session.rows(model, keys)).await?;
-            found.extend(rows.into_iter().map(|row| (text(row.get(key)), row)));
+            found.extend(rows.into_iter().map(Json::Object));
         }
-        let row = |parent| wanted(parent).and_then(|key| found.get(key)).cloned().map_or(Json::Null, Json::Object);
-        Ok(parents.iter().map(|parent| Cow::Owned(row(parent))).collect())
+        let places = found.iter().enumerate().filter_map(|(at, row)| Some((row.get(key)?.as_str()?, at)));
+        let places: HashMap<&str, usize> = places.collect();
+        let places = parents.iter().map(|parent| places.get(wanted(parent)?).copied()).collect();
+        Ok(Resolved::Shared(found, places))
     }
 
     /// The rows of all parents in one statement, each with a page of its own. Only a configuration that allows answers
@@ -173,8 +184,12 @@ impl Execution<'_> {
                 found.entry(text(row.get(field))).or_default().push(row);
             }
         }
-        let rows = |parent| list(found.get(&own(parent)).cloned().unwrap_or_default());
-        Ok(parents.iter().map(|parent| Cow::Owned(rows(parent))).collect())
+        let alone = keys.len() == parents.len();
+        let mut rows = |parent| {
+            let key = own(parent);
+            if alone { found.remove(&key) } else { found.get(&key).cloned() }
+        };
+        Ok(parents.iter().map(|parent| Cow::Owned(list(rows(parent).unwrap_or_default()))).collect())
     }
 }
 

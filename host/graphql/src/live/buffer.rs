@@ -2,7 +2,11 @@
 //!
 //! Each message is there once, and goes when the last one that is to have it has taken it. It takes memory only as long as
 //! somebody is behind, and there are bounds to how many messages and bytes that may be: whoever is further behind has
-//! missed something.
+//! missed something, and holds nothing back any more.
+//!
+//! What comes in a burst is not to make everybody miss something. So there is room for as long as no more than half of what
+//! may be is there, and whoever fills it waits a while where there is none, and then goes on without those that are furthest
+//! behind.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -59,8 +63,10 @@ impl Buffer {
 
     /// Lets a subscriber go, with what it has not taken.
     pub(super) fn leave(&mut self, next: Next) {
+        // Whoever has missed something is not counted any more.
+        let Some(from) = next.0.checked_sub(self.first) else { return };
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
         self.subscribers = self.subscribers.saturating_sub(1);
-        let from = usize::try_from(next.0.saturating_sub(self.first)).unwrap_or(usize::MAX);
         for kept in self.messages.iter_mut().skip(from) {
             kept.left = kept.left.saturating_sub(1);
         }
@@ -77,7 +83,19 @@ impl Buffer {
         self.messages.push_back(Kept { message, left: self.subscribers });
         // One message alone may be as large as it likes.
         while self.messages.len() > self.most || (self.bytes > self.most_bytes && self.messages.len() > 1) {
-            self.pop();
+            self.drop_first();
+        }
+    }
+
+    /// Whether it need not be waited for those who are to take what is here.
+    pub(super) fn has_room(&self) -> bool {
+        self.messages.len() < (self.most / 2).max(1) && self.bytes <= self.most_bytes / 2
+    }
+
+    /// Makes room, and goes on without those that are furthest behind.
+    pub(super) fn make_room(&mut self) {
+        while !self.messages.is_empty() && !self.has_room() {
+            self.drop_first();
         }
     }
 
@@ -103,10 +121,6 @@ impl Buffer {
         self.reached
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.subscribers == 0
-    }
-
     fn drop_taken(&mut self) {
         while self.messages.front().is_some_and(|kept| kept.left == 0) {
             self.pop();
@@ -117,11 +131,22 @@ impl Buffer {
         }
     }
 
-    fn pop(&mut self) {
-        if let Some(kept) = self.messages.pop_front() {
-            self.first += 1;
-            self.bytes -= kept.message.payload.len();
+    fn pop(&mut self) -> Option<Kept> {
+        let kept = self.messages.pop_front()?;
+        self.first += 1;
+        self.bytes -= kept.message.payload.len();
+        Some(kept)
+    }
+
+    /// Removes the first message. Those that have not taken it have missed something, and what came after it, which they
+    /// were to take as well, is not kept for them.
+    fn drop_first(&mut self) {
+        let missed = self.pop().map_or(0, |kept| kept.left);
+        self.subscribers = self.subscribers.saturating_sub(missed);
+        for kept in &mut self.messages {
+            kept.left = kept.left.saturating_sub(missed);
         }
+        self.drop_taken();
     }
 }
 
@@ -177,7 +202,7 @@ mod tests {
         buffer.leave(other);
         assert_eq!(buffer.messages.len(), 2);
         buffer.leave(one);
-        assert!(buffer.messages.is_empty() && buffer.is_empty());
+        assert!(buffer.messages.is_empty() && buffer.subscribers == 0);
         buffer.push(message(4, 1));
         assert!(buffer.messages.is_empty(), "nobody is there to take it");
     }
@@ -191,11 +216,34 @@ mod tests {
                 buffer.push(message(at, 10));
                 assert_eq!(number(&buffer.take(&mut quick)), Some(at));
             }
-            assert_eq!((buffer.messages.len(), buffer.bytes), (3, 30));
+            // What the slow one has not taken in time is kept for nobody.
+            assert_eq!((buffer.messages.len(), buffer.bytes, buffer.subscribers), (0, 0, 1));
             assert!(matches!(buffer.take(&mut slow), Taken::Missed));
             buffer.leave(slow);
-            assert!(buffer.messages.is_empty());
+            assert_eq!(buffer.subscribers, 1);
+            buffer.leave(quick);
+            assert_eq!(buffer.subscribers, 0);
         }
+    }
+
+    #[test]
+    fn there_is_room_again_without_those_that_are_furthest_behind() {
+        let mut buffer = buffer(8, 1_000);
+        let (mut slow, _) = buffer.enter();
+        let (mut quick, _) = buffer.enter();
+        for at in 1..=4 {
+            assert!(buffer.has_room());
+            buffer.push(message(at, 1));
+        }
+        assert_eq!(number(&buffer.take(&mut quick)), Some(1));
+        assert!(!buffer.has_room());
+        buffer.make_room();
+        assert!(buffer.has_room());
+        assert!(matches!(buffer.take(&mut slow), Taken::Missed));
+        for at in 2..=4 {
+            assert_eq!(number(&buffer.take(&mut quick)), Some(at));
+        }
+        assert!(buffer.messages.is_empty());
     }
 
     #[test]

@@ -1,23 +1,30 @@
 //! Those that ask for the same: what they are told is made once.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_graphql::ServerError;
-use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
 use yado_engine::{Cursor, Error as EngineError};
 use yado_model::Code;
 
 use super::Live;
 use super::buffer::{Buffer, Next, Taken};
 use super::plan::{Key, Plan};
-use super::source::Followed;
+use super::source::{Failure, Followed, Happened};
+use super::subscriber::Message;
+use crate::Limits;
 use crate::error::Error;
 
 /// The pauses between attempts to read what can't be read at present grow from the first of these to the second.
 pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How long it is waited where nobody takes anything of what has been said, before more is said.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long the next deployment is waited for when what is followed is not live any more: the one comes right after the
 /// other.
@@ -36,6 +43,10 @@ pub(super) struct Cohort {
     plan: Mutex<Arc<Plan>>,
     buffer: Mutex<Buffer>,
     told: Notify,
+    /// Told when something has been taken.
+    taken: Notify,
+    /// How many there are, those who have missed something included.
+    subscribers: AtomicUsize,
     ending: OnceLock<Ending>,
     task: OnceLock<AbortHandle>,
 }
@@ -50,6 +61,8 @@ impl Cohort {
             plan: Mutex::new(plan),
             buffer: Mutex::new(buffer),
             told: Notify::new(),
+            taken: Notify::new(),
+            subscribers: AtomicUsize::new(0),
             ending: OnceLock::new(),
             task: OnceLock::new(),
         });
@@ -64,16 +77,22 @@ impl Cohort {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Lets one in. It is told everything after the place that is returned.
     pub(super) fn enter(&self) -> (Next, Option<Cursor>) {
+        self.subscribers.fetch_add(1, Ordering::Relaxed);
         self.buffer().enter()
     }
 
     pub(super) fn leave(&self, next: Next) {
+        self.subscribers.fetch_sub(1, Ordering::Relaxed);
         self.buffer().leave(next);
+        self.taken.notify_one();
     }
 
     pub(super) fn take(&self, next: &mut Next) -> Taken {
-        self.buffer().take(next)
+        let taken = self.buffer().take(next);
+        self.taken.notify_one();
+        taken
     }
 
     pub(super) fn reached(&self) -> Option<Cursor> {
@@ -81,7 +100,7 @@ impl Cohort {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.buffer().is_empty()
+        self.subscribers.load(Ordering::Relaxed) == 0
     }
 
     /// Wakes when there may be something new.
@@ -102,6 +121,21 @@ impl Cohort {
         if let Some(task) = self.task.get() {
             task.abort();
         }
+    }
+
+    /// Says something to all. Where much has been said that is not taken yet, it is waited for as long as that is being taken,
+    /// and then gone on without those who don't.
+    async fn say(&self, message: Message, limits: &Limits) {
+        let longest = Instant::now() + Duration::from_millis(limits.slow_ms);
+        while !self.buffer().has_room() {
+            let patience = longest.min(Instant::now() + PATIENCE);
+            // What is taken before this is waited for wakes it at once: there is only one that waits.
+            if timeout_at(patience, self.taken.notified()).await.is_err() {
+                self.buffer().make_room();
+            }
+        }
+        self.buffer().push(Arc::new(message));
+        self.told.notify_waiters();
     }
 
     fn end(&self, list: &[ServerError]) {
@@ -151,29 +185,58 @@ async fn goes_on(live: &Arc<Live>, cohort: &Arc<Cohort>, mut followed: Box<dyn F
             }
             happened = followed.next(&plan.topic, None) => happened,
         };
-        match happened {
-            Ok(Some(happened)) => {
+        let failure = match happened {
+            Ok(Some(first)) => {
                 pause = PAUSES.0;
-                let message = plan.tell(happened, &live.limits, live.backend.as_ref()).await;
-                cohort.buffer().push(Arc::new(message));
-                cohort.told.notify_waiters();
+                let (happened, failure) = gather(first, &plan, followed.as_mut(), None);
+                // What that takes is large, and most of the time there is nothing to tell.
+                let told = Box::pin(plan.tell(happened, &live.limits, live.backend.as_ref())).await;
+                live.figures.messages.increment(told.len() as u64);
+                for message in told {
+                    cohort.say(message, &live.limits).await;
+                    // Those who are told are to come to their turn.
+                    tokio::task::consume_budget().await;
+                }
+                failure
             }
-            Ok(None) => cohort.buffer().settle(followed.reached()),
-            Err(error) if error.code() == Code::Unavailable => {
+            Ok(None) => None,
+            Err(failure) => Some(failure),
+        };
+        match failure {
+            None => {}
+            Some(Failure { error, passes: true }) => {
                 tracing::warn!(%error, "what is subscribed to can't be read; it is tried again");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSES.1);
             }
-            Err(error) => return over(live, error).await,
+            Some(Failure { error, passes: false }) => return over(&mut changes, error).await,
         }
+        cohort.buffer().settle(followed.reached());
     }
 }
 
+/// What is at hand behind the first, as much as is brought into form at once; and why there may be no more.
+pub(super) fn gather(
+    first: Happened,
+    plan: &Plan,
+    followed: &mut dyn Followed,
+    until: Option<Cursor>,
+) -> (Vec<Happened>, Option<Failure>) {
+    let mut all = vec![first];
+    while all.len() < plan.at_once && until.is_none_or(|until| followed.reached() < Some(until)) {
+        match followed.at_hand(&plan.topic) {
+            Ok(Some(next)) => all.push(next),
+            Ok(None) => break,
+            Err(failure) => return (all, Some(failure)),
+        }
+    }
+    (all, None)
+}
+
 /// Why a subscription is over that its source has ended.
-async fn over(live: &Live, error: EngineError) -> Vec<ServerError> {
+async fn over(changes: &mut watch::Receiver<()>, error: EngineError) -> Vec<ServerError> {
     if error.code() == Code::SchemaChanged {
         // Whoever fetches the schema when he is told is to find the next one.
-        let mut changes = live.current.changes();
         let _ = tokio::time::timeout(NEXT_DEPLOYMENT, changes.changed()).await;
     }
     vec![Error::Engine(error).whole()]

@@ -12,14 +12,15 @@ use yado_model::{Actor, Position, TenantId};
 
 use super::source::{Happened, Topic};
 use super::subscriber::Message;
-use crate::Limits;
 use crate::api::{AFTER, Resolve, SUBSCRIPTION};
 use crate::backend::Backend;
 use crate::error::Error;
 use crate::graphql::Served;
 use crate::input::{Arguments, Variables};
 use crate::opened::{Opened, Sound};
+use crate::request::Response;
 use crate::select::{self, Ground, Tables};
+use crate::{Limits, cost};
 
 /// What makes two subscriptions the same: they are told the same. The place from which one is to go on is not of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,7 +37,12 @@ pub(crate) struct Plan {
     opened: Opened,
     pub(crate) key: Arc<Key>,
     pub(crate) topic: Topic,
+    /// So much of what has happened is brought into form at once.
+    pub(crate) at_once: usize,
 }
+
+/// More than so much is not brought into form at once, however little it is.
+const AT_ONCE_MOST: u64 = 100;
 
 /// Nothing can be learnt of what a row is related to by the row alone.
 struct Alone;
@@ -85,8 +91,12 @@ impl Plan {
             actor: opened.caller.actor.clone(),
         };
         drop(roots);
+        // Together they are no more than one answer may be.
+        let (api, document) = (&opened.served.api, &opened.prepared.document);
+        let weight = cost::check(api, limits, document, operation, &variables).map_err(|error| vec![error.whole()])?;
+        let at_once = (limits.complexity_max / weight.max(1)).clamp(1, AT_ONCE_MOST);
         drop(variables);
-        Ok((Self { opened, key: Arc::new(key), topic }, after))
+        Ok((Self { opened, key: Arc::new(key), topic, at_once: usize::try_from(at_once).unwrap_or(1) }, after))
     }
 
     /// The same by another deployment.
@@ -120,19 +130,42 @@ impl Plan {
     }
 
     /// Brings what has happened into the form that was asked for.
-    pub(crate) async fn tell(&self, happened: Happened, limits: &Limits, backend: &dyn Backend) -> Message {
-        let Happened { cursor, value } = happened;
-        let payload = match self.opened.operation() {
-            Ok(operation) => {
-                let variables = Variables::new(&operation.node, &self.opened.variables);
-                let (until, nothing) = (Until::after(limits.timeout_ms), async_graphql::Value::Null);
-                let session = self.opened.session(backend, until);
-                let execution = self.opened.execution(limits, &*session, &variables, nothing, until);
-                execution.one(operation, cursor.position, value).await.at(cursor).to_json()
-            }
-            Err(errors) => crate::Response::refused(errors).to_json(),
-        };
-        Message { cursor, payload: payload.into() }
+    pub(crate) async fn tell(
+        &self,
+        mut happened: Vec<Happened>,
+        limits: &Limits,
+        backend: &dyn Backend,
+    ) -> Vec<Message> {
+        let (cursors, values) = happened.iter_mut().map(|one| (one.cursor, one.value.clone())).unzip();
+        if let Some(told) = self.form(cursors, values, limits, backend).await {
+            return told;
+        }
+        let mut all = Vec::with_capacity(happened.len());
+        for Happened { cursor, value } in happened {
+            all.extend(self.form(vec![cursor], vec![value], limits, backend).await.unwrap_or_default());
+        }
+        all
+    }
+
+    /// The same, unless something goes wrong with one of several.
+    async fn form(
+        &self,
+        cursors: Vec<Cursor>,
+        values: Vec<Json>,
+        limits: &Limits,
+        backend: &dyn Backend,
+    ) -> Option<Vec<Message>> {
+        let position = cursors.last()?.position;
+        // It was found when the plan was made.
+        let operation = self.opened.operation().ok()?;
+        let variables = Variables::new(&operation.node, &self.opened.variables);
+        let (until, nothing) = (Until::after(limits.timeout_ms), async_graphql::Value::Null);
+        let session = self.opened.session(backend, until);
+        let execution = self.opened.execution(limits, &*session, &variables, nothing, until);
+        let told = execution.told(operation, position, values).await?;
+        let message =
+            |(cursor, response): (Cursor, Response)| Message { cursor, payload: response.at(cursor).to_json().into() };
+        Some(cursors.into_iter().zip(told).map(message).collect())
     }
 }
 

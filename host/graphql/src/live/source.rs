@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value as Json, json};
 use yado_engine::{ChangeKind, ChangeStream, Changed, Cursor, Engine, Error, EventPage, Events, Filter, Model, Result};
 use yado_model::schema::Problem;
-use yado_model::{Name, RecordedEvent, TenantId};
+use yado_model::{Code, Name, RecordedEvent, TenantId};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -44,6 +44,21 @@ pub(crate) struct Happened {
     pub(crate) value: Json,
 }
 
+/// Why it is not known what happens next.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// Whether another attempt may do better.
+    pub(crate) passes: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let passes = error.code() == Code::Unavailable;
+        Self { error, passes }
+    }
+}
+
 /// Where what is told comes from.
 pub(crate) trait Source: Send + Sync {
     /// Follows a topic from a place on; from now on, if there is none.
@@ -60,8 +75,14 @@ pub(crate) trait Followed: Send {
     /// a place has been told. Whoever stops waiting misses nothing.
     ///
     /// # Errors
-    /// If that is not known. After `UNAVAILABLE` it may be asked again.
-    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>>;
+    /// If that is not known. What passes may be asked again, and misses nothing.
+    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>, Failure>;
+
+    /// The same, if it is at hand already.
+    ///
+    /// # Errors
+    /// Those of [`Followed::next`].
+    fn at_hand(&mut self, topic: &Topic) -> Result<Option<Happened>, Failure>;
 
     /// Everything up to here has been told, or was not to be. Nothing, if it has not begun yet.
     fn reached(&self) -> Option<Cursor>;
@@ -90,16 +111,10 @@ struct OfLog {
 
 #[async_trait]
 impl Followed for OfLog {
-    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>> {
+    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>, Failure> {
         loop {
-            if let Some(page) = &self.page {
-                let found = page.iter().enumerate().skip(self.at).find(|(_, event)| self.is_told(topic, event));
-                if let Some((at, event)) = found {
-                    let happened = Happened { cursor: Cursor::all_of(event.position), value: shown(event)? };
-                    self.at = at + 1;
-                    return Ok(Some(happened));
-                }
-                self.page = None;
+            if let Some(happened) = self.at_hand(topic)? {
+                return Ok(Some(happened));
             }
             if until.is_some_and(|until| self.events.position() >= until.position) {
                 return Ok(None);
@@ -107,6 +122,18 @@ impl Followed for OfLog {
             self.page = Some(self.events.next().await?);
             self.at = 0;
         }
+    }
+
+    fn at_hand(&mut self, topic: &Topic) -> Result<Option<Happened>, Failure> {
+        let Some(page) = &self.page else { return Ok(None) };
+        let found = page.iter().enumerate().skip(self.at).find(|(_, event)| self.is_told(topic, event));
+        let Some((at, event)) = found else {
+            self.page = None;
+            return Ok(None);
+        };
+        let happened = Happened { cursor: Cursor::all_of(event.position), value: shown(event)? };
+        self.at = at + 1;
+        Ok(Some(happened))
     }
 
     fn reached(&self) -> Option<Cursor> {
@@ -133,7 +160,7 @@ impl OfLog {
 }
 
 /// An event as it is told.
-fn shown(event: &RecordedEvent) -> Result<Json> {
+fn shown(event: &RecordedEvent) -> Result<Json, Failure> {
     let payload: Json = serde_json::from_str(&event.event.payload).map_err(|error| {
         tracing::error!(%error, position = %event.position, "the payload of an event in the log is not JSON");
         unreadable()
@@ -156,13 +183,22 @@ fn shown(event: &RecordedEvent) -> Result<Json> {
 
 #[async_trait]
 impl Followed for ChangeStream {
-    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>> {
+    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>, Failure> {
         loop {
             let Some(changed) = self.next_until(until).await? else { return Ok(None) };
-            if let Some(row) = told(topic, &changed)? {
-                return Ok(Some(Happened { cursor: Cursor::from(&*changed), value: Json::Object(row) }));
+            if let Some(happened) = told(topic, &changed)? {
+                return Ok(Some(happened));
             }
         }
+    }
+
+    fn at_hand(&mut self, topic: &Topic) -> Result<Option<Happened>, Failure> {
+        while let Some(changed) = self.ready() {
+            if let Some(happened) = told(topic, &changed)? {
+                return Ok(Some(happened));
+            }
+        }
+        Ok(None)
     }
 
     fn reached(&self) -> Option<Cursor> {
@@ -170,8 +206,8 @@ impl Followed for ChangeStream {
     }
 }
 
-/// The row of a change, if that is to be told.
-fn told(topic: &Topic, changed: &Changed) -> Result<Option<Map<String, Json>>> {
+/// A change, if it is to be told.
+fn told(topic: &Topic, changed: &Changed) -> Result<Option<Happened>, Failure> {
     let Topic::Changes { deployed, kind, key, filter, .. } = topic else { return Ok(None) };
     if changed.kind != *kind || key.as_ref().is_some_and(|key| *key != changed.key) {
         return Ok(None);
@@ -188,12 +224,11 @@ fn told(topic: &Topic, changed: &Changed) -> Result<Option<Map<String, Json>>> {
         })?,
         _ => true,
     };
-    Ok(holds.then_some(row))
+    Ok(holds.then(|| Happened { cursor: Cursor::from(changed), value: Json::Object(row) }))
 }
 
-fn unreadable() -> Error {
-    Error::Unavailable {
-        reason: "what is kept of the changes can't be read; the server's log says why".into(),
-        retry_after_ms: 10_000,
-    }
+/// What is not what it was when it was written does not become so by another attempt.
+fn unreadable() -> Failure {
+    let reason = "what is kept of the changes can't be read; the server's log says why".into();
+    Failure { error: Error::Unavailable { reason, retry_after_ms: 10_000 }, passes: false }
 }

@@ -1,17 +1,17 @@
 //! One that follows something, alone or with others.
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures::Stream;
 use futures::stream;
 use yado_engine::Cursor;
-use yado_model::Code;
 
 use super::Live;
 use super::buffer::{Next, Taken};
-use super::cohort::{Cohort, Ending};
-use super::source::Followed;
+use super::cohort::{Cohort, Ending, PAUSES, gather};
+use super::source::{Failure, Followed};
 use crate::error::Error;
 
 /// What has happened, as it is told.
@@ -53,13 +53,23 @@ struct Behind {
     /// Nothing, until it is known where that was.
     until: Option<Cursor>,
     followed: Option<Box<dyn Followed>>,
+    /// What is told next of it.
+    ready: VecDeque<Arc<Message>>,
+    /// Why nothing is told behind that.
+    failed: Option<yado_engine::Error>,
+}
+
+impl Behind {
+    const fn new(until: Option<Cursor>) -> Self {
+        Self { until, followed: None, ready: VecDeque::new(), failed: None }
+    }
 }
 
 impl Subscriber {
     pub(super) fn new(live: Arc<Live>, cohort: Arc<Cohort>, after: Option<Cursor>) -> Self {
         let (next, reached) = cohort.enter();
         let behind = after.filter(|after| reached.is_none_or(|reached| *after < reached));
-        let behind = behind.map(|_| Behind { until: reached, followed: None });
+        let behind = behind.map(|_| Behind::new(reached));
         Self { live, cohort, next, told: after, behind, joined: false, is_over: false }
     }
 
@@ -82,10 +92,14 @@ impl Subscriber {
             };
             match told {
                 Some(Told::Next(message)) => {
+                    self.live.figures.told.increment(1);
                     self.told = Some(message.cursor);
                     return Some(Told::Next(message));
                 }
                 Some(last) => {
+                    if matches!(last, Told::Slow) {
+                        self.live.figures.slow.increment(1);
+                    }
                     self.is_over = true;
                     return Some(last);
                 }
@@ -111,6 +125,12 @@ impl Subscriber {
             }
             return None;
         };
+        if let Some(message) = behind.ready.pop_front() {
+            return Some(Told::Next(message));
+        }
+        if let Some(error) = behind.failed.take() {
+            return Some(failed(error));
+        }
         if let Some(Ending { errors }) = self.cohort.ending() {
             return Some(Told::Failed(errors));
         }
@@ -122,21 +142,34 @@ impl Subscriber {
                 Err(error) => return Some(failed(error)),
             },
         };
-        match followed.next(&plan.topic, Some(until)).await {
-            Ok(Some(happened)) if happened.cursor <= until => {
-                let message = plan.tell(happened, &self.live.limits, self.live.backend.as_ref()).await;
-                Some(Told::Next(Arc::new(message)))
+        let failure = match followed.next(&plan.topic, Some(until)).await {
+            Ok(Some(first)) if first.cursor <= until => {
+                let (mut happened, failure) = gather(first, &plan, followed.as_mut(), Some(until));
+                happened.retain(|happened| happened.cursor <= until);
+                let told = Box::pin(plan.tell(happened, &self.live.limits, self.live.backend.as_ref())).await;
+                behind.ready.extend(told.into_iter().map(Arc::new));
+                failure
             }
             Ok(_) => {
                 self.behind = None;
                 None
             }
-            Err(error) if error.code() == Code::Unavailable => {
+            Err(failure) => Some(failure),
+        };
+        match failure {
+            None => None,
+            Some(Failure { error, passes: true }) => {
                 tracing::debug!(%error, "what lies behind a subscription can't be read; it is tried again");
-                tokio::time::sleep(super::cohort::PAUSES.1).await;
+                tokio::time::sleep(PAUSES.1).await;
                 None
             }
-            Err(error) => Some(failed(error)),
+            Some(Failure { error, passes: false }) => {
+                // What was at hand before that is told first.
+                if let Some(behind) = &mut self.behind {
+                    behind.failed = Some(error);
+                }
+                None
+            }
         }
     }
 
@@ -160,7 +193,7 @@ impl Subscriber {
                     self.cohort.leave(self.next);
                     let (next, until) = self.cohort.enter();
                     self.next = next;
-                    self.behind = Some(Behind { until, followed: None });
+                    self.behind = Some(Behind::new(until));
                     return None;
                 }
                 Taken::Missed => return Some(Told::Slow),

@@ -10,7 +10,7 @@ use yado_engine::{ChangeKind, Cursor, Error, Result};
 use yado_model::{Position, TenantId};
 
 use super::fixture::InMemory;
-use crate::live::{Followed, Happened, Source, Topic};
+use crate::live::{Failure, Followed, Happened, Source, Topic};
 
 /// What has happened. Copies of it are the same.
 #[derive(Clone)]
@@ -90,27 +90,32 @@ impl Source for InMemory {
 
 #[async_trait]
 impl Followed for Following {
-    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>> {
+    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>, Failure> {
         loop {
             self.head.borrow_and_update();
             if let Some(failure) = self.past.failure.lock().unwrap().clone() {
-                return Err(failure);
+                return Err(failure.into());
             }
-            let next = {
-                let entries = self.past.entries.lock().unwrap();
-                entries.iter().find(|entry| entry.happened.cursor > self.seen).cloned()
-            };
-            match next {
-                Some(entry) => {
-                    self.seen = entry.happened.cursor;
-                    if is_told(topic, &entry) {
-                        return Ok(Some(entry.happened));
-                    }
-                }
-                None if until.is_some_and(|until| self.seen.position >= until.position) => return Ok(None),
-                None => self.head.changed().await.unwrap(),
+            if let Some(happened) = self.at_hand(topic)? {
+                return Ok(Some(happened));
+            }
+            if until.is_some_and(|until| self.seen.position >= until.position) {
+                return Ok(None);
+            }
+            self.head.changed().await.unwrap();
+        }
+    }
+
+    fn at_hand(&mut self, topic: &Topic) -> Result<Option<Happened>, Failure> {
+        let entries = self.past.entries.lock().unwrap();
+        let seen = self.seen;
+        for entry in entries.iter().filter(|entry| entry.happened.cursor > seen) {
+            self.seen = entry.happened.cursor;
+            if is_told(topic, entry) {
+                return Ok(Some(entry.happened.clone()));
             }
         }
+        Ok(None)
     }
 
     fn reached(&self) -> Option<Cursor> {

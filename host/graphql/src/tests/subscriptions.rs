@@ -221,6 +221,32 @@ async fn what_many_ask_for_is_made_once() {
 }
 
 #[tokio::test]
+async fn what_several_changes_lead_to_is_looked_up_once() {
+    let fixture = fixture();
+    fixture.memory.put("Venue", json!({ "id": "v", "name": "Hall" }));
+    let mut followed = fixture.follow("subscription { ticketCreated { id venue { name } } }", json!({})).await;
+    let ticket = |id: usize| json!({ "id": id.to_string(), "venueId": "v", "price": if id == 77 { "?" } else { "1" } });
+    for id in 0..250 {
+        fixture.memory.past.change("Ticket", ChangeKind::Created, ticket(id));
+    }
+    for id in 0..250 {
+        let expected = json!({ "ticketCreated": { "id": id.to_string(), "venue": { "name": "Hall" } } });
+        assert_eq!(followed.data(1).await, [expected]);
+    }
+    let looked_up = fixture.memory.statements().into_iter().filter(|asked| asked.starts_with("rows")).count();
+    assert_eq!(looked_up, 3);
+    // One that can't be told keeps none of the others from being told.
+    let mut prices = fixture.follow("subscription { ticketCreated(after: \"0\") { id price } }", json!({})).await;
+    for id in 0..250 {
+        let message = prices.next().await;
+        let broken = id == 77;
+        assert_eq!(message["data"].is_null(), broken, "{message}");
+        assert_eq!(message.get("errors").is_some(), broken, "{message}");
+        assert_eq!(message["extensions"]["position"], id + 1);
+    }
+}
+
+#[tokio::test]
 async fn a_place_that_decides_more_than_where_to_begin_keeps_subscriptions_apart() {
     let fixture = fixture();
     let query = "subscription ($s: String) { ticketUpdated(after: $s, where: { label: { eq: $s } }) { id } }";
@@ -244,6 +270,39 @@ async fn whoever_does_not_take_what_is_told_is_told_so_and_the_others_go_on() {
     let mut again = fixture.follow(EVENTS, json!({ "after": 0 })).await;
     let expected: Vec<Json> = (1..=20).map(|position| event(position, "A")).collect();
     assert_eq!(again.data(20).await, expected);
+}
+
+#[tokio::test]
+async fn a_burst_is_told_to_all_who_take_it() {
+    let fixture = limited(Limits { live_buffer: 8, ..Limits::default() });
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.push(fixture.follow(EVENTS, json!({})).await);
+    }
+    for _ in 0..1_000 {
+        fixture.memory.past.record("a", "A", json!({}));
+    }
+    for position in 1..=1_000 {
+        for followed in &mut all {
+            assert_eq!(followed.data(1).await, [event(position, "A")]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_takes_nothing_holds_up_the_others_once() {
+    let fixture = limited(Limits { live_buffer: 8, ..Limits::default() });
+    let mut slow = fixture.follow(EVENTS, json!({})).await;
+    let mut quick = fixture.follow(EVENTS, json!({})).await;
+    for _ in 0..1_000 {
+        fixture.memory.past.record("a", "A", json!({}));
+    }
+    // If it did so each time, this would take a quarter of an hour.
+    let told = tokio::time::timeout(std::time::Duration::from_secs(60), quick.data(1_000)).await.unwrap();
+    for (at, told) in told.iter().enumerate() {
+        assert_eq!(*told, event(at as u64 + 1, "A"));
+    }
+    assert_eq!(slow.over().await, "slow");
 }
 
 #[tokio::test]
@@ -372,9 +431,11 @@ async fn nothing_is_lost_or_told_twice_however_often_one_goes_on() {
         };
         let query = "subscription ($c: String) { ticketUpdated(after: $c) { id } }";
         let (mut seen, mut cursor, mut recorded) = (Vec::new(), "0".to_owned(), 0_u64);
-        let _other = fixture.follow(query, json!({})).await;
+        // Somebody who stays, so that the cohort does.
+        let mut other = fixture.follow(query, json!({})).await;
         let mut followed = fixture.follow(query, json!({ "c": cursor })).await;
         while seen.len() < 60 {
+            while let Some(Some(_)) = other.0.next().now_or_never() {}
             match below(4) {
                 0 => followed = fixture.follow(query, json!({ "c": cursor })).await,
                 1 if recorded < 60 => {

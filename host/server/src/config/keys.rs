@@ -352,7 +352,7 @@ table! {
         /// Rows that projections keep in memory because they may change again soon, in bytes.
         "limits-rows-kept-bytes" "YADO_LIMITS_ROWS_KEPT_BYTES" rows_kept_bytes: Natural => rows_kept_bytes,
         /// Positions of the log for which changes of rows are kept, for those who listen and come back.
-        "limits-changes-kept" "YADO_LIMITS_CHANGES_KEPT" changes_kept: Positive => changes_kept,
+        "limits-changes-kept" "YADO_LIMITS_CHANGES_KEPT" changes_kept: Natural => changes_kept,
         /// Changes of rows that stay in memory for those who listen, in bytes.
         "limits-changes-memory-bytes" "YADO_LIMITS_CHANGES_MEMORY_BYTES" changes_memory_bytes: Natural => changes_memory_bytes,
         /// How often the log is looked at for events of other processes, in milliseconds.

@@ -130,10 +130,17 @@ pub async fn what_is_parked_goes_with_what_a_projection_has_left(store: &dyn Rea
 pub async fn the_state_of_a_projection_is_kept_by_its_name(store: &dyn ReadStore) {
     let state = |epoch, pending, paused| ProjectionState { epoch, pending, paused };
     assert_eq!(store.projection_state("counters", "Counts").await.unwrap(), ProjectionState::default());
-    for kept in [state(0, Some(1), false), state(1, None, true), state(7, Some(8), true)] {
-        store.set_projection_state("counters", "Counts", &kept).await.unwrap();
-        assert_eq!(store.projection_state("counters", "Counts").await.unwrap(), kept);
+    let mut from = ProjectionState::default();
+    for to in [state(0, Some(1), false), state(1, None, true), state(7, Some(8), true)] {
+        assert!(store.set_projection_state("counters", "Counts", &from, &to).await.unwrap());
+        assert_eq!(store.projection_state("counters", "Counts").await.unwrap(), to);
+        // Whoever has seen what it was before changes nothing.
+        assert!(!store.set_projection_state("counters", "Counts", &from, &state(9, None, false)).await.unwrap());
+        assert_eq!(store.projection_state("counters", "Counts").await.unwrap(), to);
+        from = to;
     }
     assert_eq!(store.projection_state("others", "Counts").await.unwrap(), ProjectionState::default());
-    assert!(store.set_projection_state("counters", &"x".repeat(300), &state(0, None, false)).await.is_err());
+    assert!(!store.set_projection_state("others", "Counts", &from, &state(9, None, false)).await.unwrap());
+    let (long, any) = ("x".repeat(300), state(0, None, false));
+    assert!(store.set_projection_state("counters", &long, &any, &any).await.is_err());
 }

@@ -13,7 +13,7 @@ use super::fixtures::{put, row, tickets};
 use super::related::{baskets, holders, inner, outer, ticket};
 use crate::cell::Cell;
 use crate::read::matches::compare;
-use crate::{Filter, Link, Mark, Op, Order, Quantifier, ReadStore, Row, Select, Table};
+use crate::{Each, Filter, Link, Mark, Op, Order, Quantifier, ReadStore, Row, Select, Table};
 
 /// Selections that are tried.
 const ROUNDS: usize = 400;
@@ -164,7 +164,7 @@ impl Random {
     }
 
     /// A value for a column, by its name; two columns are enumerations of few values.
-    fn value(&mut self, field: &str) -> Value {
+    pub(super) fn value(&mut self, field: &str) -> Value {
         match field {
             "id" => json!(format!("{}{}", self.one_of(&["a", "B", "é", "全"]), self.below(12))),
             "ticketId" | "within" => self.value("id"),
@@ -216,7 +216,7 @@ impl Random {
     }
 
     /// A filter that no store refuses. So many relations may still be in it.
-    fn filter(&mut self, table: &Table, depth: usize, level: usize, left: &mut usize) -> Filter {
+    pub(super) fn filter(&mut self, table: &Table, depth: usize, level: usize, left: &mut usize) -> Filter {
         let compared = |name: &str| name != "extra";
         match self.below(if depth == 0 { 6 } else { 12 }) {
             0 => Filter::Null { field: self.field(table, |_| true) },
@@ -295,11 +295,14 @@ impl Random {
     }
 }
 
+/// What a row holds in a column.
+pub(super) fn cell(table: &Table, row: &Row, field: &str) -> Cell {
+    Cell::from_json(table.column(field).unwrap(), row.get(field).unwrap_or(&Value::Null)).unwrap()
+}
+
 /// How two rows follow each other: nothing last, whatever the direction, and at last by key, in the last direction.
-fn follow(table: &Table, order: &[Order], a: &Row, b: &Row) -> Ordering {
-    let cell = |row: &Row, field: &str| {
-        Cell::from_json(table.column(field).unwrap(), row.get(field).unwrap_or(&Value::Null)).unwrap()
-    };
+pub(super) fn follow(table: &Table, order: &[Order], a: &Row, b: &Row) -> Ordering {
+    let cell = |row: &Row, field: &str| cell(table, row, field);
     for Order { field, descending } in order {
         let (a, b) = (cell(a, field), cell(b, field));
         let ordering = match compare(&a, &b) {
@@ -351,6 +354,22 @@ fn page(table: &Table, select: &Select, mut rows: Vec<Row>) -> Vec<Row> {
     page
 }
 
+/// What a selection finds for each of several values, of rows that meet its filter.
+fn pages(table: &Table, each: &Each, select: &Select, rows: &[Row]) -> Vec<Vec<Row>> {
+    let columns = select.columns.iter().map(|columns| [columns.clone(), vec![each.field.clone()]].concat()).next();
+    let select = Select { columns, ..select.clone() };
+    let mut pages: Vec<(Cell, Vec<Row>)> = Vec::new();
+    for value in &each.values {
+        let value = Cell::from_json(table.column(&each.field).unwrap(), value).unwrap();
+        if pages.iter().all(|(other, _)| compare(other, &value) != Some(Ordering::Equal)) {
+            let is_its = |row: &&Row| compare(&cell(table, row, &each.field), &value) == Some(Ordering::Equal);
+            let page = page(table, &select, rows.iter().filter(is_its).cloned().collect());
+            pages.push((value, page));
+        }
+    }
+    pages.into_iter().map(|(_, page)| page).collect()
+}
+
 pub async fn random_selections_are_those_of_the_naive_model(store: &dyn ReadStore) {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let tables = [tickets(), baskets()];
@@ -376,10 +395,23 @@ pub async fn random_selections_are_those_of_the_naive_model(store: &dyn ReadStor
         let expected: Vec<Row> = rows_of(table).into_iter().filter(holds).collect();
         let count = store.count(table, &TenantId::default(), select.filter.as_ref()).await.unwrap();
         assert_eq!(count, expected.len() as u64, "round {round}: {select:#?}");
-        let page = page(table, &select, expected);
         let found = store.select(table, &TenantId::default(), &select).await.unwrap();
-        assert_eq!(found, page, "round {round}: {select:#?}");
-        met += usize::from(!page.is_empty());
+        assert_eq!(found, page(table, &select, expected.clone()), "round {round}: {select:#?}");
+        met += usize::from(!found.is_empty());
+
+        let field = random.field(table, |name| name != "extra");
+        let each = Each { values: (0..random.below(4)).map(|_| random.value(&field)).collect(), field };
+        let found = store.select_each(table, &TenantId::default(), &each, &select).await.unwrap();
+        let pages = pages(table, &each, &select, &expected);
+        // Values are in any order, and the rows of each are together.
+        let mut left = found.as_slice();
+        let mut unseen: Vec<_> = pages.into_iter().filter(|page| !page.is_empty()).collect();
+        while !left.is_empty() {
+            let at = unseen.iter().position(|page| left.starts_with(page));
+            let page = unseen.remove(at.unwrap_or_else(|| panic!("round {round}: {each:?} {select:#?}\n{left:#?}")));
+            left = &left[page.len()..];
+        }
+        assert!(unseen.is_empty(), "round {round}: {each:?} {select:#?}\n{unseen:#?}");
     }
     // Conditions that nothing ever meets would prove nothing.
     assert!(met > ROUNDS / 4, "{met}");

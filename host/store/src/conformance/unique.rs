@@ -99,6 +99,8 @@ pub async fn indexes_come_and_go_and_rows_stay(store: &dyn ReadStore) {
         let table = Table { indexes, ..table.clone() };
         store.ensure_table(&table).await.unwrap();
         store.ensure_table(&table).await.unwrap();
+        store.index_search(&table).await.unwrap();
+        store.index_search(&table).await.unwrap();
         store.prune_indexes(&table).await.unwrap();
         let order = vec![Order { field: "seats".into(), descending: true }];
         let filter = Some(Filter::Compare { field: "seats".into(), op: Op::Less, value: json!(10) });

@@ -5,6 +5,7 @@ mod journal;
 mod parked;
 #[cfg(test)]
 mod plans;
+mod readers;
 mod step;
 mod tables;
 mod warm;
@@ -16,7 +17,8 @@ use uuid::Uuid;
 use yado_model::{Position, TenantId};
 
 use self::indexes::Building;
-use self::warm::Warm;
+use self::readers::Readers;
+use self::warm::{FOR_STEPS, MOST_FOR_STEPS, Warm};
 use super::Database;
 use super::dialect::PostgresDialect;
 use crate::limits::{self, LONGEST_NAME};
@@ -48,6 +50,7 @@ const TABLES: &str = r"
 #[derive(Debug)]
 pub(crate) struct Reads {
     database: Database,
+    readers: Readers,
     warm: Warm,
     building: Building,
 }
@@ -55,21 +58,18 @@ pub(crate) struct Reads {
 impl Reads {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
         let database = Database::open(url, options, Promise::Derived).await?;
-        let warm = Warm::new(database.pool.clone(), options.acquire_timeout());
-        Ok(Self { database, warm, building: Building::default() })
+        let readers = Readers::new(database.pool.clone(), options);
+        let warm = Warm::new(database.pool.clone(), options.acquire_timeout(), Some(FOR_STEPS), MOST_FOR_STEPS);
+        Ok(Self { database, readers, warm, building: Building::default() })
     }
 
-    async fn fetch(&self, mut question: Question<'_, Postgres>) -> Result<Vec<Row>> {
-        let rows = question.sql.build().fetch_all(&self.database.pool).await?;
+    async fn fetch(&self, question: Question<'_, Postgres>) -> Result<Vec<Row>> {
+        let rows = self.readers.fetch(question.sql).await?;
         rows.iter().map(|found| found.row(&question.columns)).collect()
     }
-}
 
-#[async_trait]
-impl ReadStore for Reads {
-    async fn ensure_table(&self, table: &Table) -> Result<()> {
-        table.check()?;
-        let trigrams = if table.search.is_empty() { None } else { indexes::trigrams(&self.database.pool).await? };
+    /// Makes a table and the indexes that it lacks; that of searches, if it is said where trigrams are.
+    async fn index(&self, table: &Table, trigrams: Option<String>) -> Result<()> {
         let mut transaction = self.database.begin().await?;
         sqlx::query(LOCK_SCHEMA).execute(&mut *transaction).await?;
         tables::ensure(&mut transaction, table).await?;
@@ -80,10 +80,37 @@ impl ReadStore for Reads {
         }
         Ok(())
     }
+}
+
+#[async_trait]
+impl ReadStore for Reads {
+    async fn ensure_table(&self, table: &Table) -> Result<()> {
+        table.check()?;
+        if !table.search.is_empty() {
+            // What is not to be had is known from the beginning.
+            indexes::trigrams(&self.database.pool).await?;
+        }
+        self.index(table, None).await
+    }
+
+    async fn index_search(&self, table: &Table) -> Result<()> {
+        table.check()?;
+        if table.search.is_empty() {
+            return Ok(());
+        }
+        match indexes::trigrams(&self.database.pool).await? {
+            Some(trigrams) => self.index(table, Some(trigrams)).await,
+            None => Ok(()),
+        }
+    }
 
     async fn prune_indexes(&self, table: &Table) -> Result<()> {
         table.check()?;
         indexes::prune(&self.database.pool, table).await
+    }
+
+    async fn searches_by_index(&self) -> Result<bool> {
+        indexes::has_trigrams(&self.database.pool).await
     }
 
     async fn drop_table(&self, name: &str) -> Result<()> {
@@ -209,14 +236,14 @@ impl ReadStore for Reads {
     }
 
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
-        let mut sql = select::count(&PostgresDialect, table, tenant, filter)?;
-        let count: i64 = sql.build().fetch_one(&self.database.pool).await?.try_get(0)?;
+        let rows = self.readers.fetch(select::count(&PostgresDialect, table, tenant, filter)?).await?;
+        let count: i64 = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
         loaded(count, &table.name)
     }
 
     async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
-        let (mut sql, answer) = aggregate::aggregate(&PostgresDialect, table, tenant, aggregate)?;
-        let rows = sql.build().fetch_all(&self.database.pool).await?;
+        let (sql, answer) = aggregate::aggregate(&PostgresDialect, table, tenant, aggregate)?;
+        let rows = self.readers.fetch(sql).await?;
         rows.iter().map(|found| answer.group(found)).collect()
     }
 
@@ -227,8 +254,8 @@ impl ReadStore for Reads {
         each: &Each,
         aggregate: &Aggregate,
     ) -> Result<Vec<(Value, Group)>> {
-        let (mut sql, answer) = aggregate::aggregate_each(&PostgresDialect, table, tenant, each, aggregate)?;
-        let rows = sql.build().fetch_all(&self.database.pool).await?;
+        let (sql, answer) = aggregate::aggregate_each(&PostgresDialect, table, tenant, each, aggregate)?;
+        let rows = self.readers.fetch(sql).await?;
         answer.groups(&rows)
     }
 
@@ -240,8 +267,14 @@ impl ReadStore for Reads {
         parked::state(&self.database.pool, plugin, projection).await
     }
 
-    async fn set_projection_state(&self, plugin: &str, projection: &str, state: &ProjectionState) -> Result<()> {
-        parked::set_state(&self.database.pool, plugin, projection, state).await
+    async fn set_projection_state(
+        &self,
+        plugin: &str,
+        projection: &str,
+        from: &ProjectionState,
+        to: &ProjectionState,
+    ) -> Result<bool> {
+        parked::set_state(&self.database.pool, (plugin, projection), from, to).await
     }
 
     async fn ping(&self) -> Result<()> {
@@ -251,6 +284,7 @@ impl ReadStore for Reads {
     async fn close(&self) {
         self.building.close().await;
         self.database.close().await;
+        self.readers.close().await;
         self.warm.close().await;
     }
 }

@@ -32,8 +32,12 @@ pub(crate) trait Found {
 
     /// All of it, where these columns were asked for.
     fn row(&self, columns: &[&Column]) -> Result<Row> {
-        let columns = columns.iter().enumerate();
-        columns.map(|(at, column)| Ok((column.name.as_str().to_owned(), self.value(at, column)?))).collect()
+        // Collecting what may fail would not say how many there are, and a map that grows is filled twice.
+        let mut row = Row::with_capacity(columns.len());
+        for (at, column) in columns.iter().enumerate() {
+            row.insert(column.name.as_str().to_owned(), self.value(at, column)?);
+        }
+        Ok(row)
     }
 
     /// A count.
@@ -114,8 +118,8 @@ where
     if !answer.by.is_empty() {
         sql.push(format_args!(", {}) as {PLACE}s where ", names(table, &answer.by)));
         push_places(dialect, &mut sql, aggregate.offset, aggregate.limit.into());
-        // The first column is the value.
-        sql.push(format_args!(" order by 1, {PLACE}"));
+        // Groups come to those of their own value afterwards: numbers that are equal may be spelled in several ways.
+        sql.push(format_args!(" order by {PLACE}"));
     }
     Ok((sql, answer))
 }
@@ -187,9 +191,11 @@ impl Answer<'_> {
                 && let (Some((_, value)), Some(seen)) = (asked.get(at), seen.get_mut(at))
             {
                 *seen = true;
-                groups.push((value.clone(), self.group(row)?));
+                groups.push((at, (value.clone(), self.group(row)?)));
             }
         }
+        groups.sort_by_key(|(at, _)| *at);
+        let mut groups: Vec<_> = groups.into_iter().map(|(_, group)| group).collect();
         if self.by.is_empty() {
             let unseen = asked.iter().zip(seen).filter(|(_, seen)| !seen).map(|((_, value), _)| value.clone());
             let nothing = || Group { key: Row::new(), count: 0, values: vec![Value::Null; self.of.len()] };

@@ -29,10 +29,14 @@ const PARKED: &str = "\
 const STATE: &str = "\
     select epoch, pending, paused from projection_states where plugin = ?1 and projection = ?2";
 
+const BEGIN_STATE: &str = "\
+    insert into projection_states (plugin, projection, epoch, pending, paused) values (?1, ?2, 0, null, 0) \
+    on conflict (plugin, projection) do nothing";
+
+/// Finds nothing if somebody else has changed it.
 const SET_STATE: &str = "\
-    insert into projection_states (plugin, projection, epoch, pending, paused) values (?1, ?2, ?3, ?4, ?5) \
-    on conflict (plugin, projection) do update set epoch = excluded.epoch, pending = excluded.pending, \
-        paused = excluded.paused";
+    update projection_states set epoch = ?3, pending = ?4, paused = ?5 \
+    where plugin = ?1 and projection = ?2 and epoch = ?6 and pending is ?7 and paused = ?8";
 
 type Row = (String, String, String, i64, i64, String, i64, String, String, String, Vec<u8>, i64, i64);
 
@@ -119,12 +123,14 @@ pub(super) async fn state(pool: &SqlitePool, plugin: &str, projection: &str) -> 
 
 pub(super) async fn set_state(
     pool: &SqlitePool,
-    plugin: &str,
-    projection: &str,
-    state: &ProjectionState,
-) -> Result<()> {
-    state.check(plugin, projection)?;
-    let query = sqlx::query(SET_STATE).bind(plugin).bind(projection).bind(i64::from(state.epoch));
-    query.bind(state.pending.map(i64::from)).bind(state.paused).execute(pool).await?;
-    Ok(())
+    (plugin, projection): (&str, &str),
+    from: &ProjectionState,
+    to: &ProjectionState,
+) -> Result<bool> {
+    to.check(plugin, projection)?;
+    sqlx::query(BEGIN_STATE).bind(plugin).bind(projection).execute(pool).await?;
+    let query = sqlx::query(SET_STATE).bind(plugin).bind(projection);
+    let query = query.bind(i64::from(to.epoch)).bind(to.pending.map(i64::from)).bind(to.paused);
+    let query = query.bind(i64::from(from.epoch)).bind(from.pending.map(i64::from)).bind(from.paused);
+    Ok(query.execute(pool).await?.rows_affected() > 0)
 }

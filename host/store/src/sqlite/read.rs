@@ -51,12 +51,21 @@ impl ReadStore for Reads {
         Ok(())
     }
 
+    async fn index_search(&self, table: &Table) -> Result<()> {
+        table.check()
+    }
+
     async fn prune_indexes(&self, table: &Table) -> Result<()> {
         table.check()?;
         let mut transaction = self.database.write().await?;
         tables::prune(&mut transaction, table).await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// SQLite has no index that finds a part of a text without being told how it is divided into words.
+    async fn searches_by_index(&self) -> Result<bool> {
+        Ok(false)
     }
 
     async fn drop_table(&self, name: &str) -> Result<()> {
@@ -204,8 +213,14 @@ impl ReadStore for Reads {
         parked::state(&self.database.readers, plugin, projection).await
     }
 
-    async fn set_projection_state(&self, plugin: &str, projection: &str, state: &ProjectionState) -> Result<()> {
-        parked::set_state(&self.database.writer, plugin, projection, state).await
+    async fn set_projection_state(
+        &self,
+        plugin: &str,
+        projection: &str,
+        from: &ProjectionState,
+        to: &ProjectionState,
+    ) -> Result<bool> {
+        parked::set_state(&self.database.writer, (plugin, projection), from, to).await
     }
 
     async fn ping(&self) -> Result<()> {

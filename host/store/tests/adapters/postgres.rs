@@ -1,10 +1,14 @@
 //! PostgreSQL: a database for each test, of one cluster.
 
+use std::sync::Arc;
+
 use sqlx::Connection as _;
-use yado_model::{Claim, ClaimValue, Position, Revision};
+use yado_model::{Claim, ClaimValue, Name, Position, Revision, TenantId};
 use yado_store::conformance::{self, counted};
-use yado_store::testing::Postgres;
-use yado_store::{Appended, Draft, Error, Options, open_events, open_reads};
+use yado_store::testing::{Fsync, Postgres};
+use yado_store::{
+    Appended, ChangeKind, Changed, Checkpoint, Draft, Error, Options, Progress, Step, open_events, open_reads,
+};
 
 async fn url() -> String {
     Postgres::shared().database().await
@@ -101,6 +105,58 @@ async fn log_and_read_models_may_share_a_database() {
     conformance::record(&*events, &[counted("Counter-a", 0, 1)]).await.unwrap();
     assert_eq!(reads.checkpoint("any").await.unwrap().position.get(), 0);
     assert_eq!(events.head().await.unwrap().get(), 1);
+}
+
+/// What is told of rows is not logged. After a crash it must not look as if there had been nothing to tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_of_rows_before_a_crash_is_gone_and_known_to_be() {
+    let cluster = Postgres::start(Fsync::On);
+    let reads = open_reads(&cluster.database().await, &few()).await.unwrap();
+    let at = |position: u64| Checkpoint::from(Position::new(position));
+    let tell = async |from: u64, to: u64| {
+        let progress = Progress { projection: "tickets", from: at(from), to: at(to) };
+        let changed = Changed {
+            position: Position::new(to),
+            place: 0,
+            tenant: TenantId::default(),
+            model: Name::parse("Ticket").unwrap(),
+            key: "a".into(),
+            kind: ChangeKind::Created,
+            row: "{}".into(),
+        };
+        let step = Step::new(progress, &[]);
+        let changed = [Arc::new(changed)];
+        let step = step.telling(Position::new(from), &changed);
+        // As below: none of these is done by a connection that is gone.
+        let first = reads.commit(&step).await;
+        let done = if first.as_ref().is_err_and(Error::is_transient) { reads.commit(&step).await } else { first };
+        done.unwrap();
+    };
+    let told = async || {
+        // Each of the connections that were there before the crash is found out to be gone by whoever takes it.
+        for _ in 0..=few().connections {
+            match reads.changes("tickets", (Position::ZERO, u32::MAX), 10).await {
+                Err(error) if error.is_transient() => {}
+                page => return page.map(|page| (page.floor.map(Position::get), page.changes.len())).unwrap(),
+            }
+        }
+        panic!("there is no connection that stands");
+    };
+    tell(0, 5).await;
+    tell(5, 9).await;
+    assert_eq!(told().await, (Some(0), 2));
+    tokio::task::block_in_place(|| cluster.crash());
+    assert_eq!(told().await, (None, 0));
+    // Nobody had waited for the checkpoint to be on the disk either.
+    let left = async || reads.checkpoint("tickets").await.map(|checkpoint| checkpoint.position.get());
+    let left = match left().await {
+        Err(error) if error.is_transient() => left().await,
+        left => left,
+    };
+    let left = left.unwrap();
+    tell(left, 12).await;
+    assert_eq!(told().await, (Some(left), 1));
+    reads.close().await;
 }
 
 #[tokio::test]

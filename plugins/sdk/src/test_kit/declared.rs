@@ -7,8 +7,9 @@ use std::cmp::Ordering;
 use serde_json::{Map, Value, json};
 use yado_model::fold;
 use yado_model::manifest::{Answer, CompareOp, Condition, ReadModel, RowsQuery};
+use yado_model::schema::Shape;
 
-use super::rows::{Rows, compare};
+use super::rows::{Rows, compare, order};
 
 /// What the host would answer.
 ///
@@ -28,7 +29,8 @@ pub(super) fn answer(rows: &Rows, query: &RowsQuery, arguments: &Value) -> Value
         found.reverse();
     }
     for by in query.order_by.iter().rev() {
-        found.sort_by(|one, other| reader.order(by.field.as_str(), by.descending, one, other));
+        let (field, shape) = (by.field.as_str(), reader.shape(by.field.as_str()));
+        found.sort_by(|one, other| order(&shape, by.descending, &one[field], &other[field]));
     }
     match &query.answer {
         Answer::One => found.into_iter().next().unwrap_or_default(),
@@ -111,21 +113,13 @@ impl Reader<'_> {
     }
 
     fn compare(&self, field: &str, one: &Value, other: &Value) -> Option<Ordering> {
-        match self.rows.field(self.model.name.as_str(), field) {
-            Ok(shape) => compare(&shape, one, other),
-            Err(error) => panic!("{error}"),
-        }
+        compare(&self.shape(field), one, other)
     }
 
-    /// What is not there comes last either way.
-    fn order(&self, field: &str, descending: bool, one: &Value, other: &Value) -> Ordering {
-        let (one, other) = (&one[field], &other[field]);
-        match (one.is_null(), other.is_null()) {
-            (false, false) => {
-                let order = self.compare(field, one, other).unwrap_or(Ordering::Equal);
-                if descending { order.reverse() } else { order }
-            }
-            (one, other) => one.cmp(&other),
+    fn shape(&self, field: &str) -> Shape {
+        match self.rows.field(self.model.name.as_str(), field) {
+            Ok(shape) => shape,
+            Err(error) => panic!("{error}"),
         }
     }
 }

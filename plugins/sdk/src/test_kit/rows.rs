@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 use yado_model::manifest::ReadModel;
 use yado_model::schema::Shape;
-use yado_model::{Manifest, fold};
+use yado_model::{Manifest, Timestamp, fold};
 use yado_runtime::{Comparison, Condition, RowsError, Selection};
 
 type Row = Map<String, Value>;
@@ -131,10 +131,14 @@ impl yado_runtime::Rows for Rows {
             ordering.push((self.field(model, &by.field)?, by));
         }
         let mut rows = self.meeting(model, selection.conditions)?;
+        // They come by key, and a stable sort leaves those that are equal so; the last order's direction is theirs as well.
+        if ordering.last().is_some_and(|(_, last)| last.descending) {
+            rows.reverse();
+        }
         rows.sort_by(|one, other| {
             let by = ordering.iter().map(|(shape, by)| {
-                let order = compare(shape, &one[&by.field], &other[&by.field]).unwrap_or(Order::Equal);
-                if by.descending { order.reverse() } else { order }
+                let value = |row: &Row| row.get(&by.field).cloned().unwrap_or_default();
+                order(shape, by.descending, &value(one), &value(other))
             });
             by.fold(Order::Equal, Order::then)
         });
@@ -173,7 +177,18 @@ fn holds(comparison: Comparison, shape: &Shape, searched: bool, value: &Value, w
     }
 }
 
-/// By what the values mean: decimals and numbers as numbers, everything else as text. Nothing compares with nothing.
+/// How two values follow one another. What is not there comes last either way.
+pub(super) fn order(shape: &Shape, descending: bool, one: &Value, other: &Value) -> Order {
+    match (one.is_null(), other.is_null()) {
+        (false, false) => {
+            let order = compare(shape, one, other).unwrap_or(Order::Equal);
+            if descending { order.reverse() } else { order }
+        }
+        (one, other) => one.cmp(&other),
+    }
+}
+
+/// By what the values mean: decimals and numbers as numbers, times as times, everything else as text. Nothing compares with nothing.
 pub(super) fn compare(shape: &Shape, one: &Value, other: &Value) -> Option<Order> {
     let text = |value: &Value| match value {
         Value::Null => None,
@@ -184,6 +199,7 @@ pub(super) fn compare(shape: &Shape, one: &Value, other: &Value) -> Option<Order
     match shape {
         Shape::Decimal | Shape::Integer { .. } => Some(one.parse::<Decimal>().ok()?.cmp(&other.parse().ok()?)),
         Shape::Float => one.parse::<f64>().ok()?.partial_cmp(&other.parse().ok()?),
+        Shape::Timestamp => Some(one.parse::<Timestamp>().ok()?.cmp(&other.parse().ok()?)),
         _ => Some(one.cmp(&other)),
     }
 }

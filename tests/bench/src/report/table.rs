@@ -143,6 +143,17 @@ fn others(report: &Report) -> Table {
         row("pages of 50 products with their category, over GraphQL", format!("{} a second", shown[0]));
         row("the same rows by two statements, pgbench", format!("{} a second", shown[1]));
     }
+    if let Some(sockets) = &report.sockets {
+        row(
+            &format!("memory with {} subscriptions", grouped(f64::from(sockets.sockets))),
+            format!(
+                "{} MB, {} MB at the start; {} messages a second to all of them",
+                sockets.bytes() / 1_000_000,
+                sockets.at_start_bytes / 1_000_000,
+                grouped(sockets.rate())
+            ),
+        );
+    }
     for memory in &report.memory {
         row(
             &format!("memory of a server on {}", memory.database),

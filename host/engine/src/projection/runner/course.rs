@@ -11,7 +11,7 @@ pub(super) const FIRST_PAUSE_MS: u64 = 50;
 pub(super) struct Course {
     /// The code that it goes for.
     pub(super) code: Digest,
-    /// How many events a call has. It is halved after a failure, which finds the event that is to blame as well as the
+    /// How many events a call has. It goes down after a failure, which finds the event that is to blame as well as the
     /// number that fits the guest's deadline, and goes up again when the projection has caught up.
     pub(super) size: u32,
     /// How many it has at most.
@@ -44,9 +44,15 @@ impl Course {
         self.size == 1 && self.step_by_step
     }
 
-    /// A failure is closed in upon, and what comes before it is kept.
-    pub(super) const fn halve(&mut self) {
-        self.size = if self.size > 1 { self.size / 2 } else { 1 };
+    /// A failure is closed in upon, and what comes before it is kept. So many events were tried; the first of them, so many,
+    /// are sound, as far as is known; and the next one is to blame, or one behind it where that is not known exactly.
+    pub(super) fn close_in(&mut self, tried: u64, sound: u64, exact: bool) {
+        let less = match sound {
+            0 if exact => 1,
+            0 => tried / 2,
+            sound => sound.min(tried.saturating_sub(1)),
+        };
+        self.size = u32::try_from(less).unwrap_or(u32::MAX).clamp(1, self.size);
         self.step_by_step = true;
     }
 
@@ -91,8 +97,9 @@ mod tests {
     fn attempts_are_counted_for_the_event_that_fails() {
         let mut course = Course::new(Digest::of(b"code"), 8);
         assert!(!course.is_down_to_one());
-        for _ in 0..4 {
-            course.halve();
+        for size in [4, 2, 1] {
+            course.close_in(u64::from(course.size), 0, false);
+            assert_eq!(course.size, size);
         }
         assert!(course.is_down_to_one());
         let at = Position::new;
@@ -100,6 +107,23 @@ mod tests {
         assert_eq!(course.failed_at(at(8)), 1);
         course.caught_up();
         assert!(!course.is_down_to_one());
+    }
+
+    #[test]
+    fn a_failure_is_closed_in_upon_by_what_is_known_of_it() {
+        let close_in = |tried, sound, exact| {
+            let mut course = Course::new(Digest::of(b"code"), 1_000);
+            course.close_in(tried, sound, exact);
+            assert!(course.step_by_step);
+            course.size
+        };
+        // What comes before it goes down first, and then it is shown alone.
+        assert_eq!(close_in(1_000, 700, true), 700);
+        assert_eq!(close_in(700, 0, true), 1);
+        // There is no use in trying as many again as there are.
+        assert_eq!(close_in(10, 0, false), 5);
+        assert_eq!(close_in(1, 0, false), 1);
+        assert_eq!(close_in(10, 4_000, false), 9);
     }
 
     #[test]

@@ -17,7 +17,7 @@ impl Runner {
         let position = work.committed.position;
         self.told.at(position);
         let behind = self.surroundings.feed.head().borrow().get().saturating_sub(position.get());
-        if behind > self.surroundings.settings.changes_kept {
+        if behind > self.surroundings.settings.changes_kept || self.surroundings.settings.changes_kept == 0 {
             return;
         }
         let key = self.definition.borrow().projection.key.clone();
@@ -33,7 +33,11 @@ impl Runner {
 
     /// Begins to tell once the projection is nearly up to date.
     pub(super) fn begin_telling(&self, work: &mut Work) {
-        if work.telling.is_none() && !work.reader.is_far_behind() {
+        if work.telling.is_none() {
+            // It may have begun before, with what had to be taken back since.
+            self.told.keeps(None);
+        }
+        if self.surroundings.settings.changes_kept > 0 && work.telling.is_none() && !work.reader.is_far_behind() {
             let from = work.shown.position;
             work.telling = Some(from);
             self.told.keeps(Some(from));

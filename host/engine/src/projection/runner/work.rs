@@ -23,6 +23,8 @@ pub(super) struct Work {
     pub(super) commit: Option<Commit>,
     /// When rows began their way down for the last time, or were passed over without any.
     pub(super) paced: Option<Instant>,
+    /// How many events the last call has had.
+    pub(super) tried: u64,
     /// Events shown since the last commit was begun.
     pub(super) events: u64,
     /// When the first of them was shown.
@@ -45,6 +47,7 @@ impl Work {
             shown: checkpoint,
             commit: None,
             paced: None,
+            tried: 0,
             events: 0,
             since: Instant::now(),
             memory: Memory::new(models, 0),

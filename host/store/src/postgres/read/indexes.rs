@@ -57,6 +57,11 @@ pub(super) async fn trigrams(pool: &PgPool) -> Result<Option<String>> {
     Ok(schema().await?)
 }
 
+/// Whether the database has trigrams.
+pub(super) async fn has_trigrams(pool: &PgPool) -> Result<bool> {
+    Ok(sqlx::query_scalar::<_, String>(TRIGRAMS).fetch_optional(pool).await?.is_some())
+}
+
 /// The statements that make a table's indexes, by their names.
 fn wanted(table: &Table, trigrams: Option<&str>, how: &str) -> Vec<(String, String)> {
     let on = quoted(&table.name);

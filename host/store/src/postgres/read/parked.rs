@@ -30,10 +30,14 @@ const PARKED: &str = "\
 const STATE: &str = "\
     select epoch::bigint, pending::bigint, paused from projection_states where plugin = $1 and projection = $2";
 
+const BEGIN_STATE: &str = "\
+    insert into projection_states (plugin, projection, epoch, pending, paused) values ($1, $2, 0, null, false) \
+    on conflict (plugin, projection) do nothing";
+
+/// Finds nothing if somebody else has changed it.
 const SET_STATE: &str = "\
-    insert into projection_states (plugin, projection, epoch, pending, paused) values ($1, $2, $3, $4, $5) \
-    on conflict (plugin, projection) do update set epoch = excluded.epoch, pending = excluded.pending, \
-        paused = excluded.paused";
+    update projection_states set epoch = $3, pending = $4, paused = $5 \
+    where plugin = $1 and projection = $2 and epoch = $6 and pending is not distinct from $7 and paused = $8";
 
 type Row = (String, String, String, i64, i64, String, i64, String, String, String, Vec<u8>, i64, Time);
 
@@ -118,11 +122,18 @@ pub(super) async fn state(pool: &PgPool, plugin: &str, projection: &str) -> Resu
     })
 }
 
-pub(super) async fn set_state(pool: &PgPool, plugin: &str, projection: &str, state: &ProjectionState) -> Result<()> {
-    state.check(plugin, projection)?;
-    let query = sqlx::query(SET_STATE).bind(plugin).bind(projection).bind(number(state.epoch));
-    query.bind(state.pending.map(number)).bind(state.paused).execute(pool).await?;
-    Ok(())
+pub(super) async fn set_state(
+    pool: &PgPool,
+    (plugin, projection): (&str, &str),
+    from: &ProjectionState,
+    to: &ProjectionState,
+) -> Result<bool> {
+    to.check(plugin, projection)?;
+    sqlx::query(BEGIN_STATE).bind(plugin).bind(projection).execute(pool).await?;
+    let query = sqlx::query(SET_STATE).bind(plugin).bind(projection);
+    let query = query.bind(number(to.epoch)).bind(to.pending.map(number)).bind(to.paused);
+    let query = query.bind(number(from.epoch)).bind(from.pending.map(number)).bind(from.paused);
+    Ok(query.execute(pool).await?.rows_affected() > 0)
 }
 
 /// A count as the column has it. What is beyond its greatest is not told apart from that.

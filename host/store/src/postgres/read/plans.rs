@@ -24,6 +24,7 @@ async fn opened() -> Reads {
     let reads = Reads::open(&url, &Options { connections: 2, ..Options::default() }).await.unwrap();
     reads.ensure_table(&places()).await.unwrap();
     reads.database.pool.execute(FILL).await.unwrap();
+    reads.index_search(&places()).await.unwrap();
     reads.database.pool.execute("vacuum analyze rm_places").await.unwrap();
     reads
 }
@@ -147,7 +148,7 @@ async fn a_search_needs_no_trigrams() {
     reads.database.pool.execute("create schema apart").await.unwrap();
     reads.database.pool.execute("create extension pg_trgm schema apart").await.unwrap();
     assert_eq!(indexes::trigrams(&reads.database.pool).await.unwrap().as_deref(), Some("apart"));
-    reads.ensure_table(&places()).await.unwrap();
+    reads.index_search(&places()).await.unwrap();
     assert!(names(&reads).await.iter().any(|found| found.trim_matches('"') == index("_f0_label")));
     assert_eq!(reads.select(&places(), &TenantId::default(), &one).await.unwrap().len(), 12);
     reads.close().await;

@@ -1,12 +1,13 @@
-//! Connections that steps of projections go through.
+//! Connections that are kept apart from the pool: those that steps of projections go through, and those that rows are
+//! read through.
 //!
 //! A pool deals its connections out in turn, and a projection that takes small steps one after the other would come upon
 //! a server process each time whose caches have gone cold. Here the one that was given back last goes out first, so
-//! that a projection keeps to one, and there are as many as there are steps at the same time. Many projections that catch
+//! that a projection keeps to one, and there are as many as are used at the same time. Many projections that catch
 //! up at once need many for a while; only a few are kept for later, and those not for long.
 //!
-//! A connection comes back only when all has gone well. A step that fails, or whose future is dropped halfway, takes it
-//! along, because an answer that is still on its way must not be read as that to the next step.
+//! A connection comes back only when all has gone well. What fails, or whose future is dropped halfway, takes it along,
+//! because an answer that is still on its way must not be read as that to the next question.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -17,15 +18,16 @@ use tokio::time::timeout;
 use super::super::IDLE;
 use crate::Result;
 
-/// A step is one statement that is a transaction by itself: it sees what was committed before it began. It is of one shape
-/// for many sets of rows, so it is planned once, and a plan from when a table was small must serve when it is large.
-const SESSION: &str = "\
+/// What a connection for steps is told first. A step is one statement that is a transaction by itself: it sees what was
+/// committed before it began. It is of one shape for many sets of rows, so it is planned once, and a plan from when a table
+/// was small must serve when it is large.
+pub(super) const FOR_STEPS: &str = "\
     select set_config('default_transaction_isolation', 'read committed', false), \
         set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false)";
 
-/// So many are kept while nobody uses them: as many projections as are likely to take steps at the same moment on a machine
-/// where that is worth anything.
-const MOST_KEPT: usize = 4;
+/// So many are kept for steps while nobody uses them: as many projections as are likely to take steps at the same moment
+/// on a machine where that is worth anything.
+pub(super) const MOST_FOR_STEPS: usize = 4;
 
 /// One that nobody has used for so long is closed.
 const KEPT_FOR: Duration = Duration::from_secs(60);
@@ -37,44 +39,65 @@ pub(super) struct Warm {
     pool: PgPool,
     /// How long one that was idle has to answer.
     patience: Duration,
+    /// What a new one is told first.
+    session: Option<&'static str>,
     kept: Arc<Kept>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept(Mutex<Shelf<PgConnection>>);
 
 /// What was given back, in that order, with the times.
 #[derive(Debug)]
 struct Shelf<T> {
+    /// At most so many are kept.
+    most: usize,
     things: Vec<(T, Instant)>,
     /// Whether somebody sees to it that what is old goes.
     tended: bool,
 }
 
 impl Warm {
-    pub(super) fn new(pool: PgPool, patience: Duration) -> Self {
-        Self { pool, patience, kept: Arc::default() }
+    pub(super) fn new(pool: PgPool, patience: Duration, session: Option<&'static str>, most: usize) -> Self {
+        Self { pool, patience, session, kept: Arc::new(Kept(Mutex::new(Shelf::new(most)))) }
     }
 
     /// The connection that was used last, or a new one.
     pub(super) async fn take(&self) -> Result<PgConnection> {
-        let last = self.kept.shelf().take();
-        match last {
-            Some((connection, used)) if used.elapsed() <= IDLE => return Ok(connection),
-            // It may have been cut off, or may hang, and both is found out before anything is entrusted to it.
-            Some((mut connection, _)) => {
-                if let Ok(Ok(())) = timeout(self.patience, connection.ping()).await {
-                    return Ok(connection);
-                }
-            }
-            None => {}
+        match self.take_kept().await {
+            Some(connection) => Ok(connection),
+            None => self.open().await,
         }
+    }
+
+    /// The connection that was used last, if there is one that stands.
+    pub(super) async fn take_kept(&self) -> Option<PgConnection> {
+        let last = self.kept.shelf().take();
+        let (mut connection, used) = last?;
+        if used.elapsed() <= IDLE {
+            return Some(connection);
+        }
+        // It may have been cut off, or may hang, and both is found out before anything is entrusted to it.
+        let stands = timeout(self.patience, connection.ping()).await;
+        matches!(stands, Ok(Ok(()))).then_some(connection)
+    }
+
+    /// A new one.
+    pub(super) async fn open(&self) -> Result<PgConnection> {
         let mut connection = self.pool.acquire().await?.detach();
-        sqlx::query(SESSION).execute(&mut connection).await?;
+        if let Some(session) = self.session {
+            sqlx::query(session).execute(&mut connection).await?;
+        }
         Ok(connection)
     }
 
-    /// Keeps it for the next step: only when every answer on it has been read.
+    /// Gives up all that nobody uses just now.
+    pub(super) fn forget(&self) {
+        let gone = std::mem::take(&mut self.kept.shelf().things);
+        drop(gone);
+    }
+
+    /// Keeps it for the next time: only when every answer on it has been read.
     pub(super) fn give_back(&self, connection: PgConnection) {
         let mut shelf = self.kept.shelf();
         if self.pool.is_closed() {
@@ -128,13 +151,11 @@ async fn close(connections: Vec<PgConnection>) {
     }
 }
 
-impl<T> Default for Shelf<T> {
-    fn default() -> Self {
-        Self { things: Vec::new(), tended: false }
-    }
-}
-
 impl<T> Shelf<T> {
+    const fn new(most: usize) -> Self {
+        Self { most, things: Vec::new(), tended: false }
+    }
+
     /// What was given back last.
     fn take(&mut self) -> Option<(T, Instant)> {
         self.things.pop()
@@ -143,7 +164,7 @@ impl<T> Shelf<T> {
     /// Takes it in. Gives what there is no place for: that which has not been used for the longest time.
     fn give_back(&mut self, thing: T, now: Instant) -> Option<T> {
         self.things.push((thing, now));
-        (self.things.len() > MOST_KEPT).then(|| self.things.remove(0).0)
+        (self.things.len() > self.most).then(|| self.things.remove(0).0)
     }
 
     /// Takes out what has not been used for long.
@@ -164,8 +185,8 @@ mod tests {
 
     #[test]
     fn what_was_given_back_last_goes_out_first_and_only_a_few_are_kept() {
-        let (mut shelf, now) = (Shelf::default(), Instant::now());
-        let surplus: Vec<_> = (0..MOST_KEPT + 2).filter_map(|number| shelf.give_back(number, now)).collect();
+        let (mut shelf, now) = (Shelf::new(4), Instant::now());
+        let surplus: Vec<_> = (0..6).filter_map(|number| shelf.give_back(number, now)).collect();
         assert_eq!(surplus, [0, 1]);
         let taken: Vec<_> = std::iter::from_fn(|| shelf.take()).map(|(number, _)| number).collect();
         assert_eq!(taken, [5, 4, 3, 2]);
@@ -173,7 +194,7 @@ mod tests {
 
     #[test]
     fn what_nobody_has_used_for_a_minute_goes() {
-        let (mut shelf, begun) = (Shelf::default(), Instant::now());
+        let (mut shelf, begun) = (Shelf::new(4), Instant::now());
         let at = |seconds| begun + Duration::from_secs(seconds);
         shelf.give_back("early", at(0));
         shelf.give_back("late", at(30));

@@ -1,4 +1,4 @@
-//! What a subscription tells: one value of its only field, brought into the form that was asked for.
+//! What a subscription tells: values of its only field, brought into the form that was asked for.
 
 use std::borrow::Cow;
 use std::sync::PoisonError;
@@ -41,15 +41,18 @@ impl<'d> Root<'d> {
 }
 
 impl<'a> Execution<'a> {
-    /// Answers a subscription with a value of its only field, which has come about at a position.
-    pub(crate) async fn one(
+    /// Answers a subscription with values of its only field, which have come about by a position: one answer for each, and
+    /// all that they lead to is looked up once. Nothing, if something goes wrong with one of several: it is not known with
+    /// which, and so each has to be answered by itself.
+    pub(crate) async fn told(
         self,
         operation: &'a Positioned<OperationDefinition>,
         position: Position,
-        value: Json,
-    ) -> Response {
-        let selected =
-            tree::collect(self.document, self.variables, SUBSCRIPTION, &[&operation.node.selection_set.node]);
+        values: Vec<Json>,
+    ) -> Option<Vec<Response>> {
+        let count = values.len();
+        let sets = [&operation.node.selection_set.node];
+        let selected = tree::collect(self.document, self.variables, SUBSCRIPTION, &sets);
         let mut columns = Vec::with_capacity(selected.len());
         if let Some(one) = selected.first() {
             let path = Path::root().field(one.key.clone());
@@ -58,15 +61,18 @@ impl<'a> Execution<'a> {
             let completed: Vec<Completed> = match field {
                 Some(field) => {
                     self.wait_for_related(field, one, position).await;
-                    let items = vec![Item { value: Cow::Owned(value), path, of: None }];
-                    self.complete(SUBSCRIPTION, one, &field.ty, items).await
+                    let item = |value| Item { value: Cow::Owned(value), path: path.clone(), of: None };
+                    self.complete(SUBSCRIPTION, one, &field.ty, values.into_iter().map(item).collect()).await
                 }
-                None => vec![Err(Failed)],
+                None => vec![Err(Failed); count],
             };
             columns.push(completed);
         }
-        let data = objects_of(&selected, columns, 1).into_iter().next().and_then(Result::ok);
+        let all = objects_of(&selected, columns, count);
         let errors = self.errors.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Response::new(data.unwrap_or(Data::NULL), errors)
+        if count > 1 && !errors.is_empty() {
+            return None;
+        }
+        Some(all.into_iter().map(|data| Response::new(data.unwrap_or(Data::NULL), errors.clone())).collect())
     }
 }

@@ -1,0 +1,366 @@
+//! Projections that are told to stand still, and tables that are filled anew beside those that serve.
+
+use yado_engine::{ProjectionState, ProjectionStatus};
+
+use super::*;
+use crate::support::variant;
+
+/// Settings under which everything goes down in small pieces, and what operators decide is looked at soon.
+fn small() -> Settings {
+    Settings { batch: 10, gathered_events: 10, retire_ms: 200, ..patient() }
+}
+
+/// How all projections stand whose name is Balance: the one that serves, and the one that is filled.
+fn stand(engine: &Engine, state: ProjectionState) -> Option<ProjectionStatus> {
+    engine.projections().into_iter().find(|status| status.name == "Balance" && status.state == state)
+}
+
+/// The table that is read now.
+fn table(engine: &Engine) -> String {
+    model(engine).table.name.clone()
+}
+
+/// Makes every row wrong, behind everybody's back.
+async fn spoil(databases: &Databases, reads: usize, engine: &Engine) {
+    let statement = format!("update {} set movements = -7", table(engine));
+    yado_store::testing::execute(&databases.reads[reads], &statement).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projection_stands_still_until_it_is_resumed_also_after_a_restart() {
+    let databases = Databases::new(false, 2).await;
+    let (mut history, log) = (History::new(1), databases.log().await);
+    history.go_on(&*log, 50).await;
+    let engine = start(log.clone(), databases.reads(0).await, patient()).await;
+    engine.deploy(component("bank")).await.unwrap();
+    engine.pause("Balance").await.unwrap();
+    engine.pause("Balance").await.unwrap();
+    history.go_on(&*log, 50).await;
+    let stands =
+        |engine: &Engine| stand(engine, ProjectionState::Paused).is_some_and(|status| status.position.get() == 50);
+    assert!(stands(&engine), "{:?}", engine.projections());
+    let refused = engine.rebuild("Balance").await.unwrap_err().to_string();
+    assert!(refused.contains("is paused: resume it first"), "{refused}");
+    assert!(engine.pause("Nothing").await.is_err());
+    engine.shutdown().await;
+    // It does not keep the plugin from going live.
+    let log = databases.log().await;
+    let engine = start(log.clone(), databases.reads(0).await, patient()).await;
+    engine.deploy(component("bank")).await.unwrap();
+    eventually("it stands still", async || stands(&engine)).await;
+    // Nor does other code make it go on.
+    engine.deploy(variant(&component("bank"), 1)).await.unwrap();
+    assert!(stands(&engine), "{:?}", engine.projections());
+    engine.resume("Balance").await.unwrap();
+    let rows = shown(&engine, log.head().await.unwrap()).await;
+    engine.shutdown().await;
+    assert_eq!(rows, expected(&databases, 1).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_pauses_another_one_does_not_go_on_with() {
+    let databases = Databases::new(false, 1).await;
+    let (mut history, log) = (History::new(1), databases.log().await);
+    let first = start(databases.log().await, databases.reads(0).await, small()).await;
+    let second = start(databases.log().await, databases.reads(0).await, small()).await;
+    first.deploy(component("bank")).await.unwrap();
+    second.deploy(component("bank")).await.unwrap();
+    first.pause("Balance").await.unwrap();
+    eventually("the other one stands still", async || stand(&second, ProjectionState::Paused).is_some()).await;
+    history.go_on(&*log, 20).await;
+    second.resume("Balance").await.unwrap();
+    shown(&second, log.head().await.unwrap()).await;
+    eventually("the first one goes on", async || stand(&first, ProjectionState::Live).is_some()).await;
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_filled_anew_while_the_old_ones_answer_on_sqlite() {
+    filled_beside(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_filled_anew_while_the_old_ones_answer_on_postgresql() {
+    filled_beside(true).await;
+}
+
+/// Somebody asks all the while, and sees all rows in every answer.
+async fn filled_beside(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
+    let (mut history, log) = (History::of_one(3), databases.log().await);
+    history.go_on(&*log, 300).await;
+    let engine = start(databases.log().await, databases.reads(0).await, small()).await;
+    engine.deploy(component("bank")).await.unwrap();
+    let count = shown(&engine, log.head().await.unwrap()).await.len() as u64;
+    spoil(&databases, 0, &engine).await;
+    let before = table(&engine);
+    let asking = {
+        let (engine, before) = (engine.clone(), before.clone());
+        tokio::spawn(async move {
+            let mut answers = 0_u32;
+            while table(&engine) == before {
+                let model = model(&engine);
+                assert_eq!(
+                    asking(&engine, &TenantId::default()).count(&model.manifest.name, None).await.unwrap(),
+                    count
+                );
+                answers += 1;
+                tokio::task::yield_now().await;
+            }
+            let model = model(&engine);
+            assert_eq!(asking(&engine, &TenantId::default()).count(&model.manifest.name, None).await.unwrap(), count);
+            answers
+        })
+    };
+    engine.rebuild("Balance").await.unwrap();
+    assert!(asking.await.unwrap() > 0);
+    // What happens from now on is shown in the new ones.
+    history.go_on(&*log, 50).await;
+    let rows = shown(&engine, log.head().await.unwrap()).await;
+    let reads = databases.reads(0).await;
+    eventually("the old table is gone", async || !reads.tables().await.unwrap().contains(&before)).await;
+    engine.shutdown().await;
+    assert_eq!(rows, expected(&databases, 1).await);
+    // The next process goes on with the new ones.
+    let engine = start(databases.log().await, databases.reads(0).await, small()).await;
+    engine.deploy(component("bank")).await.unwrap();
+    assert_ne!(table(&engine), before);
+    assert_eq!(shown(&engine, log.head().await.unwrap()).await, rows);
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_can_be_paused_and_outlives_the_process_on_sqlite() {
+    outlives(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_can_be_paused_and_outlives_the_process_on_postgresql() {
+    outlives(true).await;
+}
+
+/// It is paused in mid-work, its process ends, the next one finds it paused, and goes on where it was when it is told to.
+async fn outlives(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
+    let log = databases.log().await;
+    History::new(4).go_on(&*log, 300).await;
+    let head = log.head().await.unwrap();
+    let reads = Arc::new(Failing::holding(databases.reads(0).await));
+    reads.let_go();
+    let engine = start(databases.log().await, reads.clone(), small()).await;
+    engine.deploy(component("bank")).await.unwrap();
+    shown(&engine, head).await;
+    spoil(&databases, 0, &engine).await;
+    let before = table(&engine);
+    reads.hold();
+    engine.rebuild("Balance").await.unwrap();
+    while reads.under_way() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let refused = engine.rebuild("Balance").await.unwrap_err().to_string();
+    assert!(refused.contains("is being rebuilt already"), "{refused}");
+    let pausing = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.pause("Balance").await })
+    };
+    // The order is there before the commit gets through.
+    let state = async || databases.reads(0).await.projection_state("bank", "Balance").await.unwrap();
+    eventually("the pause is noted", async || state().await.paused).await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    reads.let_go();
+    pausing.await.unwrap().unwrap();
+    let part = stand(&engine, ProjectionState::Paused).unwrap();
+    assert!(part.position > Position::ZERO && part.position < head, "{part:?}");
+    assert!(stand(&engine, ProjectionState::Live).is_some());
+    engine.shutdown().await;
+
+    let engine = start(databases.log().await, databases.reads(0).await, small()).await;
+    engine.deploy(component("bank")).await.unwrap();
+    let paused = stand(&engine, ProjectionState::Paused);
+    eventually("the rebuild stands where it was", async || {
+        stand(&engine, ProjectionState::Paused).is_some_and(|status| status.position == part.position)
+    })
+    .await;
+    assert_eq!(table(&engine), before, "{paused:?}");
+    engine.resume("Balance").await.unwrap();
+    eventually("the new table serves", async || table(&engine) != before).await;
+    let rows = shown(&engine, head).await;
+    engine.shutdown().await;
+    assert_eq!(rows, expected(&databases, 1).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_whose_process_dies_at_any_write_is_gone_on_with_on_sqlite() {
+    dies_while_rebuilding(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_whose_process_dies_at_any_write_is_gone_on_with_on_postgresql() {
+    dies_while_rebuilding(true).await;
+}
+
+async fn dies_while_rebuilding(postgres: bool) {
+    const COMMITS: usize = 4;
+    let databases = Databases::new(postgres, 1 + 2 * COMMITS).await;
+    let log = databases.log().await;
+    History::new(8).go_on(&*log, 100).await;
+    let head = log.head().await.unwrap();
+    let right = expected(&databases, 0).await;
+    let fates = (0..COMMITS).flat_map(|commit| [(commit, Fate::Lost), (commit, Fate::Unheard)]);
+    for (number, (commit, fate)) in fates.enumerate() {
+        let number = 1 + number;
+        let engine = start(databases.log().await, databases.reads(number).await, small()).await;
+        engine.deploy(component("bank")).await.unwrap();
+        assert_eq!(shown(&engine, head).await, right);
+        engine.shutdown().await;
+        let dying = Arc::new(Failing::dying(databases.reads(number).await, commit, fate));
+        let engine = start(databases.log().await, dying.clone(), small()).await;
+        engine.deploy(component("bank")).await.unwrap();
+        spoil(&databases, number, &engine).await;
+        let before = table(&engine);
+        engine.rebuild("Balance").await.unwrap();
+        dying.dead().await;
+        engine.shutdown().await;
+        let engine = start(databases.log().await, databases.reads(number).await, small()).await;
+        engine.deploy(component("bank")).await.unwrap();
+        eventually("the new table serves", async || table(&engine) != before).await;
+        assert_eq!(shown(&engine, head).await, right, "commit {commit}, {fate:?}");
+        engine.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_process_follows_a_rebuild_on_sqlite() {
+    followed(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_process_follows_a_rebuild_on_postgresql() {
+    followed(true).await;
+}
+
+async fn followed(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
+    let (mut history, log) = (History::new(5), databases.log().await);
+    history.go_on(&*log, 100).await;
+    let settings = || Settings { retire_ms: 2_000, ..small() };
+    let first = start(databases.log().await, databases.reads(0).await, settings()).await;
+    let second = start(databases.log().await, databases.reads(0).await, settings()).await;
+    first.deploy(component("bank")).await.unwrap();
+    second.deploy(component("bank")).await.unwrap();
+    let before = table(&first);
+    assert_eq!(table(&second), before);
+    first.rebuild("Balance").await.unwrap();
+    eventually("both read the new table", async || table(&first) != before && table(&second) == table(&first)).await;
+    history.go_on(&*log, 50).await;
+    let head = log.head().await.unwrap();
+    let (rows, others) = tokio::join!(shown(&first, head), shown(&second, head));
+    assert_eq!(rows, others);
+    first.shutdown().await;
+    second.shutdown().await;
+    assert_eq!(rows, expected(&databases, 1).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_goes_on_with_the_code_that_is_deployed_meanwhile() {
+    let databases = Databases::new(false, 2).await;
+    let log = databases.log().await;
+    History::new(6).go_on(&*log, 200).await;
+    let head = log.head().await.unwrap();
+    let reads = Arc::new(Failing::holding(databases.reads(0).await));
+    reads.let_go();
+    let engine = start(databases.log().await, reads.clone(), small()).await;
+    engine.deploy(component("bank-wary")).await.unwrap();
+    let before = table(&engine);
+    shown(&engine, head).await;
+    assert!(!engine.dead_letters(10).await.unwrap().is_empty());
+    reads.hold();
+    engine.rebuild("Balance").await.unwrap();
+    let deploying = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.deploy(component("bank")).await })
+    };
+    eventually("the other code is live", async || {
+        engine
+            .catalogue()
+            .plugin("bank")
+            .is_some_and(|bank| bank.digest() == yado_model::Digest::of(&component("bank")))
+    })
+    .await;
+    reads.let_go();
+    deploying.await.unwrap().unwrap();
+    eventually("the new table serves", async || table(&engine) != before).await;
+    eventually("no stream is parked", async || engine.dead_letters(1).await.unwrap().is_empty()).await;
+    let rows = shown(&engine, head).await;
+    engine.shutdown().await;
+    assert_eq!(rows, expected(&databases, 1).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_with_other_tables_ends_a_rebuild() {
+    let databases = Databases::new(false, 1).await;
+    let reads = Arc::new(Failing::holding(databases.reads(0).await));
+    reads.let_go();
+    let engine = start(databases.log().await, reads.clone(), small()).await;
+    engine.deploy(component("rogue")).await.unwrap();
+    let dispatch = Dispatch {
+        tenant: TenantId::default(),
+        command: Name::parse("Behave").unwrap(),
+        payload: serde_json::json!({}),
+        options: DispatchOptions::default(),
+    };
+    let position = engine.dispatch(&engine.catalogue(), dispatch).await.unwrap().position;
+    let saying = |engine: &Engine| engine.catalogue().model(&Name::parse("Saying").unwrap()).unwrap().clone();
+    engine.caught_up(&saying(&engine), position).await.unwrap();
+    reads.hold();
+    engine.rebuild("Saying").await.unwrap();
+    let deploying = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.deploy(component("rogue-next")).await })
+    };
+    // The rebuild and the new code's own tables.
+    while reads.under_way() < 2 {
+        tokio::task::yield_now().await;
+    }
+    reads.let_go();
+    deploying.await.unwrap().unwrap();
+    engine.caught_up(&saying(&engine), position).await.unwrap();
+    eventually("one table is left", async || {
+        databases.reads(0).await.tables().await.unwrap() == [saying(&engine).table.name.clone()]
+    })
+    .await;
+    let state = databases.reads(0).await.projection_state("rogue", "Saying").await.unwrap();
+    assert_eq!(state.pending, None);
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn projections_of_a_plugin_are_filled_side_by_side() {
+    let databases = Databases::new(false, 2).await;
+    let engine = start(databases.log().await, databases.reads(0).await, patient()).await;
+    engine.deploy(component("catalog")).await.unwrap();
+    let dispatch = |command: &str, payload: serde_json::Value| Dispatch {
+        tenant: TenantId::default(),
+        command: Name::parse(command).unwrap(),
+        payload,
+        options: DispatchOptions::default(),
+    };
+    let category = dispatch("CreateCategory", serde_json::json!({ "name": "Pens" }));
+    let category = engine.dispatch(&engine.catalogue(), category).await.unwrap().stream.id().to_owned();
+    let pen = serde_json::json!({ "name": "Pen", "price": "1.50", "categoryId": category });
+    engine.dispatch(&engine.catalogue(), dispatch("CreateProduct", pen)).await.unwrap();
+    engine.shutdown().await;
+    let reads = Arc::new(Failing::holding(databases.reads(1).await));
+    let engine = start(databases.log().await, reads.clone(), patient()).await;
+    let deploying = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.deploy(component("catalog")).await })
+    };
+    eventually("both are at their first commit", async || reads.under_way() == 2).await;
+    reads.let_go();
+    deploying.await.unwrap().unwrap();
+    engine.shutdown().await;
+}
