@@ -4,13 +4,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::FutureExt;
 use serde_json::{Value, json};
 use yado_engine::{
     Asked, Circumstances, CommandOptions, Denial, Engine, Error, Guard, Hooks, Kind, Observer, Outcome, PageOptions,
     Parts, Session, Settings, Until, What,
 };
 use yado_graphql::{Caller, GraphQl, Limits, Request};
-use yado_model::{Actor, Code, Name};
+use yado_model::{Actor, Code, Name, Position};
 use yado_runtime::Runtime;
 use yado_store::{Options, open_events, open_reads};
 
@@ -264,6 +265,23 @@ async fn a_request_that_finds_no_room_is_told_when_to_come_back_and_commands_nee
     second.count(&model, None).await.unwrap();
     assert!(first.count(&model, None).await.is_err());
     drop(second);
+    first.count(&model, None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_for_a_position_keeps_nobody_from_reading() {
+    let (house, _) = stocked(Settings { queries_max: 1, queries_waiting: 0, ..Settings::default() }).await;
+    let (first, second) = (house.session(None), house.session(None));
+    let model = Name::parse("Category").unwrap();
+    first.count(&model, None).await.unwrap();
+    // It is shown already: nothing is waited for, and the place is kept.
+    first.caught_up(&model, first.position(&model)).await.unwrap();
+    assert!(second.count(&model, None).await.is_err());
+    let far = Position::new(1 << 40);
+    let mut waits = Box::pin(first.caught_up(&model, far));
+    assert!(waits.as_mut().now_or_never().is_none());
+    second.count(&model, None).await.unwrap();
+    drop((waits, second));
     first.count(&model, None).await.unwrap();
 }
 

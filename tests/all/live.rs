@@ -293,7 +293,8 @@ async fn a_stream_of_events_takes_no_place_among_the_connections() {
         while let Some(part) = stream.chunk().await.unwrap() {
             text.push_str(std::str::from_utf8(&part).unwrap());
         }
-        assert!(text.ends_with("event: complete\ndata: \n\n"), "{text}");
+        // A client whose stream ends without this comes back.
+        assert!(!text.contains("event: complete"), "{text}");
     }
 }
 

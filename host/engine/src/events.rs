@@ -57,6 +57,16 @@ impl Events {
         self.after
     }
 
+    /// Whether the log has come to where this begins. Another process may have recorded what this one has not heard of, so
+    /// the log itself is looked at before it is said that it has not.
+    ///
+    /// # Errors
+    /// When the log can't be read.
+    pub async fn is_reached(&self) -> Result<bool> {
+        let known = *self.head.borrow();
+        Ok(self.after <= known || self.after <= self.following.feed.look().await?)
+    }
+
     /// The next events, once there are any. Whoever stops waiting misses nothing.
     ///
     /// # Errors

@@ -7,11 +7,12 @@
 
 mod compatible;
 mod deploy;
+mod level;
 mod narrower;
 mod readable;
 mod rebuild;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -21,7 +22,7 @@ use yado_runtime::Runtime;
 use yado_store::EventKind;
 
 use crate::catalogue::ProjectionType;
-use crate::projection::{Handle, Running, Stage, Status, Surroundings};
+use crate::projection::{Handle, Running, Stage, Status, Surroundings, Trouble};
 use crate::reads::QueryBus;
 use crate::{Advice, Catalogue, Error, Surface};
 use rebuild::Rebuild;
@@ -96,13 +97,25 @@ pub(crate) struct Lifecycle {
 /// The projections that run, by the name under which their progress is kept.
 type Projections = Arc<Mutex<HashMap<Arc<str>, Running>>>;
 
-/// The ways to those that have been started for what is not live yet, by the same name.
-type Starting = Arc<Mutex<HashMap<Arc<str>, Handle>>>;
+/// Those that have been started for what is not live yet, by the same name.
+type Starting = Arc<Mutex<HashMap<Arc<str>, Begun>>>;
+
+/// A projection that has been started for what is not live yet.
+struct Begun {
+    handle: Handle,
+    /// Whether it is filled because an operator wants it to be, and not for new code.
+    rebuild: bool,
+    /// Why it does not go live although it is filled.
+    held: Option<String>,
+}
 
 /// What the loop owns.
 struct Owner {
     /// For orders that come due later.
     orders: mpsc::WeakSender<Order>,
+    received: mpsc::Receiver<Order>,
+    /// Orders that came while something else was waited for, and that take their turn.
+    waiting: VecDeque<Order>,
     runtime: Runtime,
     surroundings: Surroundings,
     queries: QueryBus,
@@ -146,6 +159,8 @@ impl Lifecycle {
         let (vigil, stopped) = (surroundings.vigil.clone(), surroundings.stopped.clone());
         let owner = Owner {
             orders: orders.downgrade(),
+            received,
+            waiting: VecDeque::new(),
             runtime,
             surroundings,
             queries,
@@ -158,7 +173,7 @@ impl Lifecycle {
             retirements: 0,
             rebuilds: HashMap::new(),
         };
-        tokio::spawn(vigil.watch("the loop that deploys plugins", owner.run(received)));
+        tokio::spawn(vigil.watch("the loop that deploys plugins", owner.run()));
         Self { orders, live, running, starting, stopped }
     }
 
@@ -216,7 +231,7 @@ impl Lifecycle {
             let running = running.lock().unwrap_or_else(PoisonError::into_inner);
             let starting = starting.lock().unwrap_or_else(PoisonError::into_inner);
             let running = running.iter().map(|(key, running)| (key.clone(), running.status().borrow().clone()));
-            let starting = starting.iter().map(|(key, handle)| (key.clone(), handle.status().borrow().clone()));
+            let starting = starting.iter().map(|(key, begun)| (key.clone(), begun.status()));
             running.chain(starting).collect()
         }
     }
@@ -229,13 +244,14 @@ impl Lifecycle {
     /// How those projections stand that are filled for what is not live yet.
     pub(crate) fn filling(&self) -> Vec<(Arc<str>, Status)> {
         let starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        starting.iter().map(|(key, handle)| (key.clone(), handle.status().borrow().clone())).collect()
+        starting.iter().map(|(key, begun)| (key.clone(), begun.status())).collect()
     }
 
-    /// The way to a projection that is filled, by its name.
-    pub(crate) fn filling_by(&self, name: &str) -> Option<Handle> {
+    /// The way to a projection that is filled because an operator wants it to be, by its name.
+    pub(crate) fn rebuilt_by(&self, name: &str) -> Option<Handle> {
         let starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        starting.values().find(|handle| handle.name() == name).cloned()
+        let rebuilt = |begun: &&Begun| begun.rebuild && begun.handle.name() == name;
+        starting.values().find(rebuilt).map(|begun| begun.handle.clone())
     }
 
     /// Fills the tables of a projection anew, beside those that serve.
@@ -257,10 +273,25 @@ impl Lifecycle {
     }
 }
 
+impl Begun {
+    const fn new(handle: Handle, rebuild: bool) -> Self {
+        Self { handle, rebuild, held: None }
+    }
+
+    /// How it stands. What keeps it from going live is trouble as well.
+    fn status(&self) -> Status {
+        let mut status = self.handle.status().borrow().clone();
+        if status.trouble.is_none() {
+            status.trouble = self.held.clone().map(Trouble::Held);
+        }
+        status
+    }
+}
+
 impl Owner {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    async fn run(mut self) {
         self.look_later();
-        while let Some(order) = orders.recv().await {
+        while let Some(order) = self.next().await {
             match order {
                 Order::Deploy(components, reply) => {
                     let _ = reply.send(self.deploy(components).await);
@@ -272,21 +303,52 @@ impl Owner {
                         self.surfaces.push(surface);
                     }));
                 }
-                Order::Retire(key, number) => self.retired(&key, number).await,
-                Order::Prune(key) => self.prune(&key).await,
                 Order::Rebuild(projection, reply) => {
                     let _ = reply.send(self.rebuild(&projection).await);
                 }
-                Order::Filled(projection, epoch) => self.filled(&projection, epoch).await,
-                Order::Look => self.look().await,
                 Order::Stop(reply) => {
                     self.stop_projections().await;
                     let _ = reply.send(());
                     return;
                 }
+                Order::Retire(..) | Order::Prune(_) | Order::Filled(..) | Order::Look => self.keep_house(order).await,
             }
         }
         self.stop_projections().await;
+    }
+
+    async fn next(&mut self) -> Option<Order> {
+        match self.waiting.pop_front() {
+            Some(order) => Some(order),
+            None => self.received.recv().await,
+        }
+    }
+
+    /// Waits for something that may take long, and does meanwhile what can't wait as long: tables that another process has
+    /// replaced are there for a while only. What is live may be something else afterwards.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let order = tokio::select! {
+                biased;
+                outcome = &mut work => return outcome,
+                Some(order) = self.received.recv(), if self.waiting.len() < QUEUE => order,
+            };
+            self.keep_house(order).await;
+        }
+    }
+
+    /// Does what comes due by itself. Other orders wait.
+    async fn keep_house(&mut self, order: Order) {
+        match order {
+            Order::Retire(key, number) => self.retired(&key, number).await,
+            Order::Prune(key) => self.prune(&key).await,
+            Order::Filled(projection, epoch) => self.filled(&projection, epoch).await,
+            Order::Look => self.look().await,
+            Order::Deploy(..) | Order::Surface(..) | Order::Rebuild(..) | Order::Stop(_) => {
+                self.waiting.push_back(order)
+            }
+        }
     }
 
     async fn stop_projections(&mut self) {

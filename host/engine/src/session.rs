@@ -167,7 +167,7 @@ impl Session {
     /// Says why nothing was recorded; or, if it is not known whether something was, that it is not.
     pub async fn dispatch(&self, command: &Name, payload: Value, options: CommandOptions) -> Result<Receipt> {
         // Whoever waits for a decision keeps nobody from reading.
-        self.seat.leave();
+        let _away = self.seat.away();
         let CommandOptions { idempotency_key, expected_revision, causation_id } = options;
         let Circumstances { tenant, actor, correlation_id, until } = &self.circumstances;
         let dispatch = Dispatch {
@@ -190,7 +190,10 @@ impl Session {
     /// # Errors
     /// `LAGGING` when it takes too long.
     pub async fn caught_up(&self, model: &Name, position: Position) -> Result<()> {
-        self.ground.caught_up(self.model(model)?, position, self.circumstances.until).await
+        let known = self.model(model)?;
+        // What is shown already is not waited for, and needs no place to be left.
+        let _away = (self.position(model) < position).then(|| self.seat.away());
+        self.ground.caught_up(known, position, self.circumstances.until).await
     }
 
     /// The position up to which everything is in what is read of a read model from now on, as far as this process knows:
@@ -296,7 +299,12 @@ impl Session {
         };
         let answer = async {
             known.shows.iter().try_for_each(|model| self.may_read(model))?;
-            self.seat.take(&self.ground.places).await?;
+            if known.declared().is_some() {
+                let _reading = self.seat.take(&self.ground.places).await?;
+                return self.ground.named.ask(known, ask).await;
+            }
+            // A guest has a place of its own, and those who wait for one keep nobody from reading.
+            let _away = self.seat.away();
             self.ground.named.ask(known, ask).await
         };
         self.around(What::Query(query), &known.manifest.roles, answer).await
@@ -334,7 +342,7 @@ impl Session {
             if let Some(filter) = filter {
                 self.may_look(filter)?;
             }
-            self.seat.take(&self.ground.places).await?;
+            let _reading = self.seat.take(&self.ground.places).await?;
             read.await
         };
         self.around(What::Model(&model.manifest.name), &[], run).await

@@ -87,7 +87,8 @@ pub struct Settings {
     pub poll_ms: u64,
     /// The longest pause between two attempts of a projection that fails.
     pub projection_retry_ms: u64,
-    /// Attempts at an event at which a projection fails, before it is put aside with its stream.
+    /// Attempts at an event at which a projection fails, before it is put aside with its stream. Where the same
+    /// code has put aside a stream of the tenant already, there is one.
     pub poison_attempts: u32,
     /// Streams that one projection puts aside at most. Beyond that it stands: its code is broken, and not an event.
     pub parked_streams: u32,

@@ -16,6 +16,7 @@ use async_graphql::parser::types::ExecutableDocument;
 use lru::LruCache;
 
 use crate::Limits;
+use crate::api::Api;
 use survey::Survey;
 
 /// One document may take this part of the memory for all.
@@ -35,9 +36,9 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Looks through a document that has been parsed.
-    pub(crate) fn new(document: ExecutableDocument, text: String, operation_name: Option<String>) -> Self {
-        let survey = Survey::of(&document);
+    /// Looks through a document that has been parsed, by the deployment that it is asked of.
+    pub(crate) fn new(api: &Api, document: ExecutableDocument, text: String, operation_name: Option<String>) -> Self {
+        let survey = Survey::of(api, &document);
         let bytes = survey.bytes + size_of::<Self>() + text.len() + operation_name.as_ref().map_or(0, String::len);
         let (weighs_the_same, stays_valid) = (!survey.variable_weight, !survey.variable_checks);
         Self { document, weighs_the_same, stays_valid, text, operation_name, bytes }
@@ -135,7 +136,7 @@ mod tests {
 
     fn prepared(text: &str, operation_name: Option<&str>) -> Arc<Prepared> {
         let document = document::parse(text, &Limits::default()).unwrap();
-        Arc::new(Prepared::new(document, text.to_owned(), operation_name.map(str::to_owned)))
+        Arc::new(Prepared::new(&Api::default(), document, text.to_owned(), operation_name.map(str::to_owned)))
     }
 
     fn documents(entries: usize, bytes: usize) -> Documents {

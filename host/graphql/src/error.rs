@@ -103,6 +103,15 @@ pub(crate) enum Error {
         /// How many are allowed.
         limit: u64,
     },
+    /// What is to be gone on from has not happened.
+    #[error(
+        "the log has not come to {cursor} yet, so that place is not of this log: read anew what is there, and subscribe \
+         without a place"
+    )]
+    NotReached {
+        /// The place that was to be gone on from.
+        cursor: engine::Cursor,
+    },
     /// The server is about to stop.
     #[error("the server is about to stop: try again, and another one answers")]
     Closing,
@@ -176,6 +185,7 @@ impl Error {
             Self::Behind { .. } => Code::Lagging,
             Self::BadRow { .. } => Code::PluginFault,
             Self::Full { .. } | Self::Closing => Code::Unavailable,
+            Self::NotReached { .. } => Code::ResumeExpired,
             Self::SchemaChanged { .. } => Code::SchemaChanged,
             Self::SlowReader => Code::SlowReader,
         }
@@ -204,6 +214,7 @@ impl Error {
             Self::Input(_)
             | Self::NotBegun { .. }
             | Self::Stalled { .. }
+            | Self::NotReached { .. }
             | Self::SchemaChanged { .. }
             | Self::SlowReader
             | Self::BadRow { .. } => Vec::new(),

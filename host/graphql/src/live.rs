@@ -102,7 +102,17 @@ impl Live {
     pub(crate) async fn join(self: &Arc<Self>, opened: Opened) -> Result<Subscriber, Vec<ServerError>> {
         let (plan, after) = Plan::new(opened, &self.limits).await?;
         plan.admit(&self.limits, self.backend.as_ref()).map_err(|error| vec![error.whole()])?;
+        self.check(after).await.map_err(|error| vec![error.whole()])?;
         self.enter(plan, after).map_err(|error| vec![error.whole()])
+    }
+
+    /// Refuses a place that nothing has come to: what happens up to there would be told to nobody. Read models may still be
+    /// on their way to it.
+    async fn check(&self, after: Option<Cursor>) -> Result<(), Error> {
+        match after {
+            Some(cursor) if !self.source.has_come_to(cursor.position).await? => Err(Error::NotReached { cursor }),
+            _ => Ok(()),
+        }
     }
 
     fn enter(self: &Arc<Self>, plan: Plan, after: Option<Cursor>) -> Result<Subscriber, Error> {

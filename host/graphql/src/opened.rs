@@ -49,7 +49,7 @@ impl Opened {
             Some(prepared) => prepared,
             None => {
                 let document = document::parse(&query, limits).map_err(|e| vec![e])?;
-                Arc::new(Prepared::new(document, query, operation_name))
+                Arc::new(Prepared::new(&served.api, document, query, operation_name))
             }
         };
         let opened = Self { served, prepared, is_new, variables, caller };
@@ -59,8 +59,17 @@ impl Opened {
 
     /// The same request, by another deployment.
     pub(crate) fn by(&self, served: Arc<Served>) -> Self {
-        let (prepared, variables, caller) = (self.prepared.clone(), self.variables.clone(), self.caller.clone());
-        Self { served, prepared, is_new: true, variables, caller }
+        let before = &self.prepared;
+        let known = served.documents.find(before.text(), before.operation_name());
+        let is_new = known.is_none();
+        // What depends on variables is another deployment's to say anew.
+        let anew = || {
+            let (text, operation_name) = (before.text().to_owned(), before.operation_name().map(str::to_owned));
+            Arc::new(Prepared::new(&served.api, before.document.clone(), text, operation_name))
+        };
+        let prepared = known.unwrap_or_else(anew);
+        let (variables, caller) = (self.variables.clone(), self.caller.clone());
+        Self { served, prepared, is_new, variables, caller }
     }
 
     /// The operation that is to run.

@@ -42,6 +42,8 @@ pub(crate) struct Failing {
     begun_anew: AtomicUsize,
     /// Whether commits wait until they are let go.
     held: watch::Sender<bool>,
+    /// What the names of those projections begin with whose commits do not wait.
+    spared: Mutex<Option<String>>,
     dead: watch::Sender<bool>,
 }
 
@@ -59,6 +61,7 @@ impl Failing {
             overlapped: AtomicBool::new(false),
             begun_anew: AtomicUsize::new(0),
             held: watch::Sender::new(false),
+            spared: Mutex::default(),
             dead: watch::Sender::new(false),
         }
     }
@@ -76,6 +79,12 @@ impl Failing {
     /// Holds all commits from now on.
     pub(crate) fn hold(&self) {
         self.held.send_replace(true);
+    }
+
+    /// Holds all commits from now on but for those of projections whose names begin like this.
+    pub(crate) fn hold_all_but(&self, spared: &str) {
+        *self.spared.lock().unwrap() = Some(spared.to_owned());
+        self.hold();
     }
 
     /// Lets commits go on.
@@ -205,7 +214,11 @@ impl ReadStore for Failing {
         if self.under_way.fetch_add(1, SeqCst) > 0 {
             self.overlapped.store(true, SeqCst);
         }
-        self.held.subscribe().wait_for(|held| !held).await.unwrap();
+        let is_spared =
+            self.spared.lock().unwrap().as_deref().is_some_and(|spared| step.progress.projection.starts_with(spared));
+        if !is_spared {
+            self.held.subscribe().wait_for(|held| !held).await.unwrap();
+        }
         for _ in 0..self.below(50) {
             tokio::task::yield_now().await;
         }

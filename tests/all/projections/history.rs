@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use yado_model::{CommandId, CommandMeta, EntityId, Name, NewEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_store::{Append, Appended, Draft, EventStore, PluginVersion};
 
@@ -74,18 +74,29 @@ impl History {
         let revision = self.revisions.entry((tenant.clone(), stream.clone())).or_default();
         *revision += 1;
         self.now += i64::try_from(amount).unwrap();
-        let command_id = CommandId::generate();
-        let draft = Draft {
-            tenant,
-            stream,
-            expected: Revision::new(*revision - 1),
-            events: vec![NewEvent { name: name.into(), version: 1, payload: payload.to_string(), tags: Vec::new() }],
-            claims: Vec::new(),
-            recorded_at: Timestamp::from_micros(self.now),
-            command: CommandMeta { command_id, correlation_id: command_id.0, causation_id: None, actor: None },
-            plugin: PluginVersion(1),
-            idempotency: None,
-        };
-        draft.check().unwrap()
+        happened(&tenant, &stream, *revision, (name, 1, &payload), self.now)
     }
+}
+
+/// An event of a stream.
+pub(crate) fn happened(
+    tenant: &TenantId,
+    stream: &StreamId,
+    revision: u64,
+    (name, version, payload): (&str, u32, &Value),
+    at: i64,
+) -> Append {
+    let command_id = CommandId::generate();
+    let draft = Draft {
+        tenant: tenant.clone(),
+        stream: stream.clone(),
+        expected: Revision::new(revision - 1),
+        events: vec![NewEvent { name: name.into(), version, payload: payload.to_string(), tags: Vec::new() }],
+        claims: Vec::new(),
+        recorded_at: Timestamp::from_micros(at),
+        command: CommandMeta { command_id, correlation_id: command_id.0, causation_id: None, actor: None },
+        plugin: PluginVersion(1),
+        idempotency: None,
+    };
+    draft.check().unwrap()
 }

@@ -3,7 +3,10 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
+use serde_json::{Value, json};
 use yado_engine::{DeadLetter, Parked, Replayed};
+use yado_model::StreamId;
+use yado_store::Appended;
 
 use super::*;
 use crate::support::variant;
@@ -279,4 +282,216 @@ async fn a_projection_that_fails_at_too_many_streams_stands() {
     engine.shutdown().await;
     let databases = Databases { reads: vec![databases.another().await], ..databases };
     assert_eq!(rows, expected(&databases, 0).await);
+}
+
+/// A log that is written by hand, one event of the default tenant at a time.
+struct Told {
+    log: Arc<dyn EventStore>,
+    revisions: BTreeMap<StreamId, u64>,
+}
+
+impl Told {
+    fn new(log: Arc<dyn EventStore>) -> Self {
+        Self { log, revisions: BTreeMap::new() }
+    }
+
+    /// Records an event, and says where the log has it.
+    async fn happens(&mut self, stream: &str, name: &str, payload: Value) -> Position {
+        self.happens_in(1, stream, name, payload).await
+    }
+
+    /// The same for an event of a version.
+    async fn happens_in(&mut self, version: u32, stream: &str, name: &str, payload: Value) -> Position {
+        let stream = StreamId::parse(stream).unwrap();
+        let revision = self.revisions.entry(stream.clone()).or_default();
+        *revision += 1;
+        let now = 1_769_851_800_000_000;
+        let event = history::happened(&TenantId::default(), &stream, *revision, (name, version, &payload), now);
+        let outcomes = self.log.append(&[event]).await.unwrap();
+        assert!(matches!(outcomes.as_slice(), [Appended::Recorded { .. }]), "{outcomes:?}");
+        self.log.head().await.unwrap()
+    }
+
+    /// A member gets an address.
+    async fn address(&mut self, member: &str, name: &str, address: &str) -> Position {
+        self.happens(&format!("Member-{member}"), name, json!({ "address": address })).await
+    }
+}
+
+/// The addresses that the register shows at a position.
+async fn addresses(engine: &Engine, at: Position) -> Vec<String> {
+    let name = Name::parse("Entry").unwrap();
+    let model = engine.catalogue().model(&name).unwrap().clone();
+    engine.caught_up(&model, at).await.unwrap();
+    let rows = asking(engine, &TenantId::default()).select(&name, &Select::page(100)).await.unwrap();
+    let mut all: Vec<_> = rows
+        .iter()
+        .map(|row| format!("{}: {}", row["id"].as_str().unwrap(), row["address"].as_str().unwrap()))
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_rows_can_not_be_kept_holds_up_nobody_when_it_is_taken_up_again_on_sqlite() {
+    rows_that_can_not_be_kept(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_rows_can_not_be_kept_holds_up_nobody_when_it_is_taken_up_again_on_postgresql() {
+    rows_that_can_not_be_kept(true).await;
+}
+
+/// Two members have one address, which the guest does not mind. The tables do.
+async fn rows_that_can_not_be_kept(postgres: bool) {
+    let databases = Databases::new(postgres, 1).await;
+    let mut log = Told::new(databases.log().await);
+    log.address("x", "Registered", "one").await;
+    let poison = log.address("y", "Registered", "one").await;
+    log.address("y", "Moved", "two").await;
+    log.address("y", "Moved", "one").await;
+    let head = log.address("z", "Registered", "three").await;
+    let engine = start(log.log.clone(), databases.reads(0).await, quick()).await;
+    engine.deploy(component("registry")).await.unwrap();
+    assert_eq!(addresses(&engine, head).await, ["x: one", "z: three"]);
+    let first = letters(&engine).await.remove(0).parked;
+    assert_eq!((first.position, first.attempts), (poison, 2));
+    assert!(first.error.contains("must be unique"), "{}", first.error);
+    // Whatever fails when its rows go down, it is the first of the events that is to blame.
+    let Replayed::Parked(again) = engine.replay("Entry", poison).await.unwrap() else { panic!("it was shown") };
+    assert_eq!((again.position, again.attempts, &again.error), (poison, 3, &first.error));
+    let head = log.address("z", "Moved", "four").await;
+    assert_eq!(addresses(&engine, head).await, ["x: one", "z: four"]);
+    // Other code comes to the same, and gets on.
+    let varied = variant(&component("registry"), 1);
+    let digest = yado_model::Digest::of(&varied);
+    engine.deploy(varied).await.unwrap();
+    eventually("the other code has been tried", async || letters(&engine).await[0].parked.digest == digest).await;
+    let head = log.address("z", "Moved", "five").await;
+    assert_eq!(addresses(&engine, head).await, ["x: one", "z: five"]);
+    log.happens("Member-x", "Left", json!({})).await;
+    let head = log.address("z", "Moved", "six").await;
+    assert_eq!(addresses(&engine, head).await, ["z: six"]);
+    assert_eq!(engine.replay("Entry", poison).await.unwrap(), Replayed::Shown);
+    assert_eq!(addresses(&engine, head).await, ["y: one", "z: six"]);
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_stream_that_is_taken_up_lets_others_go_on_between_its_portions() {
+    /// Events that wait.
+    const WAITING: usize = 400;
+    let databases = Databases::new(false, 1).await;
+    let mut log = Told::new(databases.log().await);
+    let moved = |amount: u32| json!({ "amount": amount, "reference": "r" });
+    log.happens("Account-long", "Opened", json!({ "owner": "somebody" })).await;
+    log.happens("Account-long", "Withdrawn", moved(13)).await;
+    for _ in 0..WAITING {
+        log.happens("Account-long", "Deposited", moved(1)).await;
+    }
+    let head = log.happens("Account-other", "Opened", json!({ "owner": "nobody" })).await;
+    let reads = Arc::new(Failing::dying(databases.reads(0).await, usize::MAX, Fate::Lost));
+    let engine = start(log.log.clone(), reads.clone(), Settings { batch: 1, ..quick() }).await;
+    engine.deploy(component("bank-wary")).await.unwrap();
+    assert_eq!(shown(&engine, head).await.len(), 2);
+    let poison = letters(&engine).await[0].parked.position;
+    let before = reads.commits.load(SeqCst);
+    reads.hold();
+    engine.deploy(component("bank")).await.unwrap();
+    eventually("it is taken up", async || reads.under_way() > 0).await;
+    let pausing = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.pause("Balance").await })
+    };
+    reads.let_go();
+    pausing.await.unwrap().unwrap();
+    // A projection that stands has heeded it on the way.
+    let waiting = letters(&engine).await;
+    assert_eq!(waiting.len(), 1, "all of it was shown, with {} commits", reads.commits.load(SeqCst) - before);
+    assert!(waiting[0].parked.position > poison);
+    engine.resume("Balance").await.unwrap();
+    nothing_waits(&engine).await;
+    let rows = shown(&engine, head).await;
+    engine.shutdown().await;
+    assert_eq!(rows.len(), 2);
+}
+
+/// What a stream has in store is found when it is taken up: here an event that newer code has recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_the_host_can_not_show_when_it_is_taken_up_stays_parked_and_others_go_on() {
+    let databases = Databases::new(false, 1).await;
+    let mut log = Told::new(databases.log().await);
+    log.address("x", "Registered", "one").await;
+    let poison = log.address("y", "Registered", "one").await;
+    let engine = start(log.log.clone(), databases.reads(0).await, quick()).await;
+    engine.deploy(component("registry")).await.unwrap();
+    assert_eq!(addresses(&engine, poison).await, ["x: one"]);
+    log.happens("Member-x", "Left", json!({})).await;
+    let newer = log.happens_in(99, "Member-y", "Moved", json!({ "address": "two" })).await;
+    assert_eq!(addresses(&engine, newer).await, [""; 0]);
+    let Replayed::Parked(letter) = engine.replay("Entry", poison).await.unwrap() else { panic!("it was shown") };
+    assert_eq!(letter.position, newer);
+    assert!(letter.error.contains("99"), "{}", letter.error);
+    // What comes before it is shown.
+    let head = log.address("z", "Registered", "three").await;
+    assert_eq!(addresses(&engine, head).await, ["y: one", "z: three"]);
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_with_different_code_try_a_stream_once_each_on_sqlite() {
+    try_once_each(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_with_different_code_try_a_stream_once_each_on_postgresql() {
+    try_once_each(true).await;
+}
+
+/// Neither of the two can show everything, and each takes the letters of the other for those of other code.
+async fn try_once_each(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
+    let (mut history, log) = (History::new(5), databases.log().await);
+    history.go_on(&*log, 150).await;
+    let first = start(databases.log().await, databases.reads(0).await, quick()).await;
+    let second = start(databases.log().await, databases.reads(0).await, quick()).await;
+    first.deploy(component("bank-wary")).await.unwrap();
+    second.deploy(variant(&component("bank-wary"), 1)).await.unwrap();
+    for _ in 0..20 {
+        history.go_on(&*log, 10).await;
+        let head = log.head().await.unwrap();
+        let (one, other) = (model(&first), model(&second));
+        let (one, other) = tokio::join!(first.caught_up(&one, head), second.caught_up(&other, head));
+        one.and(other).unwrap();
+    }
+    let found = letters(&first).await;
+    assert!(found.len() > 1, "{found:?}");
+    // Two attempts of whoever has put it aside, and one of each.
+    assert!(found.iter().all(|letter| letter.parked.attempts <= 4), "{found:?}");
+    let rows = shown(&first, log.head().await.unwrap()).await;
+    first.shutdown().await;
+    second.shutdown().await;
+    let (right, _) = wary(&databases, 1).await;
+    assert_eq!(rows, right);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_first_stream_of_a_tenant_has_several_attempts() {
+    let databases = Databases::new(false, 1).await;
+    let log = databases.log().await;
+    History::new(6).go_on(&*log, 600).await;
+    let settings = Settings { poison_attempts: 3, ..quick() };
+    let engine = start(log.clone(), databases.reads(0).await, settings).await;
+    engine.deploy(component("bank-wary")).await.unwrap();
+    shown(&engine, log.head().await.unwrap()).await;
+    let mut attempts = BTreeMap::<_, Vec<_>>::new();
+    for DeadLetter { parked, .. } in letters(&engine).await {
+        attempts.entry(parked.tenant).or_default().push(parked.attempts);
+    }
+    engine.shutdown().await;
+    assert!(attempts.len() > 1 && attempts.values().any(|of_one| of_one.len() > 1), "{attempts:?}");
+    assert!(
+        attempts.values().all(|of_one| of_one[0] == 3 && of_one[1..].iter().all(|&more| more == 1)),
+        "{attempts:?}"
+    );
 }

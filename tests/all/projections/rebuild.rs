@@ -1,6 +1,9 @@
 //! Projections that are told to stand still, and tables that are filled anew beside those that serve.
 
-use yado_engine::{ProjectionState, ProjectionStatus};
+use std::sync::Mutex;
+
+use yado_engine::{Catalogue, ProjectionState, ProjectionStatus, Surface};
+use yado_store::ProjectionState as Decided;
 
 use super::*;
 use crate::support::variant;
@@ -363,4 +366,247 @@ async fn projections_of_a_plugin_are_filled_side_by_side() {
     reads.let_go();
     deploying.await.unwrap().unwrap();
     engine.shutdown().await;
+}
+
+/// Takes note of how far the tables are that are live, before and after others take their place.
+struct Witness {
+    engine: Engine,
+    projection: &'static str,
+    seen: Arc<Mutex<Vec<(Position, Position)>>>,
+}
+
+/// How far the tables are that are live.
+fn live_position(engine: &Engine, projection: &str) -> Position {
+    let all = engine.projections().into_iter();
+    let live = all.filter(|status| status.name == projection && status.state == ProjectionState::Live);
+    live.map(|status| status.position).max().unwrap_or_default()
+}
+
+impl Surface for Witness {
+    fn prepare(&self, _: &Arc<Catalogue>) -> Result<Box<dyn FnOnce() + Send>, String> {
+        let Self { engine, projection, seen } = self;
+        let (engine, projection, seen) = (engine.clone(), *projection, seen.clone());
+        let before = live_position(&engine, projection);
+        Ok(Box::new(move || seen.lock().unwrap().push((before, live_position(&engine, projection)))))
+    }
+}
+
+/// So many events may come in the moment in which tables are put in place.
+const MOMENT: u64 = 1_000;
+
+async fn witness(engine: &Engine, projection: &'static str) -> Arc<Mutex<Vec<(Position, Position)>>> {
+    let seen = Arc::<Mutex<_>>::default();
+    let witness = Witness { engine: engine.clone(), projection, seen: seen.clone() };
+    engine.add_surface(Arc::new(witness)).await.unwrap();
+    seen
+}
+
+/// So many events may have come at the very moment.
+fn never_went_back(seen: &Mutex<Vec<(Position, Position)>>, moment: u64) {
+    let seen = seen.lock().unwrap();
+    assert!(seen.len() > 1, "nothing has taken the place of anything: {seen:?}");
+    assert!(seen.iter().all(|(before, after)| after.get() + moment >= before.get()), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_do_not_go_back_in_time_when_tables_filled_anew_take_their_place() {
+    let databases = Databases::new(false, 2).await;
+    let (mut history, log) = (History::of_one(3), databases.log().await);
+    history.go_on(&*log, 100).await;
+    let reads = Arc::new(Failing::holding(databases.reads(0).await));
+    reads.let_go();
+    let engine = start(databases.log().await, reads.clone(), small()).await;
+    engine.deploy(component("bank")).await.unwrap();
+    shown(&engine, log.head().await.unwrap()).await;
+    let seen = witness(&engine, "Balance").await;
+    let before = table(&engine);
+    reads.hold_all_but(&model(&engine).projection);
+    engine.rebuild("Balance").await.unwrap();
+    eventually("the rebuild is at its first commit", async || reads.under_way() > 0).await;
+    // The tables that serve go on for as long as it takes to fill the others.
+    for _ in 0..3 {
+        history.go_on(&*log, MOMENT).await;
+    }
+    shown(&engine, log.head().await.unwrap()).await;
+    reads.let_go();
+    while table(&engine) == before {
+        history.go_on(&*log, 5).await;
+        engine.caught_up(&model(&engine), log.head().await.unwrap()).await.unwrap();
+    }
+    let rows = shown(&engine, log.head().await.unwrap()).await;
+    engine.shutdown().await;
+    never_went_back(&seen, MOMENT);
+    assert_eq!(rows, expected(&databases, 1).await);
+}
+
+fn behave() -> Dispatch {
+    Dispatch {
+        tenant: TenantId::default(),
+        command: Name::parse("Behave").unwrap(),
+        payload: serde_json::json!({}),
+        options: DispatchOptions::default(),
+    }
+}
+
+async fn behaves(engine: &Engine) -> Position {
+    engine.dispatch(&engine.catalogue(), behave()).await.unwrap().position
+}
+
+fn saying(engine: &Engine) -> Arc<Model> {
+    engine.catalogue().model(&Name::parse("Saying").unwrap()).unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_do_not_go_back_in_time_when_other_code_takes_over() {
+    let databases = Databases::new(false, 1).await;
+    let reads = Arc::new(Failing::holding(databases.reads(0).await));
+    reads.let_go();
+    let engine = start(databases.log().await, reads.clone(), small()).await;
+    engine.deploy(component("rogue")).await.unwrap();
+    let position = behaves(&engine).await;
+    engine.caught_up(&saying(&engine), position).await.unwrap();
+    let seen = witness(&engine, "Saying").await;
+    reads.hold_all_but(&saying(&engine).projection);
+    let deploying = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.deploy(component("rogue-next")).await })
+    };
+    eventually("the new tables are at their first commit", async || reads.under_way() > 0).await;
+    let catalogue = engine.catalogue();
+    let mut last = position;
+    for _ in 0..20 {
+        let several = (0..100).map(|_| engine.dispatch(&catalogue, behave()));
+        for done in futures::future::join_all(several).await {
+            last = last.max(done.unwrap().position);
+        }
+    }
+    engine.caught_up(&saying(&engine), last).await.unwrap();
+    reads.let_go();
+    deploying.await.unwrap().unwrap();
+    engine.shutdown().await;
+    never_went_back(&seen, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_comes_back_to_tables_that_stand_still() {
+    let databases = Databases::new(false, 1).await;
+    // Whoever has been replaced is still there when it comes back.
+    let settings = Settings { retire_ms: 3_600_000, ..patient() };
+    let engine = start(databases.log().await, databases.reads(0).await, settings).await;
+    engine.deploy(component("rogue")).await.unwrap();
+    let position = behaves(&engine).await;
+    engine.caught_up(&saying(&engine), position).await.unwrap();
+    let before = saying(&engine).table.name.clone();
+    engine.pause("Saying").await.unwrap();
+    engine.deploy(component("rogue-next")).await.unwrap();
+    assert_ne!(saying(&engine).table.name, before);
+    let position = behaves(&engine).await;
+    engine.deploy(component("rogue")).await.unwrap();
+    assert_eq!(saying(&engine).table.name, before);
+    // It has been shown what came meanwhile, and stands still again.
+    let paused = || {
+        let all = engine.projections().into_iter();
+        all.filter(|status| status.name == "Saying").all(|status| status.state == ProjectionState::Paused)
+    };
+    eventually("it stands still again", async || paused()).await;
+    engine.resume("Saying").await.unwrap();
+    engine.caught_up(&saying(&engine), position).await.unwrap();
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_lack_streams_do_not_take_the_place_of_tables_that_have_them() {
+    let databases = Databases::new(false, 2).await;
+    let log = databases.log().await;
+    History::new(6).go_on(&*log, 200).await;
+    let head = log.head().await.unwrap();
+    let settings = Settings { poison_attempts: 2, projection_retry_ms: 1, ..small() };
+    let engine = start(databases.log().await, databases.reads(0).await, settings).await;
+    engine.deploy(component("bank")).await.unwrap();
+    let right = shown(&engine, head).await;
+    // Code that fails at what has been shown long ago does not notice it before it is shown that again.
+    engine.deploy(component("bank-wary")).await.unwrap();
+    let before = table(&engine);
+    engine.rebuild("Balance").await.unwrap();
+    let held = async || {
+        let standing = stand(&engine, ProjectionState::Standing);
+        standing.and_then(|status| status.trouble).is_some_and(|trouble| trouble.contains("Deploy code that can"))
+    };
+    eventually("the status says why the new tables are held back", held).await;
+    assert_eq!(table(&engine), before);
+    assert!(stand(&engine, ProjectionState::Live).is_some_and(|live| live.trouble.is_none()));
+    assert_eq!(shown(&engine, head).await, right);
+    engine.deploy(component("bank")).await.unwrap();
+    eventually("the new table serves", async || table(&engine) != before).await;
+    assert_eq!(shown(&engine, head).await, right);
+    engine.shutdown().await;
+    assert_eq!(right, expected(&databases, 1).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_another_process_has_given_up_ends_and_takes_no_orders() {
+    let databases = Databases::new(false, 1).await;
+    let log = databases.log().await;
+    History::new(7).go_on(&*log, 100).await;
+    let reads = Arc::new(Failing::holding(databases.reads(0).await));
+    reads.let_go();
+    let engine = start(databases.log().await, reads.clone(), small()).await;
+    engine.deploy(component("bank")).await.unwrap();
+    shown(&engine, log.head().await.unwrap()).await;
+    reads.hold();
+    engine.rebuild("Balance").await.unwrap();
+    eventually("the rebuild is at its first commit", async || reads.under_way() > 0).await;
+    let pausing = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.pause("Balance").await })
+    };
+    let others = databases.reads(0).await;
+    let state = async || others.projection_state("bank", "Balance").await.unwrap();
+    eventually("the pause is noted", async || state().await.paused).await;
+    reads.let_go();
+    pausing.await.unwrap().unwrap();
+    // The other process gives it up, and an operator there has the tables that serve stand still.
+    let given_up = Decided { pending: None, ..state().await };
+    assert!(others.set_projection_state("bank", "Balance", &state().await, &given_up).await.unwrap());
+    eventually("the tables that serve stand still, and there are no others", async || {
+        let all: Vec<_> = engine.projections().into_iter().filter(|status| status.name == "Balance").collect();
+        all.len() == 1 && all[0].state == ProjectionState::Paused && *all[0].key == *model(&engine).projection
+    })
+    .await;
+    engine.resume("Balance").await.unwrap();
+    assert!(stand(&engine, ProjectionState::Live).is_some());
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_follows_a_rebuild_while_it_waits_for_other_code_to_be_ready() {
+    let databases = Databases::new(false, 2).await;
+    let (mut history, log) = (History::new(5), databases.log().await);
+    history.go_on(&*log, 100).await;
+    // There is something that other code has to be shown before it goes live.
+    let engine = start(databases.log().await, databases.reads(1).await, patient()).await;
+    engine.deploy(component("rogue")).await.unwrap();
+    behaves(&engine).await;
+    engine.shutdown().await;
+    let reads = Arc::new(Failing::holding(databases.reads(0).await));
+    reads.let_go();
+    let first = start(databases.log().await, reads.clone(), small()).await;
+    let second = start(databases.log().await, databases.reads(0).await, small()).await;
+    first.deploy(component("bank")).await.unwrap();
+    second.deploy(component("bank")).await.unwrap();
+    let before = table(&first);
+    reads.hold_all_but("bank");
+    let deploying = {
+        let first = first.clone();
+        tokio::spawn(async move { first.deploy(component("rogue")).await })
+    };
+    eventually("the other code's tables are at their first commit", async || reads.under_way() > 0).await;
+    second.rebuild("Balance").await.unwrap();
+    eventually("both read the new table", async || table(&second) != before && table(&first) == table(&second)).await;
+    assert!(!deploying.is_finished());
+    reads.let_go();
+    deploying.await.unwrap().unwrap();
+    assert_eq!(table(&first), table(&second));
+    first.shutdown().await;
+    second.shutdown().await;
 }

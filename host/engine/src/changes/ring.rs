@@ -16,6 +16,8 @@ const OVERHEAD: usize = 160;
 pub(super) struct Ring {
     from: Position,
     settled: Position,
+    /// Whoever has seen less than all of this position has not seen what rows were without anything being told of it.
+    broken: Position,
     changes: VecDeque<Arc<Changed>>,
     bytes: usize,
     room: usize,
@@ -49,8 +51,15 @@ impl Ring {
 
     /// Nothing is known of what was before a position.
     pub(super) fn begin_at(&mut self, position: Position) -> VecDeque<Arc<Changed>> {
-        (self.from, self.settled, self.bytes) = (position, position, 0);
+        (self.from, self.settled, self.bytes) = (position.max(self.broken), position, 0);
         std::mem::take(&mut self.changes)
+    }
+
+    /// Rows have changed without anything being told of it, at the position that is settled. Who has seen all of that may
+    /// have done so before, and is given nothing from here on; nor is anybody who has seen less than all of the next one.
+    pub(super) fn break_off(&mut self) -> VecDeque<Arc<Changed>> {
+        self.broken = Position::new(self.settled.get().saturating_add(1));
+        self.begin_at(self.settled)
     }
 
     /// Takes in all changes after one position and up to another. Returns what has had to make room, to be freed where no
@@ -90,7 +99,7 @@ impl Ring {
             && let Some(oldest) = self.changes.pop_front()
         {
             self.bytes -= size(&oldest);
-            self.from = oldest.position;
+            self.from = oldest.position.max(self.broken);
             gone.push(oldest);
         }
         gone
@@ -180,6 +189,23 @@ mod tests {
         assert_eq!(read(&ring, "6", None, 10), piece(&["7.0"], "8"));
         ring.begin_at(Position::new(9));
         assert_eq!(read(&ring, "8", None, 10), None);
+        assert_eq!(read(&ring, "9", None, 10), piece(&[], "9"));
+    }
+
+    #[test]
+    fn nothing_is_handed_out_across_what_was_not_told_although_the_position_stays() {
+        let mut ring = ring(1 << 20);
+        push(&mut ring, 0, 5, &["4.0"]);
+        ring.break_off();
+        push(&mut ring, 5, 8, &["6.0", "7.0"]);
+        for seen in ["4", "5", "6.0"] {
+            assert_eq!(read(&ring, seen, None, 10), None, "{seen}");
+        }
+        assert_eq!(read(&ring, "6", None, 10), piece(&["7.0"], "8"));
+        // That the telling begins again below does not heal it.
+        ring.begin_at(Position::new(5));
+        assert_eq!(read(&ring, "5", None, 10), None);
+        ring.begin_at(Position::new(9));
         assert_eq!(read(&ring, "9", None, 10), piece(&[], "9"));
     }
 

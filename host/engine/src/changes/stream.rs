@@ -78,7 +78,12 @@ impl ChangeStream {
                 return Ok(None);
             }
             self.go_over()?;
+            let had_begun = self.cursor.is_some();
             self.begin();
+            if !had_begun && self.cursor.is_some() {
+                // Everything up to where it begins need not be handed out, and that may be all that was asked for.
+                continue;
+            }
             self.holds()?;
             match self.cursor {
                 Some(cursor) if self.is_behind(cursor) => self.read(cursor).await?,

@@ -59,8 +59,11 @@ impl Told {
         self.standing.send_modify(|standing| standing.settled = Some(to));
     }
 
-    /// Rows have changed because of events that were passed long ago. Whoever listens has to read anew.
+    /// Rows have changed because of events that were passed long ago. Whoever listens has to read anew, and so has whoever
+    /// goes on later from a place before.
     pub(crate) fn breaks(&self) {
+        let gone = self.ring().break_off();
+        drop(gone);
         self.standing.send_modify(|standing| standing.breaks += 1);
     }
 

@@ -126,7 +126,10 @@ impl Engine {
     }
 
     /// Fills a projection's tables anew, beside those that serve, and puts them in their place when they show as much. It
-    /// has begun when this returns, and goes on after a restart.
+    /// is noted for good when this returns: what can't be begun at once, because a database fails, is begun before long, and
+    /// after a restart it goes on.
+    ///
+    /// Tables that lack streams which those that serve show do not take their place. The status says so.
     ///
     /// # Errors
     /// When there is no such projection, when it is paused or being rebuilt, or the database can't be used.
@@ -146,7 +149,7 @@ impl Engine {
             }
         };
         let handle = match state.pending {
-            Some(_) => self.lifecycle.filling_by(name),
+            Some(_) => self.lifecycle.rebuilt_by(name),
             None => self.projection(name).map(|(_, handle)| handle),
         };
         // Where it runs in another process alone, that one sees to it.

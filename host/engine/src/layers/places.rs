@@ -3,15 +3,19 @@
 //! A request has one place for all of its reads. It takes it with the first of them and has it until its end. With a place
 //! for each statement a request with a hundred fields would be a hundred strangers in the queue: when there is little room
 //! all requests would get through half of what they need, and hold the rows of that half while they wait for the rest.
-//! So whoever has been let in finishes, and who is too many is told before anything was done for them. A request that waits
-//! holds nothing that another one waits for, so no two can wait for each other.
+//! So whoever has been let in and only reads finishes, and who is too many is told before anything was done for them.
 //!
-//! A command needs no place, and its request gives the one back that it may have: commands have a room of their own, in
-//! bytes, and reading must not keep anybody from recording.
+//! A request that waits for anything else has no place meanwhile, unless one of its reads is under way: neither for a
+//! command, nor for a read model to show a position, nor for a guest. Such a wait may take seconds, and would otherwise
+//! keep those from reading who need a moment. When it reads again it takes a place like everybody else. A request that
+//! waits therefore holds no place that another one waits for, so no two can wait for each other.
+//!
+//! Commands have a room of their own, in bytes, and guests have places of their own, of which there are as many as threads
+//! for them. What a guest reads on the way to its answer is covered by that place.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::stream::stopping;
 use crate::{Error, Result};
@@ -46,23 +50,86 @@ impl Places {
 
 /// The place of one request.
 #[derive(Default)]
-pub(crate) struct Seat(Mutex<Option<OwnedSemaphorePermit>>);
+pub(crate) struct Seat {
+    held: Mutex<Held>,
+    /// One read at a time takes the place.
+    taking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Held {
+    place: Option<OwnedSemaphorePermit>,
+    /// How many reads are under way.
+    reads: usize,
+    /// For how many other things the request waits.
+    waits: usize,
+}
+
+/// A read that is under way.
+#[must_use]
+pub(crate) struct Reading<'s>(&'s Seat);
+
+/// A wait for something that is no read.
+#[must_use]
+pub(crate) struct Away<'s>(&'s Seat);
 
 impl Seat {
     /// Takes a place, unless the request has one. Of several reads that begin at once one takes it for all of them.
-    pub(crate) async fn take(&self, places: &Places) -> Result<()> {
-        let mut held = self.0.lock().await;
-        if held.is_none() {
-            *held = Some(places.enter().await?);
+    pub(crate) async fn take(&self, places: &Places) -> Result<Reading<'_>> {
+        if let Some(reading) = self.join() {
+            return Ok(reading);
         }
-        Ok(())
+        let _taking = self.taking.lock().await;
+        if let Some(reading) = self.join() {
+            return Ok(reading);
+        }
+        let place = places.enter().await?;
+        let mut held = self.held();
+        held.place = Some(place);
+        held.reads += 1;
+        Ok(Reading(self))
     }
 
-    /// Gives it back, if there is one. A read that is just taking one keeps it.
-    pub(crate) fn leave(&self) {
-        if let Ok(mut held) = self.0.try_lock() {
-            held.take();
+    /// Leaves the place to others for as long as the request waits for something else and reads nothing.
+    pub(crate) fn away(&self) -> Away<'_> {
+        let mut held = self.held();
+        held.waits += 1;
+        held.rest();
+        Away(self)
+    }
+
+    /// Begins a read in the place that there is.
+    fn join(&self) -> Option<Reading<'_>> {
+        let mut held = self.held();
+        held.place.as_ref()?;
+        held.reads += 1;
+        Some(Reading(self))
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn rest(&mut self) {
+        if self.reads == 0 && self.waits > 0 {
+            self.place = None;
         }
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let mut held = self.0.held();
+        held.reads -= 1;
+        held.rest();
+    }
+}
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        self.0.held().waits -= 1;
     }
 }
 
@@ -98,6 +165,7 @@ mod tests {
                     // Several reads of one request, at once.
                     let taken = join_all((0..3).map(|_| seat.take(&places))).await;
                     assert!(taken.iter().all(Result::is_ok));
+                    drop(taken);
                     most.fetch_max(inside.fetch_add(1, Relaxed) + 1, Relaxed);
                     let _inside = Inside(inside);
                     for _ in 0..number % 7 {
@@ -138,13 +206,37 @@ mod tests {
         let places = Places::new(1, 1);
         let (first, second) = (Seat::default(), Seat::default());
         for _ in 0..3 {
-            first.take(&places).await.unwrap();
+            drop(first.take(&places).await.unwrap());
         }
         let mut waits = Box::pin(second.take(&places));
         assert!(waits.as_mut().now_or_never().is_none());
         drop(first);
-        waits.await.unwrap();
-        second.leave();
+        drop(waits.await.unwrap());
+        drop(second.away());
+        assert!(places.enter().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_waits_for_something_else_leaves_its_place_once_it_reads_nothing() {
+        let places = Places::new(1, 1);
+        let seat = Seat::default();
+        let (first, second) = (seat.take(&places).await.unwrap(), seat.take(&places).await.unwrap());
+        let (away, away_too) = (seat.away(), seat.away());
+        drop(first);
+        assert!(places.enter().now_or_never().is_none(), "a read is under way");
+        drop(second);
+        let other = places.enter().now_or_never().unwrap().unwrap();
+        // When it reads again, it waits for its turn.
+        let mut again = Box::pin(seat.take(&places));
+        assert!(again.as_mut().now_or_never().is_none());
+        drop(other);
+        drop(again.await.unwrap());
+        assert!(places.enter().now_or_never().is_some(), "it still waits");
+        drop((away, away_too));
+        // Who waits for nothing has its place until the end.
+        drop(seat.take(&places).await.unwrap());
+        assert!(places.enter().now_or_never().is_none());
+        drop(seat);
         assert!(places.enter().now_or_never().is_some());
     }
 
@@ -157,6 +249,6 @@ mod tests {
         let mut second = Box::pin(seat.take(&places));
         assert!(second.as_mut().now_or_never().is_none());
         drop(place);
-        second.await.unwrap();
+        drop(second.await.unwrap());
     }
 }

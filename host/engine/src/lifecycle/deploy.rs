@@ -10,11 +10,14 @@ use yado_runtime::Plugin;
 use yado_store::{EventKind, PluginRecord};
 
 use super::compatible::can_follow;
-use super::rebuild::States;
-use super::{Deployment, Order, Owner, Refusal, Retiring, Verdict, readable};
+use super::rebuild::{Rebuild, States};
+use super::{Begun, Deployment, Order, Owner, Refusal, Retiring, Verdict, readable};
 use crate::advice;
 use crate::catalogue::{Catalogue, Deployed, Model, ProjectionType};
-use crate::projection::{Definition, Handle, Running, Status, Surroundings, Trouble, Waiting};
+use crate::projection::{Definition, Running, Status, Surroundings, Trouble, Waiting};
+
+/// How often a deployment is prepared anew because tables were put in place meanwhile that it has not reckoned with.
+const ATTEMPTS: usize = 8;
 
 /// Projections that have been started for a catalogue that is not live yet.
 pub(super) type Started = HashMap<Arc<str>, Fresh>;
@@ -22,15 +25,24 @@ pub(super) type Started = HashMap<Arc<str>, Fresh>;
 pub(super) struct Fresh {
     pub(super) projection: Arc<ProjectionType>,
     pub(super) running: Running,
-    /// Whether it was running already, on its way out.
-    pub(super) returned: bool,
+    pub(super) origin: Origin,
+}
+
+/// Where a projection comes from that is to go live. One that does not go live goes back there.
+pub(super) enum Origin {
+    /// It has been started for this.
+    New,
+    /// It was on its way out, with this code.
+    Retiring(Arc<ProjectionType>),
+    /// It was being filled anew, with this code. Its tables may serve another process already.
+    Rebuild(Arc<ProjectionType>),
 }
 
 /// A projection that is filled before it goes live.
 struct Filling {
     name: Name,
     status: watch::Receiver<Status>,
-    /// Where the log ended when it began.
+    /// What it is to show.
     head: Position,
     /// Whether no older code serves in its place.
     first: bool,
@@ -104,9 +116,20 @@ impl Owner {
 
     /// Checks plugins against what runs, prepares all that they need, and puts them in place.
     async fn go_live(&mut self, plugins: Vec<Arc<Deployed>>) -> Result<Vec<Deployment>, Refusal> {
+        for _ in 0..ATTEMPTS {
+            if let Some(deployments) = self.try_to_go_live(&plugins).await? {
+                return Ok(deployments);
+            }
+        }
+        let reason = "tables of its projections were put in place meanwhile, again and again: deploy it once more";
+        Err(Refusal::Unavailable(reason.into()))
+    }
+
+    /// The same. None, if tables have been put in place on the way that were not reckoned with.
+    async fn try_to_go_live(&mut self, plugins: &[Arc<Deployed>]) -> Result<Option<Vec<Deployment>>, Refusal> {
         let live = self.live.load_full();
         let mut deployments = Vec::new();
-        for deployed in &plugins {
+        for deployed in plugins {
             let manifest = deployed.manifest();
             let previous = live.plugin(&manifest.name);
             if let Some(previous) = previous {
@@ -122,13 +145,13 @@ impl Owner {
         }
         if deployments.iter().all(Deployment::unchanged) {
             self.advise(&mut deployments).await;
-            return Ok(deployments);
+            return Ok(Some(deployments));
         }
         let kinds = self.surroundings.events.event_kinds().await.map_err(unavailable)?;
         plugins.iter().try_for_each(|deployed| readable::knows(deployed.manifest(), &kinds))?;
-        let states = self.states(&plugins).await.map_err(unavailable)?;
+        let states = self.states(plugins).await.map_err(unavailable)?;
         let epochs = states.iter().map(|(of, state)| (of.clone(), state.epoch));
-        let next = live.at(epochs).and_then(|live| live.with(plugins.clone()));
+        let next = live.at(epochs).and_then(|live| live.with(plugins.to_vec()));
         let next = next.map_err(|clash| Refusal::Incompatible(clash.to_string()))?;
         let next = Arc::new(next);
         let installs = self
@@ -138,20 +161,27 @@ impl Owner {
             .collect::<Result<Vec<_>, _>>()
             .map_err(Refusal::Incompatible)?;
         let begun = Instant::now();
-        for deployed in &plugins {
+        for deployed in plugins {
             self.stands(deployed, &next, &live, &kinds).await?;
         }
         let started = self.bring_up_to_date(&next, &states).await?;
-        if let Err(refusal) = self.still_reads(&plugins, &next, kinds).await {
-            self.undo(started, matches!(refusal, Refusal::History(_))).await;
-            return Err(refusal);
+        match self.still_fits(plugins, (&live, &next), kinds, &started, &states).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.undo(started, false).await;
+                return Ok(None);
+            }
+            Err(refusal) => {
+                self.undo(started, matches!(refusal, Refusal::History(_))).await;
+                return Err(refusal);
+            }
         }
         self.swap(&live, next, started);
         for install in installs {
             install();
         }
         self.go_on_rebuilding().await;
-        self.look_at(&plugins).await;
+        self.look_at(plugins).await;
         self.advise(&mut deployments).await;
         for deployment in &deployments {
             tracing::info!(
@@ -163,7 +193,26 @@ impl Owner {
                 tracing::info!(plugin = deployment.plugin, "{advice}");
             }
         }
-        Ok(deployments)
+        Ok(Some(deployments))
+    }
+
+    /// Whether what has been prepared can go live as it is. To fill read models may have taken long, and much may have
+    /// happened meanwhile: events of new kinds, events that the old code shows already, and tables that another process has
+    /// put in place, and whose predecessors it drops before long.
+    async fn still_fits(
+        &mut self,
+        plugins: &[Arc<Deployed>],
+        (live, next): (&Arc<Catalogue>, &Arc<Catalogue>),
+        kinds: Vec<EventKind>,
+        started: &Started,
+        before: &States,
+    ) -> Result<bool, Refusal> {
+        self.still_reads(plugins, next, kinds).await?;
+        self.draw_level(started).await?;
+        let is_same = Arc::ptr_eq(live, &self.live.load_full());
+        // A database that fails now keeps nobody from going live: what others have done is looked at again before long.
+        let Ok(now) = self.states(plugins).await else { return Ok(is_same) };
+        Ok(is_same && now.iter().all(|(of, state)| before.get(of).is_some_and(|before| before.epoch == state.epoch)))
     }
 
     /// Says of plugins that are live what they ask for and no index serves. Tables have been made by now, and with them
@@ -250,13 +299,34 @@ impl Owner {
                 }
             }
         }
-        let stopped = &self.surroundings.stopped;
-        let filled = futures::future::try_join_all(filling.into_iter().map(|filling| filling.ends(stopped.clone())));
-        if let Err(refusal) = filled.await {
+        let stopped = self.surroundings.stopped.clone();
+        let mut filled = self.meanwhile(all_end(filling, stopped)).await;
+        if filled.is_ok() {
+            filled = self.draw_level(&started).await;
+        }
+        if let Err(refusal) = filled {
             self.undo(started, matches!(refusal, Refusal::History(_))).await;
             return Err(refusal);
         }
         Ok(started)
+    }
+
+    /// Waits until those that replace others show as much as these do, which went on meanwhile: the log has grown for as
+    /// long as it took to fill them, and rows must not go back in time.
+    async fn draw_level(&mut self, started: &Started) -> Result<(), Refusal> {
+        loop {
+            let mut filling = Vec::new();
+            for Fresh { projection, running, .. } in started.values() {
+                if let Some(until) = self.behind(projection, running).await {
+                    filling.push(Filling::begin(projection, running, until, false));
+                }
+            }
+            if filling.is_empty() {
+                return Ok(());
+            }
+            let stopped = self.surroundings.stopped.clone();
+            self.meanwhile(all_end(filling, stopped)).await?;
+        }
     }
 
     /// Gives tables that stay the indexes that they lack.
@@ -283,11 +353,21 @@ impl Owner {
         let definition = Definition { projection: projection.clone(), catalogue: next.clone(), parks: first };
         // One that has been replaced and still runs, for requests that began before, is taken back as it is; and one that
         // another process has been faster to fill anew.
-        let taken = self.retiring.remove(&projection.key).map(|retiring| retiring.running);
-        let (running, returned) = match taken.or_else(|| self.take_rebuild(&projection.key)) {
-            Some(running) => {
+        let retiring = self.retiring.remove(&projection.key);
+        let taken = match retiring {
+            Some(Retiring { projection, running, .. }) => Some((running, Origin::Retiring(projection))),
+            None => self
+                .take_rebuild(&projection.key)
+                .map(|Rebuild { projection, running }| (running, Origin::Rebuild(projection))),
+        };
+        let (running, origin) = match taken {
+            Some((running, origin)) => {
                 running.replace(definition);
-                (running, true)
+                // It has to be filled before it can go live, also where an operator wants it to stand still: it does so
+                // again as soon as it is live.
+                let limit = Duration::from_millis(self.surroundings.settings.command_ms);
+                let _ = tokio::time::timeout(limit, running.handle().pause(false)).await;
+                (running, origin)
             }
             None => {
                 for model in &projection.models {
@@ -295,31 +375,46 @@ impl Owner {
                 }
                 let of = (projection.deployed.manifest().name.clone(), projection.manifest.name.clone());
                 let paused = first && states.get(&of).is_some_and(|state| state.paused && state.pending.is_none());
-                (Running::start(definition, self.surroundings.clone(), paused), false)
+                (Running::start(definition, self.surroundings.clone(), paused), Origin::New)
             }
         };
-        let (status, wanted) = (running.status(), running.wanted());
-        self.starting().insert(projection.key.clone(), running.handle());
-        started.insert(projection.key.clone(), Fresh { projection: projection.clone(), running, returned });
-        // The log may grow for as long as the projection reads, and what comes after this moment is like any other news.
-        let head = self.surroundings.feed.look().await.map_err(unavailable)?;
-        let waiting = wanted.wait_for(head);
-        Ok(Filling { name: projection.manifest.name.clone(), status, head, first, _waiting: waiting })
+        self.starting().insert(projection.key.clone(), Begun::new(running.handle(), false));
+        // The log may grow for as long as the projection reads. Where it replaces another one, the two are held against each
+        // other in the end; where not, what comes after this moment is like any other news.
+        let head = self.surroundings.feed.look().await;
+        let filling = head.map(|head| Filling::begin(projection, &running, head, first)).map_err(unavailable);
+        started.insert(projection.key.clone(), Fresh { projection: projection.clone(), running, origin });
+        filling
     }
 
-    /// Ends projections that were started for a catalogue that does not go live. What code has written that fails on the
-    /// history must not be built upon by code that does not.
+    /// Ends projections that were started for a catalogue that does not go live; others go back to where they came from, and
+    /// on with the code that they had. What code has written that fails on the history must not be built upon by code that
+    /// does not.
     async fn undo(&mut self, started: Started, discard: bool) {
-        for (key, Fresh { projection, running, returned }) in started {
+        for (key, Fresh { projection, running, origin }) in started {
             self.starting().remove(&key);
-            if returned {
-                self.retire(key, projection, running);
-                continue;
-            }
-            running.stop().await;
-            self.surroundings.changes.close(&key);
-            if discard {
-                self.discard(&projection).await;
+            let again = |before: &Arc<ProjectionType>| Definition {
+                projection: before.clone(),
+                catalogue: self.live.load_full(),
+                parks: true,
+            };
+            match origin {
+                Origin::New => {
+                    running.stop().await;
+                    self.surroundings.changes.close(&key);
+                    if discard {
+                        self.discard(&projection).await;
+                    }
+                }
+                Origin::Retiring(before) => {
+                    running.replace(again(&before));
+                    self.retire(key, before, running);
+                }
+                Origin::Rebuild(before) => {
+                    running.replace(again(&before));
+                    self.starting().insert(key, Begun::new(running.handle(), true));
+                    self.rebuilds.insert(before.manifest.name.clone(), Rebuild { projection: before, running });
+                }
             }
         }
     }
@@ -374,7 +469,7 @@ impl Owner {
         });
     }
 
-    pub(super) fn starting(&self) -> MutexGuard<'_, HashMap<Arc<str>, Handle>> {
+    pub(super) fn starting(&self) -> MutexGuard<'_, HashMap<Arc<str>, Begun>> {
         self.starting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -422,7 +517,15 @@ impl Owner {
             return;
         }
         if let Some(Retiring { projection, running, .. }) = self.retiring.remove(key) {
+            let serves = self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key);
+            let is_needed = serves
+                || self.starting().contains_key(key)
+                || self.rebuilds.values().any(|rebuild| *rebuild.projection.key == *key);
             running.stop().await;
+            if is_needed {
+                tracing::warn!(projection = key, "a projection that has been replaced is needed: its tables stay");
+                return;
+            }
             self.surroundings.changes.close(key);
             self.queries.forget(key);
             self.discard(&projection).await;
@@ -439,12 +542,17 @@ impl Owner {
 }
 
 impl Filling {
+    fn begin(projection: &ProjectionType, running: &Running, head: Position, first: bool) -> Self {
+        let (name, status) = (projection.manifest.name.clone(), running.status());
+        Self { name, status, head, first, _waiting: running.wanted().wait_for(head) }
+    }
+
     /// Waits until everything is shown, or can't be.
     async fn ends(mut self, mut stopped: watch::Receiver<bool>) -> Result<(), Refusal> {
         let Self { head, first, .. } = self;
         let settled = self.status.wait_for(|status| {
             let troubled = match &status.trouble {
-                Some(Trouble::Poisoned { .. } | Trouble::Host(_)) => true,
+                Some(Trouble::Poisoned { .. } | Trouble::Host(_) | Trouble::Held(_)) => true,
                 Some(Trouble::Database(_)) => first,
                 None => false,
             };
@@ -464,6 +572,12 @@ impl Filling {
             _ => Ok(()),
         }
     }
+}
+
+/// Waits until all of them show what they are to.
+async fn all_end(filling: Vec<Filling>, stopped: watch::Receiver<bool>) -> Result<(), Refusal> {
+    let ends = filling.into_iter().map(|filling| filling.ends(stopped.clone()));
+    futures::future::try_join_all(ends).await.map(|_| ())
 }
 
 fn unavailable(error: yado_store::Error) -> Refusal {

@@ -4,20 +4,20 @@
 //! What is wanted is durable before anything is done about it: the epoch that is to come, and whether its filling pauses.
 //! The new tables are other tables, with a checkpoint of their own. So a process that dies leaves behind what the next one
 //! goes on with. A process that shares the database looks now and then at what is wanted, and joins in: whoever takes a step
-//! first has taken it for all. When the tables are filled the epoch is noted, and every process puts them in place for
-//! itself; those of before are kept for as long as it may take the others to look.
+//! first has taken it for all. When the tables show as much as those that serve, the epoch is noted, and every process puts
+//! them in place for itself; those of before are kept for as long as it may take the others to look.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use yado_model::schema::Problem;
 use yado_model::{Name, Position};
 use yado_store::ProjectionState;
 
-use super::deploy::{Fresh, Started};
-use super::{Order, Owner};
+use super::deploy::{Fresh, Origin, Started};
+use super::{Begun, Order, Owner};
 use crate::catalogue::{Catalogue, Deployed, ProjectionType};
-use crate::projection::{Definition, Running};
+use crate::projection::{Definition, Handle, Running};
 use crate::{Error, Result};
 
 /// How often it is looked at what operators have decided, at most and at least.
@@ -66,13 +66,26 @@ impl Owner {
         if !reads.set_projection_state(plugin, name.as_str(), &state, &to).await? {
             return Err(refused(name, "was paused, resumed or rebuilt at the same moment: look at it first"));
         }
-        self.fill(projection, state.epoch + 1, false).await
+        if self.rebuilds.get(name).is_some_and(|rebuild| rebuild.projection.epoch != state.epoch) {
+            self.leave(name).await;
+        }
+        if !self.rebuilds.contains_key(name)
+            && let Err(error) = self.fill(projection, state.epoch + 1, false).await
+        {
+            // It is noted what is wanted, and that is looked at before long.
+            tracing::warn!(projection = %name, %error, "a projection that is to be filled anew can't be yet, and will be");
+        }
+        Ok(())
     }
 
     /// Fills tables of an epoch beside those that serve.
     async fn fill(&mut self, projection: &ProjectionType, epoch: u32, paused: bool) -> Result<()> {
         let name = projection.manifest.name.clone();
         let (catalogue, next) = self.at(projection, epoch)?;
+        if self.starting().contains_key(&next.key) {
+            // New code is about to go live with these very tables.
+            return Ok(());
+        }
         let definition = Definition { projection: next.clone(), catalogue, parks: true };
         for model in &next.models {
             self.surroundings.reads.ensure_table(&model.table).await?;
@@ -80,7 +93,7 @@ impl Owner {
         let head = self.surroundings.feed.look().await?;
         let running = Running::start(definition, self.surroundings.clone(), paused);
         self.tell_when_filled(&running, &name, epoch, head);
-        self.starting().insert(next.key.clone(), running.handle());
+        self.starting().insert(next.key.clone(), Begun::new(running.handle(), true));
         tracing::info!(projection = %name, epoch, paused, "a projection is filled anew, beside the tables that serve");
         self.rebuilds.insert(name, Rebuild { projection: next, running });
         Ok(())
@@ -99,9 +112,11 @@ impl Owner {
         });
     }
 
-    /// Puts tables in place that are filled.
+    /// Puts tables in place that are filled, if they show as much as those that serve.
     pub(super) async fn filled(&mut self, name: &Name, epoch: u32) {
-        if self.rebuilds.get(name).is_none_or(|rebuild| rebuild.projection.epoch != epoch) {
+        let Some(rebuild) = self.rebuilds.get(name).filter(|rebuild| rebuild.projection.epoch == epoch) else { return };
+        if let Some(until) = self.behind(&rebuild.projection, &rebuild.running).await {
+            self.tell_when_filled(&rebuild.running, name, epoch, until);
             return;
         }
         if let Err(error) = self.put_in_place(name, epoch).await {
@@ -123,19 +138,47 @@ impl Owner {
         let is_pending = state.pending == Some(epoch);
         if !is_pending && state.epoch != epoch {
             // Another process has found that they are of no use any more.
-            self.give_up(name).await;
+            self.leave(name).await;
+            return Ok(());
+        }
+        if is_pending && (self.is_replaced(name) || !self.is_whole(name, projection).await?) {
+            self.after(AGAIN_MS, Order::Filled(name.clone(), epoch));
             return Ok(());
         }
         if is_pending && !reads.set_projection_state(plugin, name.as_str(), &state, &done).await? {
             return Err(unfit("an operator has decided something about it at the same moment".into()));
         }
         if let Some(Rebuild { projection, running }) = self.rebuilds.remove(name) {
-            let fresh = Fresh { projection: projection.clone(), running, returned: false };
+            // To note it took a moment, in which the old tables went on. From here on there is no way back: where it can't be
+            // waited for, what is missing comes like any other news.
+            let _ = self.behind(&projection, &running).await;
+            let fresh = Fresh { projection: projection.clone(), running, origin: Origin::Rebuild(projection.clone()) };
             self.swap(&live, next, Started::from([(projection.key.clone(), fresh)]));
             installs.into_iter().for_each(|install| install());
             tracing::info!(projection = %name, epoch, "a projection that was filled anew serves now");
         }
         Ok(())
+    }
+
+    /// Whether new code is filling tables of its own for a projection. What is filled for the code of before comes too late.
+    fn is_replaced(&self, name: &Name) -> bool {
+        self.starting().values().any(|begun| !begun.rebuild && begun.handle.name() == name.as_str())
+    }
+
+    /// Whether tables that are filled show every stream that those show that serve. If they don't, their status says so.
+    async fn is_whole(&self, name: &Name, predecessor: &ProjectionType) -> Result<bool> {
+        let Some(Rebuild { projection, .. }) = self.rebuilds.get(name) else { return Ok(true) };
+        let lacks = self.lacks(projection, predecessor).await?;
+        let is_whole = lacks.is_none();
+        if let Some(begun) = self.starting().get_mut(&projection.key)
+            && begun.held != lacks
+        {
+            if let Some(reason) = &lacks {
+                tracing::error!(projection = %name, reason, "tables that have been filled anew are not put in place");
+            }
+            begun.held = lacks;
+        }
+        Ok(is_whole)
     }
 
     /// New code fills on what old code has begun, where their tables are the same. Otherwise it has filled tables of its own.
@@ -154,11 +197,18 @@ impl Owner {
         }
     }
 
-    async fn give_up(&mut self, name: &Name) {
-        let Some(Rebuild { projection, running }) = self.rebuilds.remove(name) else { return };
+    /// Ends the filling of tables here. What there is of them stays, for whoever else fills them.
+    async fn leave(&mut self, name: &Name) -> Option<Arc<ProjectionType>> {
+        let Rebuild { projection, running } = self.rebuilds.remove(name)?;
         self.starting().remove(&projection.key);
         running.stop().await;
         self.surroundings.changes.close(&projection.key);
+        Some(projection)
+    }
+
+    /// Ends the filling of tables for all, and drops them.
+    async fn give_up(&mut self, name: &Name) {
+        let Some(projection) = self.leave(name).await else { return };
         self.discard(&projection).await;
         let (plugin, reads) = (&projection.deployed.manifest().name, &self.surroundings.reads);
         let forgotten = async {
@@ -172,9 +222,9 @@ impl Owner {
     }
 
     /// Takes a rebuild over that has these tables.
-    pub(super) fn take_rebuild(&mut self, key: &str) -> Option<Running> {
+    pub(super) fn take_rebuild(&mut self, key: &str) -> Option<Rebuild> {
         let name = self.rebuilds.iter().find(|(_, rebuild)| *rebuild.projection.key == *key)?.0.clone();
-        self.rebuilds.remove(&name).map(|rebuild| rebuild.running)
+        self.rebuilds.remove(&name)
     }
 
     pub(super) fn look_later(&self) {
@@ -207,26 +257,30 @@ impl Owner {
     async fn heed(&mut self, (_, name): &(String, Name), state: ProjectionState) {
         let live = self.live.load_full();
         let Some(projection) = live.projection(name) else { return };
+        let is_wanted = |epoch| state.pending == Some(epoch) || state.epoch == epoch;
+        if self.rebuilds.get(name).is_some_and(|rebuild| !is_wanted(rebuild.projection.epoch)) {
+            // Another process has given it up.
+            self.leave(name).await;
+        }
+        // What an operator has decided is for the tables that are filled while there are any, and else for those that serve.
+        let pauses = |pending: bool| state.paused && state.pending.is_some() == pending;
         let epoch = state.pending.unwrap_or(state.epoch);
         if epoch != projection.epoch
             && !self.rebuilds.contains_key(name)
-            && let Err(error) = self.fill(projection, epoch, state.paused).await
+            && let Err(error) = self.fill(projection, epoch, pauses(true)).await
         {
             tracing::warn!(projection = %name, epoch, %error, "a projection can't be filled anew yet");
-            return;
         }
-        let handle = match self.rebuilds.get(name) {
-            Some(rebuild) => Some(rebuild.running.handle()),
-            None => self
-                .running
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .get(&projection.key)
-                .map(Running::handle),
-        };
-        if let Some(handle) = handle {
-            handle.heed(state.paused);
+        if let Some(Rebuild { projection, running }) = self.rebuilds.get(name) {
+            running.handle().heed(pauses(true) && state.pending == Some(projection.epoch));
         }
+        if let Some(handle) = self.live_handle(&projection.key) {
+            handle.heed(pauses(false));
+        }
+    }
+
+    fn live_handle(&self, key: &str) -> Option<Handle> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).get(key).map(Running::handle)
     }
 
     /// The live catalogue with tables of an epoch, and the projection that fills those.

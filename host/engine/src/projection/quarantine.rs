@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use yado_model::{RecordedEvent, StreamId, TenantId};
+use yado_model::{Digest, RecordedEvent, StreamId, TenantId};
 use yado_store::limits::LONGEST_PAGE;
 use yado_store::{Parked, ReadStore, Result};
 
@@ -66,16 +66,23 @@ impl Quarantine {
         self.count
     }
 
-    /// The stream whose event comes first among those of which something holds.
-    pub(super) fn first(&self, holds: impl Fn(&Parked) -> bool) -> Option<&Parked> {
+    /// The streams of which something holds, in the order of the events that wait.
+    pub(super) fn in_order(&self, holds: impl Fn(&Parked) -> bool) -> Vec<&Parked> {
         let all = self.tenants.values().flat_map(HashMap::values);
-        all.filter(|parked| holds(parked)).min_by_key(|parked| parked.position)
+        let mut those: Vec<_> = all.filter(|parked| holds(parked)).collect();
+        those.sort_unstable_by_key(|parked| parked.position);
+        those
+    }
+
+    /// Whether code has failed at a stream of a tenant that waits.
+    pub(super) fn has_failed(&self, code: Digest, tenant: &TenantId) -> bool {
+        self.tenants.get(tenant).is_some_and(|streams| streams.values().any(|parked| parked.digest == code))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use yado_model::{Digest, Position, Revision, Timestamp};
+    use yado_model::{Position, Revision, Timestamp};
 
     use super::*;
 
@@ -105,14 +112,17 @@ mod tests {
             assert_eq!(quarantine.len(), 2);
         }
         let before = quarantine.clone();
-        assert_eq!(quarantine.first(|_| true), Some(&both[1]));
-        assert_eq!(quarantine.first(|parked| parked.tenant == both[0].tenant), Some(&both[0]));
+        assert_eq!(quarantine.in_order(|_| true), [&both[1], &both[0]]);
+        assert_eq!(quarantine.in_order(|parked| parked.tenant == both[0].tenant), [&both[0]]);
+        assert!(quarantine.has_failed(both[0].digest, &both[1].tenant));
+        assert!(!quarantine.has_failed(Digest::of(b"other code"), &both[1].tenant));
         let gone = vec![(both[1].tenant.clone(), both[1].stream.clone())];
         for _ in 0..2 {
             quarantine.take(Letters { released: gone.clone(), ..Letters::default() });
             assert_eq!(quarantine.len(), 1);
         }
-        assert_eq!(quarantine.first(|_| true), Some(&both[0]));
+        assert_eq!(quarantine.in_order(|_| true), [&both[0]]);
+        assert!(!quarantine.has_failed(both[1].digest, &both[1].tenant));
         assert_eq!(quarantine.get(&both[1].tenant, &both[1].stream), None);
         // A call that began before sees what it saw.
         assert_eq!(before.len(), 2);

@@ -6,6 +6,7 @@
 //!
 //! Whatever fails, everything that was built on what is not committed is forgotten, and made again from the log.
 
+mod again;
 mod course;
 mod origin;
 mod pace;
@@ -93,6 +94,7 @@ impl Runner {
                 // What other code has asked for, or has not stood, says nothing of this one.
                 course = Course::new(definition.digest(), self.surroundings.settings.batch);
             }
+            work.again.follow(&definition);
             while self.asked.len() < QUEUE
                 && let Ok(order) = self.orders.try_recv()
             {
@@ -240,7 +242,7 @@ impl Runner {
             Committed::Elsewhere(found) => {
                 let checkpoint = self.catch_up_with(work.committed, found).await?;
                 let projection = self.definition.borrow().projection.key.clone();
-                work.quarantine = Quarantine::load(&*self.surroundings.reads, &projection).await?;
+                work.knows(Quarantine::load(&*self.surroundings.reads, &projection).await?);
                 self.tell(work.committed, checkpoint, None);
                 work.begin_at(checkpoint);
                 work.committed = checkpoint;
@@ -290,17 +292,14 @@ impl Runner {
             Failure::OneByOne => return course.go_one_by_one(),
             Failure::Unattributed => return course.tell_apart(),
             Failure::Guest { at: Some(at), exact, reason, by } if self.may_park(definition, work) => {
-                let attempts = course.failed_at(at);
-                if attempts < self.surroundings.settings.poison_attempts {
-                    Failure::Guest { at: Some(at), exact, reason, by }
-                } else {
-                    match self.park(definition, work, &Poison { at, reason, by, attempts }).await {
-                        // What was small to find the event may be large again behind it.
-                        Ok(()) => return course.caught_up(),
-                        Err(failure) => {
-                            self.take_back(work).await;
-                            failure
-                        }
+                let poison = Poison { at, reason, by, attempts: course.failed_at(at) };
+                match self.park(definition, work, &poison).await {
+                    // What was small to find the event may be large again behind it.
+                    Ok(true) => return course.caught_up(),
+                    Ok(false) => Failure::Guest { at: Some(at), exact, reason: poison.reason, by: poison.by },
+                    Err(failure) => {
+                        self.take_back(work).await;
+                        failure
                     }
                 }
             }
@@ -319,6 +318,8 @@ impl Runner {
         }
         self.report.send_if_modified(|status| !std::mem::replace(&mut status.paused, true));
         tokio::select! {
+            // All of them, or the one to go on might wait for ever behind those that this one does not come to. Nobody asks
+            // a loop that stands to take up a stream.
             Some(order) = self.orders.recv() => self.take(order),
             _ = self.definition.changed() => {}
         }

@@ -48,6 +48,8 @@ pub(crate) enum Trouble {
     Database(String),
     /// The host itself fails, or can't go on with this code. It is tried again as well.
     Host(String),
+    /// It is filled, and kept from taking the place of what serves.
+    Held(String),
 }
 
 impl Status {
@@ -80,6 +82,7 @@ impl std::fmt::Display for Trouble {
             Self::Poisoned { at, reason } => write!(f, "it stands at position {at}: {reason}"),
             Self::Database(reason) => write!(f, "the database fails: {reason}"),
             Self::Host(reason) => write!(f, "the host can't go on: {reason}"),
+            Self::Held(reason) => write!(f, "it does not take the place of what serves: {reason}"),
         }
     }
 }

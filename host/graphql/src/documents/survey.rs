@@ -7,7 +7,7 @@ use async_graphql::parser::types::{BaseType, Directive, ExecutableDocument, Fiel
 use async_graphql::{Positioned, Value as Const};
 use async_graphql_value::Value;
 
-use crate::api::{MANY, WHERE};
+use crate::api::{Api, MANY, QUERY, Resolve, WHERE};
 use crate::cost::PAGE_ARGUMENTS;
 
 /// What a document is made of.
@@ -15,7 +15,7 @@ use crate::cost::PAGE_ARGUMENTS;
 pub(super) struct Survey {
     /// The memory that it takes, roughly, and rather more than less.
     pub(super) bytes: usize,
-    /// Whether a variable says how long a page is, or along which relations conditions lead.
+    /// Whether a variable may say how long a page is, or along which relations conditions lead.
     pub(super) variable_weight: bool,
     /// Whether validation may find something else when variables have other values, or has to answer something.
     pub(super) variable_checks: bool,
@@ -34,8 +34,15 @@ const fn part<T>() -> usize {
     2 * size_of::<T>() + 64
 }
 
+/// Whether a field is called as a declared query is. The author of such a query says which of its arguments is the size of
+/// a page, so a variable in any of them may. A field of another type that has its name costs its documents a little time.
+fn is_declared(api: &Api, field: &str) -> bool {
+    let known = api.object(QUERY).and_then(|query| query.field(field));
+    known.is_some_and(|known| matches!(known.resolve, Resolve::Query { rows: Some(_), .. }))
+}
+
 impl Survey {
-    pub(super) fn of(document: &ExecutableDocument) -> Self {
+    pub(super) fn of(api: &Api, document: &ExecutableDocument) -> Self {
         let mut survey = Self::default();
         for (_, operation) in document.operations.iter() {
             let operation = &operation.node;
@@ -50,38 +57,39 @@ impl Survey {
                     survey.constant(&default.node);
                 }
             }
-            survey.set(&operation.selection_set.node, true);
+            survey.set(api, &operation.selection_set.node, true);
         }
         for fragment in document.fragments.values() {
             survey.bytes += part::<async_graphql::parser::types::FragmentDefinition>();
             survey.directives(&fragment.node.directives);
-            survey.set(&fragment.node.selection_set.node, false);
+            survey.set(api, &fragment.node.selection_set.node, false);
         }
         survey
     }
 
-    fn set(&mut self, set: &SelectionSet, root: bool) {
+    fn set(&mut self, api: &Api, set: &SelectionSet, root: bool) {
         for selection in &set.items {
             self.bytes += part::<Positioned<Selection>>();
             self.directives(selection.node.directives());
             match &selection.node {
-                Selection::Field(field) => self.field(&field.node, root),
-                Selection::InlineFragment(inline) => self.set(&inline.node.selection_set.node, false),
+                Selection::Field(field) => self.field(api, &field.node, root),
+                Selection::InlineFragment(inline) => self.set(api, &inline.node.selection_set.node, false),
                 Selection::FragmentSpread(_) => {}
             }
         }
     }
 
-    fn field(&mut self, field: &Field, root: bool) {
+    fn field(&mut self, api: &Api, field: &Field, root: bool) {
         // Introspection is answered by what validates, each time.
         self.variable_checks |= ["__schema", "__type"].contains(&field.name.node.as_str());
         for (name, value) in &field.arguments {
             let has_variable = self.value(&value.node);
-            self.variable_weight |= has_variable && PAGE_ARGUMENTS.contains(&name.node.as_str());
+            let weighs = || PAGE_ARGUMENTS.contains(&name.node.as_str()) || is_declared(api, &field.name.node);
+            self.variable_weight |= has_variable && weighs();
             // A field that may be left out is not read where it is.
             self.variable_checks |= has_variable && !(root && field.directives.is_empty());
         }
-        self.set(&field.selection_set.node, false);
+        self.set(api, &field.selection_set.node, false);
     }
 
     fn directives(&mut self, directives: &[Positioned<Directive>]) {
@@ -121,7 +129,7 @@ mod tests {
     use crate::{Limits, document};
 
     fn survey(text: &str) -> Survey {
-        Survey::of(&document::parse(text, &Limits::default()).unwrap())
+        Survey::of(&Api::default(), &document::parse(text, &Limits::default()).unwrap())
     }
 
     #[test]

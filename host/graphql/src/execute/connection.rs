@@ -83,16 +83,23 @@ impl Execution<'_> {
             });
             connection.insert(PAGE_INFO.to_owned(), page);
         }
-        if wants(EDGES) {
-            let edge = |row: &Row| {
-                let cursor = Json::String(cursor::of(&select.order, row, key));
-                let node = Json::Object(row.clone());
-                Json::Object([("cursor".to_owned(), cursor), ("node".to_owned(), node)].into_iter().collect())
-            };
-            connection.insert(EDGES.to_owned(), rows.iter().map(edge).collect());
-        }
-        if wants(NODES) {
-            connection.insert(NODES.to_owned(), rows.into_iter().map(Json::Object).collect());
+        let edge = |row: Row| {
+            let cursor = Json::String(cursor::of(&select.order, &row, key));
+            let node = Json::Object(row);
+            Json::Object([("cursor".to_owned(), cursor), ("node".to_owned(), node)].into_iter().collect())
+        };
+        match (wants(EDGES), wants(NODES)) {
+            (true, true) => {
+                connection.insert(EDGES.to_owned(), rows.iter().cloned().map(edge).collect());
+                connection.insert(NODES.to_owned(), rows.into_iter().map(Json::Object).collect());
+            }
+            (true, false) => {
+                connection.insert(EDGES.to_owned(), rows.into_iter().map(edge).collect());
+            }
+            (false, true) => {
+                connection.insert(NODES.to_owned(), rows.into_iter().map(Json::Object).collect());
+            }
+            (false, false) => {}
         }
         if let Some(count) = count {
             connection.insert(TOTAL_COUNT.to_owned(), count.into());

@@ -48,7 +48,7 @@ impl<'a> Execution<'a> {
         self,
         operation: &'a Positioned<OperationDefinition>,
         position: Position,
-        values: Vec<Json>,
+        values: &[Json],
     ) -> Option<Vec<Response>> {
         let count = values.len();
         let sets = [&operation.node.selection_set.node];
@@ -61,8 +61,8 @@ impl<'a> Execution<'a> {
             let completed: Vec<Completed> = match field {
                 Some(field) => {
                     self.wait_for_related(field, one, position).await;
-                    let item = |value| Item { value: Cow::Owned(value), path: path.clone(), of: None };
-                    self.complete(SUBSCRIPTION, one, &field.ty, values.into_iter().map(item).collect()).await
+                    let item = |value| Item { value: Cow::Borrowed(value), path: path.clone(), of: None };
+                    self.complete(SUBSCRIPTION, one, &field.ty, values.iter().map(item).collect()).await
                 }
                 None => vec![Err(Failed); count],
             };

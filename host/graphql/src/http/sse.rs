@@ -3,14 +3,23 @@
 //! Whoever accepts `text/event-stream` gets one, whatever the operation is: each answer is an event `next`, and the end is
 //! an event `complete`. What is wrong with a document is told in an answer as well; only what is no request at all is
 //! refused by a status.
+//!
+//! A subscription that is cut short because the server stops, or because its client takes nothing, is not told `complete`:
+//! to a client that is the end it asked for, and one whose stream ends without it comes back.
+//!
+//! What is told goes through a few places to the connection, and whoever fills them keeps the place of the stream and the
+//! subscription. A connection that nobody reads from is known only to the HTTP library, which waits for it as long as the
+//! network does; so it is here that it is noticed, and that all that it held is given back.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY};
 use axum::http::{HeaderName, HeaderValue, Response as HttpResponse, StatusCode};
 use futures::stream::{self, BoxStream, StreamExt as _};
-use tokio::sync::watch;
+use tokio::sync::mpsc::error::SendTimeoutError;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::Fault;
@@ -25,6 +34,9 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 
 /// A sign of life: a comment, which clients pass over.
 const ALIVE: &[u8] = b":\n\n";
+
+/// So many events are on their way to a connection at most. All that has one answer fits in, so that it need not wait.
+const ON_THE_WAY: usize = 4;
 
 /// Stands among the extensions of an answer that goes on for as long as its client likes: it has a place of its own, and
 /// need not be counted among those that are soon done.
@@ -43,18 +55,21 @@ pub(super) async fn answer(graphql: &GraphQl, request: Request) -> HttpResponse<
         }
     };
     let closing = graphql.live().closing();
-    let events = match graphql.begin(request).await {
-        Err(response) => once(*response),
-        Ok(Begun::Once(answer)) => stream::once(answer).flat_map(once).boxed(),
-        Ok(Begun::Live(subscriber)) => subscriber.told().flat_map(told).take_until(closed(closing)).boxed(),
-    };
     let complete = stream::once(async { Bytes::from_static(b"event: complete\ndata: \n\n") });
+    let events = match graphql.begin(request).await {
+        Err(response) => once(*response).chain(complete).boxed(),
+        Ok(Begun::Once(answer)) => stream::once(answer).flat_map(once).chain(complete).boxed(),
+        Ok(Begun::Live(subscriber)) => {
+            subscriber.told().flat_map(told).chain(complete).take_until(closed(closing)).boxed()
+        }
+    };
     // The first word is said at once, so that whoever is in between sees that there is an answer.
     let opened = stream::once(async { Bytes::from_static(ALIVE) });
     let pause = Duration::from_millis(graphql.limits().keep_alive_ms.max(1));
-    let said = opened.chain(kept_alive(events, pause)).chain(complete);
-    let body = Body::from_stream(held(said.boxed(), place).map(Ok::<_, std::convert::Infallible>));
-    let mut answer = HttpResponse::new(body);
+    let said = opened.chain(kept_alive(events, pause)).boxed();
+    let (connection, taken) = mpsc::channel(ON_THE_WAY);
+    tokio::spawn(send(place, said, connection, Duration::from_millis(graphql.limits().slow_ms)));
+    let mut answer = HttpResponse::new(body(taken));
     answer.extensions_mut().insert(Streaming);
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
@@ -100,11 +115,37 @@ fn kept_alive(events: BoxStream<'static, Bytes>, pause: Duration) -> BoxStream<'
     .boxed()
 }
 
-/// Keeps a place until a stream has ended, or is not wanted any more.
-fn held(events: BoxStream<'static, Bytes>, place: Place) -> BoxStream<'static, Bytes> {
-    stream::unfold((events, place), |(mut events, place)| async move {
-        let event = events.next().await?;
-        Some((event, (events, place)))
-    })
-    .boxed()
+/// Sends events to a connection, and keeps a place, until they have ended, are not wanted any more, or are not taken for too
+/// long.
+async fn send(
+    _place: Place,
+    mut events: BoxStream<'static, Bytes>,
+    connection: mpsc::Sender<Bytes>,
+    patience: Duration,
+) {
+    loop {
+        let event = tokio::select! {
+            biased;
+            () = connection.closed() => return,
+            event = events.next() => event,
+        };
+        let Some(event) = event else { return };
+        match connection.send_timeout(event, patience).await {
+            Ok(()) => {}
+            Err(SendTimeoutError::Closed(_)) => return,
+            Err(SendTimeoutError::Timeout(_)) => {
+                tracing::warn!("a stream of events was not taken in time, and is ended");
+                return;
+            }
+        }
+    }
+}
+
+/// What comes over a channel, until that ends.
+fn body(events: mpsc::Receiver<Bytes>) -> Body {
+    let events = stream::unfold(events, |mut events| async move {
+        let event = events.recv().await?;
+        Some((Ok::<_, Infallible>(event), events))
+    });
+    Body::from_stream(events)
 }

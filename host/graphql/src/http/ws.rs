@@ -28,6 +28,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Fault, caller};
+use crate::error::Error;
 use crate::graphql::Begun;
 use crate::live::{Place, Told};
 use crate::request::{Caller, Request, Response};
@@ -155,6 +156,8 @@ struct Socket {
     operations: Operations,
     /// Whether the client has said that it speaks the protocol.
     is_acknowledged: bool,
+    /// Whether the server is about to stop.
+    is_closing: bool,
     heard: Instant,
     _place: Place,
 }
@@ -162,8 +165,8 @@ struct Socket {
 impl Socket {
     fn new(graphql: GraphQl, socket: WebSocket, caller: Caller, place: Place) -> Self {
         let (known, operations) = (HashMap::new(), SelectAll::new());
-        let heard = Instant::now();
-        Self { graphql, socket, caller, known, operations, is_acknowledged: false, heard, _place: place }
+        let (is_acknowledged, is_closing, heard) = (false, false, Instant::now());
+        Self { graphql, socket, caller, known, operations, is_acknowledged, is_closing, heard, _place: place }
     }
 
     fn limits(&self) -> &Limits {
@@ -179,16 +182,21 @@ impl Socket {
 
     async fn converse(&mut self) -> Result<std::convert::Infallible, End> {
         let mut closing = self.graphql.live().closing();
+        self.is_closing = *closing.borrow_and_update();
         let begun = Instant::now();
         let init = begun + Duration::from_millis(self.limits().socket_init_ms);
         let pause = Duration::from_millis(self.limits().keep_alive_ms.max(1));
         let mut sign = begun + pause;
         loop {
-            if *closing.borrow() && self.only_subscriptions() {
+            if self.is_closing && self.only_subscriptions() {
                 return Err(End::closing(code::GOING_AWAY, "the server is about to stop"));
             }
             tokio::select! {
-                _ = closing.changed(), if !*closing.borrow() => self.end_subscriptions(),
+                // It changes once, and there is one to tell for as long as there is this socket.
+                _ = closing.changed(), if !self.is_closing => {
+                    self.is_closing = true;
+                    self.end_subscriptions();
+                }
                 () = sleep_until(if self.is_acknowledged { sign } else { sign.min(init) }) => {
                     if !self.is_acknowledged && Instant::now() >= init {
                         return Err(End::closing(code::INIT_TIMEOUT, "Connection initialisation timeout"));
@@ -246,12 +254,16 @@ impl Socket {
     /// Begins an operation.
     async fn begin(&mut self, id: Arc<str>, request: Request) -> Result<(), End> {
         let most = self.limits().operations_per_socket;
-        let refused = if self.known.len() >= most {
-            Err(Box::new(Response::refused(vec![crate::error::Error::operations(most).whole()])))
+        let refuse = |error: Error| Err(Box::new(Response::refused(vec![error.whole()])));
+        let begun = if self.is_closing {
+            // A socket that is never without an operation would never be closed.
+            refuse(Error::Closing)
+        } else if self.known.len() >= most {
+            refuse(Error::operations(most))
         } else {
             self.graphql.begin(Request { caller: self.caller.clone(), ..request }).await
         };
-        let (said, lives) = match refused {
+        let (said, lives) = match begun {
             Err(response) => return self.write(text_frame(message::error(&id, &response.errors_to_json()))).await,
             Ok(Begun::Once(answer)) => (Either::Left(stream::once(answer.map(Said::Answer))), false),
             Ok(Begun::Live(subscriber)) => (Either::Right(subscriber.told().map(Said::Told)), true),

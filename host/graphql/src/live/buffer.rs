@@ -99,9 +99,11 @@ impl Buffer {
         }
     }
 
-    /// All that has happened up to here has been told, if it was to be.
-    pub(super) fn settle(&mut self, reached: Option<Cursor>) {
+    /// All that has happened up to here has been told, if it was to be. Returns whether what is followed has begun by that.
+    pub(super) fn settle(&mut self, reached: Option<Cursor>) -> bool {
+        let had_begun = self.reached.is_some();
         self.reached = self.reached.max(reached);
+        !had_begun && self.reached.is_some()
     }
 
     /// The next message for a subscriber.
@@ -258,10 +260,11 @@ mod tests {
     fn the_place_of_whoever_comes_in_is_behind_all_that_is_settled() {
         let mut buffer = buffer(10, 5);
         assert_eq!(buffer.enter().1, None);
-        for position in [7, 5] {
-            buffer.settle(Some(Cursor::all_of(Position::new(position))));
-        }
-        buffer.settle(None);
+        let begins = |buffer: &mut Buffer, position| buffer.settle(Some(Cursor::all_of(Position::new(position))));
+        assert!(!buffer.settle(None));
+        assert!(begins(&mut buffer, 7));
+        assert!(!begins(&mut buffer, 5), "it begins once");
+        assert!(!buffer.settle(None));
         assert_eq!(buffer.enter().1, Some(Cursor::all_of(Position::new(7))));
     }
 }

@@ -26,6 +26,12 @@ pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Dur
 /// How long it is waited where nobody takes anything of what has been said, before more is said.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Once so much is gathered to be brought into form, in bytes of what it is read from, no more is.
+const AT_ONCE_BYTES: usize = 1024 * 1024;
+
+/// When those are to come again who followed something whose loop has failed.
+const AGAIN_MS: u64 = 1_000;
+
 /// How long the next deployment is waited for when what is followed is not live any more: the one comes right after the
 /// other.
 const NEXT_DEPLOYMENT: Duration = Duration::from_secs(5);
@@ -66,7 +72,7 @@ impl Cohort {
             ending: OnceLock::new(),
             task: OnceLock::new(),
         });
-        let follow = follow(live.clone(), cohort.clone(), followed);
+        let follow = follow(Course { live: live.clone(), cohort: cohort.clone() }, followed);
         let task = tokio::spawn(Box::pin(follow));
         // It was empty.
         let _ = cohort.task.set(task.abort_handle());
@@ -138,6 +144,14 @@ impl Cohort {
         self.told.notify_waiters();
     }
 
+    /// All that has happened up to here has been told, if it was to be.
+    fn settle(&self, reached: Option<Cursor>) {
+        if self.buffer().settle(reached) {
+            // Those wait for this who are to be told first what lies behind it.
+            self.told.notify_waiters();
+        }
+    }
+
     fn end(&self, list: &[ServerError]) {
         // Only the first reason counts.
         let _ = self.ending.set(Ending { errors: errors(list) });
@@ -154,12 +168,30 @@ pub(super) fn errors(list: &[ServerError]) -> Arc<[u8]> {
     serde_json::to_vec(list).map_or_else(|_| Arc::from(*b"[]"), Arc::from)
 }
 
+/// A cohort whose loop goes on. However that ends, those who are in it are told so, and whoever asks for the same from then
+/// on begins anew.
+struct Course {
+    live: Arc<Live>,
+    cohort: Arc<Cohort>,
+}
+
+impl Drop for Course {
+    fn drop(&mut self) {
+        if !self.cohort.has_ended() {
+            if std::thread::panicking() {
+                tracing::error!("the loop of a subscription has failed; all who follow it are told to subscribe again");
+            }
+            let reason = "what tells this subscription has stopped".into();
+            self.cohort.end(&[Error::Engine(EngineError::Unavailable { reason, retry_after_ms: AGAIN_MS }).whole()]);
+        }
+        self.live.over(&self.cohort);
+    }
+}
+
 /// The loop of a cohort. It ends with the cohort, or with the last that is in it.
-async fn follow(live: Arc<Live>, cohort: Arc<Cohort>, followed: Box<dyn Followed>) {
-    let reason = goes_on(&live, &cohort, followed).await;
-    // Whoever asks for the same from now on begins anew.
-    cohort.end(&reason);
-    live.over(&cohort);
+async fn follow(course: Course, followed: Box<dyn Followed>) {
+    let reason = goes_on(&course.live, &course.cohort, followed).await;
+    course.cohort.end(&reason);
 }
 
 /// Tells what happens for as long as that is possible, and then why it is not.
@@ -211,7 +243,7 @@ async fn goes_on(live: &Arc<Live>, cohort: &Arc<Cohort>, mut followed: Box<dyn F
             }
             Some(Failure { error, passes: false }) => return over(&mut changes, error).await,
         }
-        cohort.buffer().settle(followed.reached());
+        cohort.settle(followed.reached());
     }
 }
 
@@ -222,10 +254,17 @@ pub(super) fn gather(
     followed: &mut dyn Followed,
     until: Option<Cursor>,
 ) -> (Vec<Happened>, Option<Failure>) {
+    let mut bytes = first.bytes;
     let mut all = vec![first];
-    while all.len() < plan.at_once && until.is_none_or(|until| followed.reached() < Some(until)) {
+    while all.len() < plan.at_once
+        && bytes < AT_ONCE_BYTES
+        && until.is_none_or(|until| followed.reached() < Some(until))
+    {
         match followed.at_hand(&plan.topic) {
-            Ok(Some(next)) => all.push(next),
+            Ok(Some(next)) => {
+                bytes += next.bytes;
+                all.push(next);
+            }
             Ok(None) => break,
             Err(failure) => return (all, Some(failure)),
         }

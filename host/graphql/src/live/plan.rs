@@ -130,19 +130,16 @@ impl Plan {
     }
 
     /// Brings what has happened into the form that was asked for.
-    pub(crate) async fn tell(
-        &self,
-        mut happened: Vec<Happened>,
-        limits: &Limits,
-        backend: &dyn Backend,
-    ) -> Vec<Message> {
-        let (cursors, values) = happened.iter_mut().map(|one| (one.cursor, one.value.clone())).unzip();
-        if let Some(told) = self.form(cursors, values, limits, backend).await {
+    pub(crate) async fn tell(&self, happened: Vec<Happened>, limits: &Limits, backend: &dyn Backend) -> Vec<Message> {
+        let (cursors, values): (Vec<Cursor>, Vec<Json>) =
+            happened.into_iter().map(|Happened { cursor, value, .. }| (cursor, value)).unzip();
+        if let Some(told) = self.form(&cursors, &values, limits, backend).await {
             return told;
         }
-        let mut all = Vec::with_capacity(happened.len());
-        for Happened { cursor, value } in happened {
-            all.extend(self.form(vec![cursor], vec![value], limits, backend).await.unwrap_or_default());
+        let mut all = Vec::with_capacity(values.len());
+        for (cursor, value) in cursors.iter().zip(&values) {
+            let (cursor, value) = (std::slice::from_ref(cursor), std::slice::from_ref(value));
+            all.extend(self.form(cursor, value, limits, backend).await.unwrap_or_default());
         }
         all
     }
@@ -150,8 +147,8 @@ impl Plan {
     /// The same, unless something goes wrong with one of several.
     async fn form(
         &self,
-        cursors: Vec<Cursor>,
-        values: Vec<Json>,
+        cursors: &[Cursor],
+        values: &[Json],
         limits: &Limits,
         backend: &dyn Backend,
     ) -> Option<Vec<Message>> {
@@ -165,7 +162,7 @@ impl Plan {
         let told = execution.told(operation, position, values).await?;
         let message =
             |(cursor, response): (Cursor, Response)| Message { cursor, payload: response.at(cursor).to_json().into() };
-        Some(cursors.into_iter().zip(told).map(message).collect())
+        Some(cursors.iter().copied().zip(told).map(message).collect())
     }
 }
 

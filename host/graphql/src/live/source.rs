@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value as Json, json};
 use yado_engine::{ChangeKind, ChangeStream, Changed, Cursor, Engine, Error, EventPage, Events, Filter, Model, Result};
 use yado_model::schema::Problem;
-use yado_model::{Code, Name, RecordedEvent, TenantId};
+use yado_model::{Code, Name, Position, RecordedEvent, TenantId};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct Happened {
     pub(crate) cursor: Cursor,
     /// What is told of it.
     pub(crate) value: Json,
+    /// The length of the text that this was read from.
+    pub(crate) bytes: usize,
 }
 
 /// Why it is not known what happens next.
@@ -60,19 +62,27 @@ impl From<Error> for Failure {
 }
 
 /// Where what is told comes from.
+#[async_trait]
 pub(crate) trait Source: Send + Sync {
     /// Follows a topic from a place on; from now on, if there is none.
     ///
     /// # Errors
     /// If it can't be followed.
     fn follow(&self, topic: &Topic, tenant: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>>;
+
+    /// Whether anything has been recorded at a position or behind it.
+    ///
+    /// # Errors
+    /// If that can't be found out.
+    async fn has_come_to(&self, position: Position) -> Result<bool>;
 }
 
 /// What is followed.
 #[async_trait]
 pub(crate) trait Followed: Send {
     /// What happens next of a topic, which must be one of the same kind as at the beginning; nothing, once everything up to
-    /// a place has been told. Whoever stops waiting misses nothing.
+    /// a place has been told, and nothing as well when it begins that had not begun yet, so that its place is known from then
+    /// on. Whoever stops waiting misses nothing.
     ///
     /// # Errors
     /// If that is not known. What passes may be asked again, and misses nothing.
@@ -88,6 +98,7 @@ pub(crate) trait Followed: Send {
     fn reached(&self) -> Option<Cursor>;
 }
 
+#[async_trait]
 impl Source for Engine {
     fn follow(&self, topic: &Topic, tenant: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>> {
         Ok(match topic {
@@ -97,6 +108,10 @@ impl Source for Engine {
             }
             Topic::Changes { model, .. } => Box::new(self.watch(model, tenant, after)?),
         })
+    }
+
+    async fn has_come_to(&self, position: Position) -> Result<bool> {
+        self.events(Some(position)).is_reached().await
     }
 }
 
@@ -131,7 +146,8 @@ impl Followed for OfLog {
             self.page = None;
             return Ok(None);
         };
-        let happened = Happened { cursor: Cursor::all_of(event.position), value: shown(event)? };
+        let (cursor, bytes) = (Cursor::all_of(event.position), event.event.payload.len());
+        let happened = Happened { cursor, value: shown(event)?, bytes };
         self.at = at + 1;
         Ok(Some(happened))
     }
@@ -181,11 +197,16 @@ fn shown(event: &RecordedEvent) -> Result<Json, Failure> {
     }))
 }
 
+/// The place before which there is none.
+const FIRST: Cursor = Cursor { position: Position::new(0), place: 0 };
+
 #[async_trait]
 impl Followed for ChangeStream {
     async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>, Failure> {
         loop {
-            let Some(changed) = self.next_until(until).await? else { return Ok(None) };
+            // What has not begun has handed out everything up to the very first place as soon as it begins.
+            let begins = self.cursor().is_none().then_some(FIRST);
+            let Some(changed) = self.next_until(until.or(begins)).await? else { return Ok(None) };
             if let Some(happened) = told(topic, &changed)? {
                 return Ok(Some(happened));
             }
@@ -217,18 +238,50 @@ fn told(topic: &Topic, changed: &Changed) -> Result<Option<Happened>, Failure> {
         unreadable()
     })?;
     let holds = match (filter, deployed) {
+        (None, _) => true,
         // A filter that the row can't be held against is the asker's.
         (Some(filter), Some(model)) => filter.matches(&model.table, &row).map_err(|error| Error::BadInput {
             what: "where".into(),
             problems: vec![Problem { path: Vec::new(), message: error.to_string() }],
         })?,
-        _ => true,
+        // Whoever asks for some of the rows is not told of all of them because it isn't known which those are.
+        (Some(_), None) => return Err(Error::SchemaChanged { model: changed.model.to_string() }.into()),
     };
-    Ok(holds.then(|| Happened { cursor: Cursor::from(changed), value: Json::Object(row) }))
+    let (cursor, bytes) = (Cursor::from(changed), changed.row.len());
+    Ok(holds.then(|| Happened { cursor, value: Json::Object(row), bytes }))
 }
 
 /// What is not what it was when it was written does not become so by another attempt.
 fn unreadable() -> Failure {
     let reason = "what is kept of the changes can't be read; the server's log says why".into();
     Failure { error: Error::Unavailable { reason, retry_after_ms: 10_000 }, passes: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_can_not_be_held_against_a_row_lets_none_through() {
+        let changed = Changed {
+            position: Position::new(1),
+            place: 0,
+            tenant: TenantId::default(),
+            model: Name::parse("Ticket").unwrap(),
+            key: "t".into(),
+            kind: ChangeKind::Created,
+            row: r#"{"id":"t"}"#.into(),
+        };
+        let topic = |filter| Topic::Changes {
+            model: changed.model.clone(),
+            deployed: None,
+            kind: changed.kind,
+            key: None,
+            filter,
+        };
+        assert!(told(&topic(None), &changed).unwrap().is_some());
+        let filter = Filter::Null { field: "label".into() };
+        let failure = told(&topic(Some(filter)), &changed).unwrap_err();
+        assert_eq!((failure.error.code(), failure.passes), (Code::SchemaChanged, false));
+    }
 }

@@ -11,8 +11,12 @@ use yado_engine::Cursor;
 use super::Live;
 use super::buffer::{Next, Taken};
 use super::cohort::{Cohort, Ending, PAUSES, gather};
-use super::source::{Failure, Followed};
+use super::plan::Plan;
+use super::source::Failure;
 use crate::error::Error;
+
+/// Once so much is ready of what lies behind a subscriber, in bytes, no more is made ready.
+const READY_BYTES: usize = 1024 * 1024;
 
 /// What has happened, as it is told.
 #[derive(Debug)]
@@ -48,11 +52,13 @@ pub(crate) struct Subscriber {
     is_over: bool,
 }
 
-/// What lies behind the place where a cohort was entered.
+/// What lies behind the place where a cohort was entered. Between two goes it is a place and what is ready to be told, and
+/// no more: what is read to make that ready is large, and the client may take its time.
 struct Behind {
     /// Nothing, until it is known where that was.
     until: Option<Cursor>,
-    followed: Option<Box<dyn Followed>>,
+    /// Everything up to here is ready, or has been told, or was not asked for.
+    from: Option<Cursor>,
     /// What is told next of it.
     ready: VecDeque<Arc<Message>>,
     /// Why nothing is told behind that.
@@ -60,8 +66,42 @@ struct Behind {
 }
 
 impl Behind {
-    const fn new(until: Option<Cursor>) -> Self {
-        Self { until, followed: None, ready: VecDeque::new(), failed: None }
+    const fn new(from: Option<Cursor>, until: Option<Cursor>) -> Self {
+        Self { until, from, ready: VecDeque::new(), failed: None }
+    }
+
+    /// Makes the next messages ready, as far as they are at hand; or says that there are none any more.
+    async fn make_ready(&mut self, live: &Live, plan: &Plan, until: Cursor) -> Result<bool, Failure> {
+        let mut followed = live.source.follow(&plan.topic, plan.tenant(), self.from)?;
+        let next = followed.next(&plan.topic, Some(until)).await;
+        // A long way on which there is nothing to tell need not be gone twice.
+        let next = next.inspect_err(|_| self.from = followed.reached())?;
+        let Some(mut first) = next.filter(|next| next.cursor <= until) else { return Ok(true) };
+        let mut bytes = 0;
+        loop {
+            let (mut happened, failure) = gather(first, plan, followed.as_mut(), Some(until));
+            let reached = followed.reached();
+            happened.retain(|happened| happened.cursor <= until);
+            for message in Box::pin(plan.tell(happened, &live.limits, live.backend.as_ref())).await {
+                if bytes >= READY_BYTES {
+                    return Ok(false);
+                }
+                bytes += message.payload.len();
+                self.from = Some(message.cursor);
+                self.ready.push_back(Arc::new(message));
+            }
+            self.from = reached;
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
+            if bytes >= READY_BYTES {
+                return Ok(false);
+            }
+            match followed.at_hand(&plan.topic)?.filter(|next| next.cursor <= until) {
+                Some(next) => first = next,
+                None => return Ok(false),
+            }
+        }
     }
 }
 
@@ -69,7 +109,7 @@ impl Subscriber {
     pub(super) fn new(live: Arc<Live>, cohort: Arc<Cohort>, after: Option<Cursor>) -> Self {
         let (next, reached) = cohort.enter();
         let behind = after.filter(|after| reached.is_none_or(|reached| *after < reached));
-        let behind = behind.map(|_| Behind::new(reached));
+        let behind = behind.map(|_| Behind::new(after, reached));
         Self { live, cohort, next, told: after, behind, joined: false, is_over: false }
     }
 
@@ -135,42 +175,20 @@ impl Subscriber {
             return Some(Told::Failed(errors));
         }
         let plan = self.cohort.plan();
-        let followed = match &mut behind.followed {
-            Some(followed) => followed,
-            none => match self.live.source.follow(&plan.topic, plan.tenant(), self.told) {
-                Ok(followed) => none.insert(followed),
-                Err(error) => return Some(failed(error)),
-            },
-        };
-        let failure = match followed.next(&plan.topic, Some(until)).await {
-            Ok(Some(first)) if first.cursor <= until => {
-                let (mut happened, failure) = gather(first, &plan, followed.as_mut(), Some(until));
-                happened.retain(|happened| happened.cursor <= until);
-                let told = Box::pin(plan.tell(happened, &self.live.limits, self.live.backend.as_ref())).await;
-                behind.ready.extend(told.into_iter().map(Arc::new));
-                failure
-            }
-            Ok(_) => {
-                self.behind = None;
-                None
-            }
-            Err(failure) => Some(failure),
-        };
-        match failure {
-            None => None,
-            Some(Failure { error, passes: true }) => {
+        match Box::pin(behind.make_ready(&self.live, &plan, until)).await {
+            Ok(false) => {}
+            Ok(true) => self.behind = None,
+            Err(Failure { error, passes: true }) => {
                 tracing::debug!(%error, "what lies behind a subscription can't be read; it is tried again");
-                tokio::time::sleep(PAUSES.1).await;
-                None
-            }
-            Some(Failure { error, passes: false }) => {
-                // What was at hand before that is told first.
-                if let Some(behind) = &mut self.behind {
-                    behind.failed = Some(error);
+                // What is ready is told meanwhile.
+                if behind.ready.is_empty() {
+                    tokio::time::sleep(PAUSES.1).await;
                 }
-                None
             }
+            // What was at hand before that is told first.
+            Err(Failure { error, passes: false }) => behind.failed = Some(error),
         }
+        None
     }
 
     /// The next of what the cohort says; nothing, if it is to be looked again.
@@ -190,10 +208,10 @@ impl Subscriber {
                 }
                 // Whoever has only just caught up had no chance to take it, and has it told from where he is.
                 Taken::Missed if !self.joined && self.told.is_some() => {
-                    self.cohort.leave(self.next);
+                    // Whoever leaves at the same time must not find that nobody is in, and take the cohort along.
                     let (next, until) = self.cohort.enter();
-                    self.next = next;
-                    self.behind = Some(Behind::new(until));
+                    self.cohort.leave(std::mem::replace(&mut self.next, next));
+                    self.behind = Some(Behind::new(self.told, until));
                     return None;
                 }
                 Taken::Missed => return Some(Told::Slow),

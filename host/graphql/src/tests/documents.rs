@@ -62,6 +62,22 @@ async fn a_known_document_is_weighed_by_the_variables_of_each_request() {
 }
 
 #[tokio::test]
+async fn a_known_document_is_weighed_by_the_size_of_page_that_a_declared_query_is_given() {
+    let fixture = limited(Limits { complexity_max: 100, page_max: 1_000, ..Limits::default() });
+    let part = "query ($n: PartInput) { findTickets(part: $n) { tickets { id } } }";
+    let size = "query ($n: Int) { findTickets(part: { size: $n }) { tickets { id } } }";
+    let within = "query ($n: Int) { ...F } fragment F on Query { findTickets(part: { size: $n }) { tickets { id } } }";
+    for ask in [part, size, within] {
+        for (rows, refused) in [(1, false), (500, true), (1, false), (500, true)] {
+            let given = if ask == part { json!({ "size": rows }) } else { json!(rows) };
+            let answer = fixture.ask_with(ask, json!({ "n": given })).await;
+            assert_eq!(answer["errors"][0]["extensions"]["code"] == "TOO_COMPLEX", refused, "{ask} {rows}: {answer}");
+        }
+        assert!(fixture.graphql.documents_kept() > 0);
+    }
+}
+
+#[tokio::test]
 async fn a_document_with_several_operations_runs_the_one_that_is_named() {
     let fixture = fixture();
     let query = "query A { yado { version } } query B { b: yado { version } } mutation C { closeAll { position } }";

@@ -1,6 +1,7 @@
 //! What has happened, in memory: subscriptions of these tests follow it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -19,6 +20,12 @@ pub(super) struct Past {
     head: watch::Sender<usize>,
     /// What is answered to whoever asks what happens next.
     failure: Arc<Mutex<Option<Error>>>,
+    /// Whether following from now on is to begin only later.
+    is_held_back: Arc<AtomicBool>,
+    /// Whether whoever asks what happens next panics.
+    panics: Arc<AtomicBool>,
+    /// How many follow what happens.
+    followed: Arc<()>,
 }
 
 #[derive(Clone)]
@@ -30,7 +37,14 @@ struct Entry {
 
 impl Default for Past {
     fn default() -> Self {
-        Self { entries: Arc::default(), head: watch::Sender::new(0), failure: Arc::default() }
+        Self {
+            entries: Arc::default(),
+            head: watch::Sender::new(0),
+            failure: Arc::default(),
+            is_held_back: Arc::default(),
+            panics: Arc::default(),
+            followed: Arc::default(),
+        }
     }
 }
 
@@ -56,6 +70,23 @@ impl Past {
         self.head.send_modify(|_| {});
     }
 
+    /// Whoever follows what happens from now on does not begin yet, or begins now.
+    pub(super) fn hold_back(&self, is_held_back: bool) {
+        self.is_held_back.store(is_held_back, Ordering::SeqCst);
+        self.head.send_modify(|_| {});
+    }
+
+    /// Whoever asks what happens next panics from now on, or again does not.
+    pub(super) fn panic(&self, panics: bool) {
+        self.panics.store(panics, Ordering::SeqCst);
+        self.head.send_modify(|_| {});
+    }
+
+    /// How many follow what happens at this moment.
+    pub(super) fn followed(&self) -> usize {
+        Arc::strong_count(&self.followed) - 1
+    }
+
     /// The position of the last thing that has happened.
     pub(super) fn head(&self) -> u64 {
         *self.head.borrow() as u64
@@ -66,7 +97,9 @@ impl Past {
         let position = entries.len() as u64 + 1;
         let place = if change.is_some() { 0 } else { u32::MAX };
         let cursor = Cursor { position: Position::new(position), place };
-        entries.push(Entry { change, happened: Happened { cursor, value: value(position) } });
+        let value = value(position);
+        let bytes = value.to_string().len();
+        entries.push(Entry { change, happened: Happened { cursor, value, bytes } });
         self.head.send_replace(entries.len());
         position
     }
@@ -75,16 +108,22 @@ impl Past {
 struct Following {
     past: Past,
     head: watch::Receiver<usize>,
-    /// Everything up to here has been looked at.
-    seen: Cursor,
+    /// Everything up to here has been looked at; nothing, if it has not begun yet.
+    seen: Option<Cursor>,
 }
 
+#[async_trait]
 impl Source for InMemory {
     fn follow(&self, _: &Topic, _: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>> {
         let past = self.0.past.clone();
         let head = past.head.subscribe();
-        let seen = after.unwrap_or_else(|| Cursor::all_of(Position::new(*head.borrow() as u64)));
-        Ok(Box::new(Following { past, head, seen }))
+        let mut following = Following { past, head, seen: after };
+        following.begin();
+        Ok(Box::new(following))
+    }
+
+    async fn has_come_to(&self, position: Position) -> Result<bool> {
+        Ok(position.get() <= self.0.past.head())
     }
 }
 
@@ -93,13 +132,17 @@ impl Followed for Following {
     async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>, Failure> {
         loop {
             self.head.borrow_and_update();
+            assert!(!self.past.panics.load(Ordering::SeqCst), "what is followed is made to fail by a test");
+            if self.begin() {
+                return Ok(None);
+            }
             if let Some(failure) = self.past.failure.lock().unwrap().clone() {
                 return Err(failure.into());
             }
             if let Some(happened) = self.at_hand(topic)? {
                 return Ok(Some(happened));
             }
-            if until.is_some_and(|until| self.seen.position >= until.position) {
+            if self.seen.zip(until).is_some_and(|(seen, until)| seen.position >= until.position) {
                 return Ok(None);
             }
             self.head.changed().await.unwrap();
@@ -108,9 +151,9 @@ impl Followed for Following {
 
     fn at_hand(&mut self, topic: &Topic) -> Result<Option<Happened>, Failure> {
         let entries = self.past.entries.lock().unwrap();
-        let seen = self.seen;
+        let Some(seen) = self.seen else { return Ok(None) };
         for entry in entries.iter().filter(|entry| entry.happened.cursor > seen) {
-            self.seen = entry.happened.cursor;
+            self.seen = Some(entry.happened.cursor);
             if is_told(topic, entry) {
                 return Ok(Some(entry.happened.clone()));
             }
@@ -119,7 +162,18 @@ impl Followed for Following {
     }
 
     fn reached(&self) -> Option<Cursor> {
-        Some(self.seen)
+        self.seen
+    }
+}
+
+impl Following {
+    /// Begins, if it has not and is not held back; says whether it has done so.
+    fn begin(&mut self) -> bool {
+        let begins = self.seen.is_none() && !self.past.is_held_back.load(Ordering::SeqCst);
+        if begins {
+            self.seen = Some(Cursor::all_of(Position::new(self.past.head())));
+        }
+        begins
     }
 }
 

@@ -8,6 +8,7 @@ use tower::ServiceExt as _;
 use yado_engine::Error;
 
 use super::fixture::{Fixture, fixture, limited};
+use super::ws::gone;
 use crate::{Limits, Streaming, router};
 
 /// A stream of events, event by event.
@@ -70,7 +71,7 @@ async fn a_subscription_is_told_by_events_until_nobody_listens() {
     let expected = json!({ "data": { "events": { "name": "A" } }, "extensions": { "position": 1, "cursor": "1" } });
     assert_eq!((by_get.next().await, by_post.next().await), (expected.clone(), expected));
     drop((by_get, by_post));
-    assert_eq!(fixture.graphql.live().count(), (0, 0));
+    gone(&fixture).await;
 }
 
 #[tokio::test]
@@ -121,7 +122,11 @@ async fn a_stream_that_ends_says_why_and_is_complete() {
         fixture.memory.past.record("x", "A", json!({}));
         other.next().await;
     }
-    let answer = slow.next().await;
+    let mut answer = slow.next().await;
+    // What was on its way already comes first.
+    while answer.get("errors").is_none() {
+        answer = slow.next().await;
+    }
     assert_eq!(answer["errors"][0]["extensions"]["code"], "SLOW_READER", "{answer}");
     assert!(slow.is_complete().await);
     fixture.memory.past.fail(Some(Error::Unknown { kind: "read model", name: "Ticket".into() }));
@@ -130,18 +135,29 @@ async fn a_stream_that_ends_says_why_and_is_complete() {
 }
 
 #[tokio::test]
-async fn streams_are_complete_when_the_server_is_about_to_stop() {
+async fn streams_break_off_when_the_server_is_about_to_stop_so_that_their_clients_come_back() {
     let fixture = fixture();
     let mut events = Events::post(&fixture, "subscription { events { name } }").await;
-    let (complete, ()) = tokio::join!(
-        async move {
-            let complete = events.is_complete().await;
-            drop(events);
-            complete
-        },
-        fixture.graphql.close()
-    );
-    assert!(complete);
+    let (event, ()) = tokio::join!(events.event(), fixture.graphql.close());
+    assert_eq!(event, None);
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_reads_gives_back_all_that_it_holds() {
+    let fixture = limited(Limits { sockets_max: 1, slow_ms: 1, ..Limits::default() });
+    let mut unread = Events::post(&fixture, "subscription { events { name } }").await;
+    for _ in 0..20 {
+        fixture.memory.past.record("x", "A", json!({}));
+    }
+    gone(&fixture).await;
+    // Its place is another one's by now.
+    let _next = Events::post(&fixture, "subscription { events { name } }").await;
+    let mut told = 0;
+    while let Some(event) = unread.event().await {
+        assert!(event.starts_with("event: next\n"), "{event}");
+        told += 1;
+    }
+    assert!(told < 20, "{told} have come");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What is told to those who follow something, and who is told what.
 
+use std::time::Duration;
+
 use futures::FutureExt as _;
 use futures::stream::{BoxStream, StreamExt as _};
 use serde_json::{Value as Json, json};
@@ -98,7 +100,7 @@ async fn events_are_told_from_now_on_or_from_a_position_on() {
     let mut from_now = fixture.follow(EVENTS, json!({})).await;
     let mut from_one = fixture.follow(EVENTS, json!({ "after": 1 })).await;
     let mut from_none = fixture.follow(EVENTS, json!({ "after": "0" })).await;
-    let mut from_later = fixture.follow(EVENTS, json!({ "after": 3 })).await;
+    let mut from_two = fixture.follow(EVENTS, json!({ "after": 2 })).await;
     assert_eq!(fixture.graphql.live().count(), (4, 1), "they differ in nothing but where they begin");
     fixture.memory.past.record("a", "TicketDropped", json!({}));
     fixture.memory.past.record("a", "TicketAdded", json!({}));
@@ -106,10 +108,94 @@ async fn events_are_told_from_now_on_or_from_a_position_on() {
     assert_eq!(from_none.data(4).await, all);
     assert_eq!(from_one.data(3).await, all[1..]);
     assert_eq!(from_now.data(2).await, all[2..]);
-    assert_eq!(from_later.data(1).await, all[3..]);
-    for followed in [&mut from_now, &mut from_one, &mut from_none, &mut from_later] {
+    assert_eq!(from_two.data(2).await, all[2..]);
+    for followed in [&mut from_now, &mut from_one, &mut from_none, &mut from_two] {
         assert!(followed.is_quiet());
     }
+}
+
+#[tokio::test]
+async fn a_place_that_the_log_has_not_come_to_is_refused() {
+    let fixture = fixture();
+    fixture.memory.past.record("a", "TicketAdded", json!({}));
+    let tickets = "subscription { ticketUpdated(after: \"2.0\") { id } }";
+    for (query, variables, place) in [(EVENTS, json!({ "after": 2 }), "2"), (tickets, json!({}), "2.0")] {
+        let refused = fixture.not_followed(query, variables).await;
+        assert!(refused.starts_with(&format!("RESUME_EXPIRED: the log has not come to {place} yet")), "{refused}");
+    }
+    assert_eq!(fixture.graphql.live().count(), (0, 0));
+}
+
+#[tokio::test]
+async fn what_lies_behind_is_told_as_soon_as_what_is_followed_begins() {
+    let fixture = fixture();
+    for _ in 0..2 {
+        fixture.memory.past.record("a", "TicketAdded", json!({}));
+    }
+    fixture.memory.past.hold_back(true);
+    let mut followed = fixture.follow(EVENTS, json!({ "after": 0 })).await;
+    let mut from_now = fixture.follow(EVENTS, json!({})).await;
+    assert!(followed.is_quiet() && from_now.is_quiet());
+    // The loop of the cohort waits as well.
+    tokio::task::yield_now().await;
+    fixture.memory.past.hold_back(false);
+    let told = tokio::time::timeout(Duration::from_secs(60), followed.data(2)).await.unwrap();
+    assert_eq!(told, [event(1, "TicketAdded"), event(2, "TicketAdded")]);
+    assert!(from_now.is_quiet());
+    fixture.memory.past.record("a", "TicketDropped", json!({}));
+    assert_eq!(followed.data(1).await, from_now.data(1).await);
+}
+
+#[tokio::test]
+async fn nothing_is_kept_open_for_whoever_is_told_what_lies_behind() {
+    let fixture = fixture();
+    for _ in 0..300 {
+        fixture.memory.past.record("a", "A", json!({}));
+    }
+    let mut followed = fixture.follow(EVENTS, json!({ "after": 0 })).await;
+    for position in 1..=300 {
+        assert_eq!(followed.data(1).await, [event(position, "A")]);
+        assert_eq!(fixture.memory.past.followed(), 1, "only the cohort follows what happens");
+    }
+}
+
+#[tokio::test]
+async fn large_changes_are_made_ready_a_few_at_a_time() {
+    let fixture = fixture();
+    fixture.memory.put("Venue", json!({ "id": "v", "name": "Hall" }));
+    let label = "x".repeat(300_000);
+    for id in 0..20 {
+        let row = json!({ "id": id.to_string(), "venueId": "v", "price": "1", "label": label });
+        fixture.memory.past.change("Ticket", ChangeKind::Created, row);
+    }
+    let query = "subscription { ticketCreated(after: \"0\") { id label venue { name } } }";
+    let mut followed = fixture.follow(query, json!({})).await;
+    let mut looked_up = Vec::new();
+    for id in 0..20 {
+        assert_eq!(followed.next().await["data"]["ticketCreated"]["id"], id.to_string());
+        looked_up.push(fixture.memory.statements().iter().filter(|asked| asked.starts_with("rows")).count());
+    }
+    assert_eq!(looked_up, [1, 0, 0, 0].repeat(5));
+    assert!(followed.is_quiet());
+}
+
+#[tokio::test]
+async fn a_loop_that_fails_is_told_to_those_who_follow_it_and_begun_anew() {
+    let fixture = fixture();
+    let mut followed = fixture.follow(EVENTS, json!({})).await;
+    let mut behind = fixture.follow(EVENTS, json!({ "after": 0 })).await;
+    fixture.memory.past.panic(true);
+    for followed in [&mut followed, &mut behind] {
+        assert_eq!(
+            followed.over().await,
+            "UNAVAILABLE: what tells this subscription has stopped; try again in 1000 ms"
+        );
+    }
+    assert_eq!(fixture.graphql.live().count(), (2, 0));
+    fixture.memory.past.panic(false);
+    let mut again = fixture.follow(EVENTS, json!({})).await;
+    fixture.memory.past.record("a", "A", json!({}));
+    assert_eq!(again.data(1).await, [event(1, "A")]);
 }
 
 #[tokio::test]
@@ -249,6 +335,9 @@ async fn what_several_changes_lead_to_is_looked_up_once() {
 #[tokio::test]
 async fn a_place_that_decides_more_than_where_to_begin_keeps_subscriptions_apart() {
     let fixture = fixture();
+    for _ in 0..2 {
+        fixture.memory.past.record("a", "TicketAdded", json!({}));
+    }
     let query = "subscription ($s: String) { ticketUpdated(after: $s, where: { label: { eq: $s } }) { id } }";
     let _one = fixture.follow(query, json!({ "s": "1" })).await;
     let _other = fixture.follow(query, json!({ "s": "2" })).await;
@@ -298,7 +387,7 @@ async fn whoever_takes_nothing_holds_up_the_others_once() {
         fixture.memory.past.record("a", "A", json!({}));
     }
     // If it did so each time, this would take a quarter of an hour.
-    let told = tokio::time::timeout(std::time::Duration::from_secs(60), quick.data(1_000)).await.unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(60), quick.data(1_000)).await.unwrap();
     for (at, told) in told.iter().enumerate() {
         assert_eq!(*told, event(at as u64 + 1, "A"));
     }

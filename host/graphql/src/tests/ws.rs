@@ -1,5 +1,6 @@
 //! The protocol over WebSockets, frame by frame.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
@@ -159,7 +160,7 @@ async fn operations_are_told_apart_by_their_ids() {
 }
 
 /// Waits until nothing is followed any more.
-async fn gone(fixture: &Fixture) {
+pub(super) async fn gone(fixture: &Fixture) {
     let wait = async {
         while fixture.graphql.live().count() != (0, 0) {
             tokio::task::yield_now().await;
@@ -241,6 +242,27 @@ async fn sockets_are_told_when_the_server_is_about_to_stop() {
     let (closed, ()) = tokio::join!(client.closed(), fixture.graphql.close());
     assert_eq!(closed, (1001, "the server is about to stop".to_owned()));
     assert_eq!(fixture.graphql.live().count(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_socket_that_keeps_asking_is_closed_when_the_server_is_about_to_stop() {
+    let fixture = fixture();
+    fixture.memory.slow.store(true, Ordering::Relaxed);
+    let mut client = Client::begun(&fixture).await;
+    client.subscribe("under way", "mutation { closeAll { position } }").await;
+    client.subscribe("a", "subscription { events { name } }").await;
+    let graphql = fixture.graphql.clone();
+    let closing = tokio::spawn(async move { graphql.close().await });
+    gone(&fixture).await;
+    for id in ["b", "c"] {
+        client.send(json!({ "id": id, "type": "subscribe", "payload": { "query": "{ yado { version } }" } })).await;
+        let refused = client.next().await;
+        assert_eq!((&refused["id"], &refused["type"]), (&json!(id), &json!("error")), "{refused}");
+        assert!(refused["payload"][0]["message"].as_str().unwrap().starts_with("the server is about to stop"));
+    }
+    client.send(json!({ "id": "under way", "type": "complete" })).await;
+    assert_eq!(client.closed().await.0, 1001);
+    closing.await.unwrap();
 }
 
 #[tokio::test]

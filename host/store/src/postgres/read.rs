@@ -63,6 +63,16 @@ impl Reads {
         Ok(Self { database, readers, warm, building: Building::default() })
     }
 
+    /// Forgets what a projection has told so far in pieces, each in a transaction of its own, before the one that forgets the
+    /// rest: however much it is, nobody waits behind its locks for long. What comes of that transaction is no matter: what
+    /// is told from here on is kept.
+    async fn forget_told(&self, projection: &str) -> Result<()> {
+        if let Some(told) = journal::told(&self.database.pool, projection).await? {
+            while self.forget_changes(projection, told).await?.more {}
+        }
+        Ok(())
+    }
+
     async fn fetch(&self, question: Question<'_, Postgres>) -> Result<Vec<Row>> {
         let rows = self.readers.fetch(question.sql).await?;
         rows.iter().map(|found| found.row(&question.columns)).collect()
@@ -136,6 +146,7 @@ impl ReadStore for Reads {
 
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
         limits::text("the name of a projection", projection, LONGEST_NAME)?;
+        self.forget_told(projection).await?;
         let mut transaction = self.database.begin().await?;
         sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
         journal::forget_all(&mut transaction, projection).await?;
@@ -146,6 +157,7 @@ impl ReadStore for Reads {
     async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
         limits::text("the name of a projection", projection, LONGEST_NAME)?;
         tables.iter().try_for_each(|name| check_name(name))?;
+        self.forget_told(projection).await?;
         let mut transaction = self.database.begin().await?;
         sqlx::query(LOCK_SCHEMA).execute(&mut *transaction).await?;
         sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
@@ -162,6 +174,11 @@ impl ReadStore for Reads {
     async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed> {
         limits::text("the name of a projection", projection, LONGEST_NAME)?;
         tables.iter().try_for_each(|name| check_name(name))?;
+        let found = self.checkpoint(projection).await?;
+        if found != from {
+            return Ok(Committed::Elsewhere(found));
+        }
+        self.forget_told(projection).await?;
         let mut transaction = self.database.begin().await?;
         if !step::give_up(&mut transaction, projection, from).await? {
             transaction.rollback().await?;

@@ -5,7 +5,7 @@ use yado_model::Position;
 
 use super::chunks;
 use crate::limits::{self, LONGEST_NAME};
-use crate::number::{bound, stored};
+use crate::number::{bound, loaded, stored};
 use crate::read::changed::{FORGOTTEN_AT_ONCE, StoredChange};
 use crate::{ChangePage, Forgotten, Progress, Result, Step};
 
@@ -22,12 +22,16 @@ const CHANGES: &str = r#"
     ) c on true
     order by c.position, c.place"#;
 
-/// The floor stays where it is if the step goes on where the telling has come to.
+/// The floor stays where it is if the step goes on where the telling has come to. Where streams have been taken up again in
+/// between, rows have changed without anything being told of it, at a position that had been told: whoever has seen all of
+/// that position has not seen them, so the floor is above it.
 const FLOOR: &str = "\
     insert into change_floors as f (projection, position, told, replays) values ($1, $2, $3, $4) \
     on conflict (projection) do update set told = excluded.told, replays = excluded.replays, \
-        position = case when f.told = $5 and f.replays = $6 and excluded.position <= f.told \
-            then f.position else excluded.position end";
+        position = case when f.replays <> $6 then excluded.position + 1 \
+            when f.told = $5 and excluded.position <= f.told then f.position else excluded.position end";
+
+const TOLD: &str = "select told from change_floors where projection = $1";
 
 const RAISE_FLOOR: &str = "update change_floors set position = $2 where projection = $1 and position < $2";
 
@@ -85,7 +89,13 @@ pub(super) async fn forget(connection: &mut SqliteConnection, projection: &str, 
     Ok(Forgotten { count, more: i64::try_from(count).is_ok_and(|count| count >= FORGOTTEN_AT_ONCE) })
 }
 
-/// Forgets all that a projection has told.
+/// How far a projection has told, if it has.
+pub(super) async fn told(pool: &SqlitePool, projection: &str) -> Result<Option<Position>> {
+    let told: Option<i64> = sqlx::query_scalar(TOLD).bind(projection).fetch_optional(pool).await?;
+    told.map(|told| Ok(Position::new(loaded(told, "change_floors")?))).transpose()
+}
+
+/// Forgets what is left of what a projection has told, within the transaction that takes its checkpoint away.
 pub(super) async fn forget_all(connection: &mut SqliteConnection, projection: &str) -> Result<()> {
     for statement in [FORGET_FLOOR, FORGET_ALL] {
         sqlx::query(statement).bind(projection).execute(&mut *connection).await?;

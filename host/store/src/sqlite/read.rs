@@ -87,6 +87,7 @@ impl ReadStore for Reads {
     }
 
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
+        self.forget_told(projection).await?;
         let mut transaction = self.database.write().await?;
         sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
         journal::forget_all(&mut transaction, projection).await?;
@@ -96,6 +97,7 @@ impl ReadStore for Reads {
 
     async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
         tables.iter().try_for_each(|name| check_name(name))?;
+        self.forget_told(projection).await?;
         let mut transaction = self.database.write().await?;
         sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
         for name in tables {
@@ -110,6 +112,11 @@ impl ReadStore for Reads {
 
     async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed> {
         tables.iter().try_for_each(|name| check_name(name))?;
+        let found = self.checkpoint(projection).await?;
+        if found != from {
+            return Ok(Committed::Elsewhere(found));
+        }
+        self.forget_told(projection).await?;
         let mut transaction = self.database.write().await?;
         let found = checkpoint(&mut *transaction, projection).await?;
         if found != from {
@@ -239,6 +246,16 @@ async fn checkpoint(from: impl sqlx::SqliteExecutor<'_>, projection: &str) -> Re
 }
 
 impl Reads {
+    /// Forgets what a projection has told so far in pieces, each in a transaction of its own, before the one that forgets the
+    /// rest: however much it is, nobody waits behind its locks for long. What comes of that transaction is no matter: what
+    /// is told from here on is kept.
+    async fn forget_told(&self, projection: &str) -> Result<()> {
+        if let Some(told) = journal::told(&self.database.readers, projection).await? {
+            while self.forget_changes(projection, told).await?.more {}
+        }
+        Ok(())
+    }
+
     async fn fetch(&self, mut question: Question<'_, Sqlite>) -> Result<Vec<Row>> {
         let rows = question.sql.build().fetch_all(&self.database.readers).await?;
         rows.iter().map(|found| found.row(&question.columns)).collect()

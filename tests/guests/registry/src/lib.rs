@@ -90,7 +90,7 @@ pub struct Entry {
     #[key]
     id: Id<Member>,
     /// The address that it has.
-    #[index]
+    #[unique]
     #[schema(length(1..=200))]
     address: String,
 }

@@ -53,7 +53,7 @@ impl Runner {
             () = tokio::time::sleep(rest), if idle => {}
             Ok(_) = head.wait_for(|head| reader.would_be_far_behind(*head) || wanted.within(settled, *head)) => {}
             () = wanted.more() => {}
-            Some(order) = self.orders.recv() => self.take(order),
+            Some(order) = self.orders.recv(), if self.asked.len() < QUEUE => self.take(order),
             _ = self.definition.changed() => {}
         }
     }
@@ -65,7 +65,7 @@ impl Runner {
         tokio::select! {
             () = has_ended(&mut work.commit) => {}
             Ok(_) = head.wait_for(|head| *head > shown) => {}
-            Some(order) = self.orders.recv() => self.take(order),
+            Some(order) = self.orders.recv(), if self.asked.len() < QUEUE => self.take(order),
             _ = self.definition.changed() => {}
         }
     }

@@ -5,6 +5,9 @@
 //! Then the step that passes it keeps its dead letter, in the same transaction: at no time is an event neither shown nor
 //! told of. Failures of the host or of a database are nobody's poison.
 //!
+//! All tenants wait for those attempts. So a tenant has them once: where the same code has put aside a stream of it
+//! already, the next one follows at the first failure, and however many of them fail, the others hardly notice.
+//!
 //! Code that fails at everything must not put everything aside: beyond a number of streams the projection stands.
 
 use std::sync::Arc;
@@ -32,16 +35,28 @@ impl Runner {
         definition.parks && work.quarantine.len() < self.surroundings.settings.parked_streams as usize
     }
 
-    /// Puts an event aside, with its stream. Nothing may be under way, and everything before it must be settled.
-    pub(super) async fn park(&self, definition: &Definition, work: &mut Work, poison: &Poison) -> Result<(), Failure> {
-        let Some(chunk) = work.reader.next(1).await? else { return Ok(()) };
-        let (Some(event), Some(end)) = (chunk.iter().next(), chunk.end()) else { return Ok(()) };
+    /// Puts an event aside, with its stream, unless it is to be tried again. Nothing may be under way, and everything before
+    /// it must be settled. Returns whether the loop may go on at once.
+    pub(super) async fn park(
+        &self,
+        definition: &Definition,
+        work: &mut Work,
+        poison: &Poison,
+    ) -> Result<bool, Failure> {
+        let Some(chunk) = work.reader.next(1).await? else { return Ok(true) };
+        let (Some(event), Some(end)) = (chunk.iter().next(), chunk.end()) else { return Ok(true) };
         if event.position != poison.at {
             // Another process has gone on meanwhile, or more has to be settled first.
             work.begin_at(work.settled);
-            return Ok(());
+            return Ok(true);
         }
         let code = poison.by.as_ref().unwrap_or(&definition.projection.deployed);
+        if poison.attempts < self.surroundings.settings.poison_attempts
+            && !work.quarantine.has_failed(code.digest(), &event.tenant)
+        {
+            work.begin_at(work.settled);
+            return Ok(false);
+        }
         let parked = Parked {
             tenant: event.tenant.clone(),
             stream: event.stream.clone(),
@@ -62,9 +77,10 @@ impl Runner {
             "a projection can't be shown an event: its stream is parked, and waits for other code or for \
              `yado dead-letters replay`; other streams go on"
         );
+        work.again.failed_at(&parked);
         work.shown = end;
         let to = Checkpoint { replays: work.committed.replays, ..end };
         self.send(definition, work, to, Letters { parked: vec![parked], ..Letters::default() });
-        self.settle(work).await
+        self.settle(work).await.map(|()| true)
     }
 }

@@ -3,11 +3,15 @@
 //! What waits of a stream is shown in its order, one event after the other, up to where the rest of the projection stands;
 //! from there on the stream goes along with the others. Rows, and what is told of the stream, go down together and leave
 //! the checkpoint where it is, but for the count of replays: whoever else has the projection's rows in memory finds by it
-//! that they have changed. A long stream is taken up in portions, and its dead letter moves on with them.
+//! that they have changed. A long stream is taken up in portions, and its dead letter moves on with them; between two of
+//! them all other streams go on.
+//!
+//! Whatever fails because of a stream, be it only when its rows go down, or the host itself, ends in its dead letter: all
+//! others have nothing to do with it.
 
 use tokio::sync::oneshot;
 use yado_model::{RecordedEvent, StreamId, TenantId, Timestamp};
-use yado_store::{Checkpoint, Parked};
+use yado_store::{Checkpoint, Error, Parked};
 
 use super::{Runner, Work};
 use crate::projection::control::Replayed;
@@ -30,17 +34,24 @@ struct Portion {
     rest: Option<RecordedEvent>,
 }
 
+/// Why a portion of a stream can't be shown.
+struct Stuck {
+    events: Vec<RecordedEvent>,
+    /// How many of them could be shown. Where it is not known, all of them could, and their rows could not be kept.
+    shown: Option<usize>,
+    failure: Failure,
+}
+
 impl Runner {
     /// Takes up a stream again, if one is to be. Returns whether there was one.
     pub(super) async fn take_up(&mut self, definition: &Definition, work: &mut Work) -> Result<bool, Failure> {
         let Some(asked) = self.asked.first() else { return self.take_up_with_other_code(definition, work).await };
         if work.quarantine.get(&asked.tenant, &asked.stream).is_none() {
             // Another process may have put it aside.
-            work.quarantine = Quarantine::load(&*self.surroundings.reads, &definition.projection.key).await?;
+            work.knows(Quarantine::load(&*self.surroundings.reads, &definition.projection.key).await?);
         }
-        if let Some(parked) = work.quarantine.get(&asked.tenant, &asked.stream).cloned()
-            && !self.replay(definition, work, parked).await?
-        {
+        let is_parked = work.quarantine.get(&asked.tenant, &asked.stream).is_some();
+        if is_parked && !self.replay(definition, work, &asked.tenant, &asked.stream).await? {
             return Ok(true);
         }
         let Asked { tenant, stream, reply } = self.asked.remove(0);
@@ -52,72 +63,114 @@ impl Runner {
 
     /// Code that has not failed at a stream may get on with it.
     async fn take_up_with_other_code(&self, definition: &Definition, work: &mut Work) -> Result<bool, Failure> {
-        if !definition.parks {
-            return Ok(false);
+        let Some((tenant, stream)) = work.again.next(definition, &work.quarantine) else { return Ok(false) };
+        if !self.replay(definition, work, &tenant, &stream).await? {
+            work.again.turn();
         }
-        let is_other = |parked: &Parked| {
-            definition.catalogue.plugin(&parked.plugin).is_some_and(|code| code.digest() != parked.digest)
-        };
-        let Some(parked) = work.quarantine.first(is_other).cloned() else { return Ok(false) };
-        self.replay(definition, work, parked).await?;
         Ok(true)
     }
 
-    /// Shows what waits of a stream. Returns whether it has come to an end with it, be it a good one or not.
-    async fn replay(&self, definition: &Definition, work: &mut Work, mut parked: Parked) -> Result<bool, Failure> {
+    /// Shows a portion of what waits of a stream. Returns whether it has come to an end with it, be it a good one or not.
+    async fn replay(
+        &self,
+        definition: &Definition,
+        work: &mut Work,
+        tenant: &TenantId,
+        stream: &StreamId,
+    ) -> Result<bool, Failure> {
         self.settle_all(definition, work).await?;
-        let mut most = self.surroundings.settings.batch.max(1);
-        while !self.definition.has_changed().unwrap_or(true) {
-            let place = work.committed;
-            let Portion { events, rest } = self.portion(definition, &parked, place, most).await?;
-            let (letter, is_end) = match self.show_again(definition, work, &events).await {
-                Ok(()) => (rest.as_ref().map(|event| moved_on(&parked, event)), rest.is_none()),
-                Err((shown, failure)) => {
-                    work.begin_at(work.settled);
-                    match (events.get(shown), failure) {
-                        (_, Failure::OneByOne) if most > 1 => {
-                            most = 1;
-                            continue;
-                        }
-                        // What can be shown is kept, and then this one comes first.
-                        (Some(_), Failure::Guest { .. }) if shown > 0 => {
-                            most = u32::try_from(shown).unwrap_or(1);
-                            continue;
-                        }
-                        (Some(event), failure @ Failure::Guest { .. }) => {
-                            (Some(failed_again(definition, &parked, event, failure)), true)
-                        }
-                        (_, failure) => return Err(failure),
-                    }
+        // Another process may have been there, which is known by now.
+        let Some(parked) = work.quarantine.get(tenant, stream).cloned() else { return Ok(true) };
+        let mut most = work.again.portion(self.surroundings.settings.batch);
+        loop {
+            let stuck = match self.show_portion(definition, work, &parked, most).await {
+                Ok(is_end) => {
+                    work.again.has_shown(most);
+                    return Ok(is_end);
                 }
+                Err(stuck) => stuck,
             };
-            let to = Checkpoint { replays: place.replays + 1, ..place };
-            let released = (parked.tenant.clone(), parked.stream.clone());
-            let letters = match &letter {
-                Some(letter) => Letters { parked: vec![letter.clone()], ..Letters::default() },
-                None => Letters { released: vec![released], ..Letters::default() },
-            };
-            self.send(definition, work, to, letters);
-            self.settle(work).await?;
-            if work.committed != to {
-                // Another process has been there, and what is still to be done is known by now.
-                return Ok(false);
-            }
-            let (projection, tenant, stream) = (&definition.projection.manifest.name, &parked.tenant, &parked.stream);
-            match letter {
-                Some(letter) if is_end => {
-                    let (position, error) = (letter.position, &letter.error);
-                    tracing::warn!(%projection, %tenant, %stream, %position, error, "a stream stays parked");
-                    return Ok(true);
-                }
-                Some(letter) => parked = letter,
-                None => {
-                    tracing::info!(%projection, %tenant, %stream, "a stream that was parked is shown again");
-                    return Ok(true);
-                }
+            work.begin_at(work.settled);
+            match stuck.sound(most) {
+                Some(less) => most = less,
+                None => return self.stays_parked(definition, work, &parked, stuck).await,
             }
         }
-        Ok(false)
+    }
+
+    /// Shows so many events of a stream at most, and keeps what becomes of them. Returns whether nothing waits any more.
+    async fn show_portion(
+        &self,
+        definition: &Definition,
+        work: &mut Work,
+        parked: &Parked,
+        most: u32,
+    ) -> Result<bool, Stuck> {
+        let stuck = |events, shown| move |failure| Stuck { events, shown, failure };
+        let place = work.committed;
+        let portion = self.portion(definition, parked, place, most).await;
+        let Portion { events, rest } = portion.map_err(stuck(Vec::new(), None))?;
+        if let Err((shown, failure)) = self.show_again(definition, work, &events).await {
+            return Err(Stuck { events, shown: Some(shown), failure });
+        }
+        let to = Checkpoint { replays: place.replays + 1, ..place };
+        let letters = match &rest {
+            Some(event) => Letters { parked: vec![moved_on(parked, event)], ..Letters::default() },
+            None => Letters { released: vec![(parked.tenant.clone(), parked.stream.clone())], ..Letters::default() },
+        };
+        self.send(definition, work, to, letters);
+        self.settle(work).await.map_err(stuck(events, None))?;
+        // Or another process has been there, and what is still to be done is known by now.
+        let is_end = work.committed == to && rest.is_none();
+        if is_end {
+            let (projection, Parked { tenant, stream, .. }) = (&definition.projection.manifest.name, parked);
+            tracing::info!(%projection, %tenant, %stream, "a stream that was parked is shown again");
+        }
+        Ok(is_end)
+    }
+
+    /// Keeps why a stream can't be shown. Returns whether that has come to an end with it. A database that fails in passing
+    /// is nobody's fault, and the host itself has a few attempts.
+    async fn stays_parked(
+        &self,
+        definition: &Definition,
+        work: &mut Work,
+        parked: &Parked,
+        Stuck { events, failure, .. }: Stuck,
+    ) -> Result<bool, Failure> {
+        let at = events.first().map_or_else(|| parked.clone(), |event| moved_on(parked, event));
+        let (reason, by) = match failure {
+            Failure::Guest { reason, by, .. } => (reason, by),
+            failure => {
+                let Some(reason) = lasting(&failure) else { return Err(failure) };
+                if work.again.host_failed_at(at.position) < self.surroundings.settings.poison_attempts {
+                    return Err(failure);
+                }
+                (reason, None)
+            }
+        };
+        let code = by.as_ref().unwrap_or(&definition.projection.deployed);
+        let letter = Parked {
+            error: reason,
+            plugin: code.manifest().name.clone(),
+            plugin_version: code.manifest().version.clone(),
+            digest: code.digest(),
+            attempts: parked.attempts.saturating_add(1),
+            at: Timestamp::now(),
+            ..at
+        };
+        let place = work.committed;
+        // No row has changed, so that nobody has to forget any.
+        self.send(definition, work, place, Letters { parked: vec![letter.clone()], ..Letters::default() });
+        self.settle(work).await?;
+        work.again.failed_at(&letter);
+        if work.committed != place {
+            return Ok(false);
+        }
+        let Parked { tenant, stream, position, error, .. } = &letter;
+        let projection = &definition.projection.manifest.name;
+        tracing::warn!(%projection, %tenant, %stream, %position, error, "a stream stays parked");
+        Ok(true)
     }
 
     /// What waits of a stream up to a place: some of it, as far as it concerns the projection, and what comes behind that.
@@ -162,6 +215,30 @@ impl Runner {
     }
 }
 
+impl Stuck {
+    /// How many events to try in place of so many; none, if the first of them is to blame.
+    fn sound(&self, most: u32) -> Option<u32> {
+        let less = match (&self.failure, self.shown) {
+            // What can be shown is kept, and then this one comes first.
+            (Failure::Guest { .. } | Failure::Host(_) | Failure::OneByOne, Some(shown)) if shown > 0 => shown,
+            (Failure::OneByOne, _) if most > 1 => 1,
+            // Which of them the rows are of that can't be kept is not known.
+            (Failure::Guest { .. }, None) if self.events.len() > 1 => self.events.len() / 2,
+            _ => return None,
+        };
+        u32::try_from(less).ok()
+    }
+}
+
+/// Why a failure lasts that is not the guest's, if it does.
+fn lasting(failure: &Failure) -> Option<String> {
+    match failure {
+        Failure::Host(reason) => Some(reason.clone()),
+        Failure::Database(error @ (Error::Corrupt { .. } | Error::Engine(_))) => Some(error.to_string()),
+        _ => None,
+    }
+}
+
 /// The dead letter of a stream that has been taken up in part.
 fn moved_on(parked: &Parked, event: &RecordedEvent) -> Parked {
     Parked {
@@ -170,23 +247,5 @@ fn moved_on(parked: &Parked, event: &RecordedEvent) -> Parked {
         event: event.event.name.clone(),
         version: event.event.version,
         ..parked.clone()
-    }
-}
-
-/// The dead letter of a stream that can't be shown by this code either.
-fn failed_again(definition: &Definition, parked: &Parked, event: &RecordedEvent, failure: Failure) -> Parked {
-    let (reason, by) = match failure {
-        Failure::Guest { reason, by, .. } => (reason, by),
-        _ => (parked.error.clone(), None),
-    };
-    let code = by.as_ref().unwrap_or(&definition.projection.deployed);
-    Parked {
-        error: reason,
-        plugin: code.manifest().name.clone(),
-        plugin_version: code.manifest().version.clone(),
-        digest: code.digest(),
-        attempts: parked.attempts.saturating_add(1),
-        at: Timestamp::now(),
-        ..moved_on(parked, event)
     }
 }

@@ -6,6 +6,7 @@ use yado_model::Position;
 use yado_store::Checkpoint;
 
 use super::Runner;
+use super::again::Again;
 use crate::projection::commit::Commit;
 use crate::projection::memory::Memory;
 use crate::projection::quarantine::Quarantine;
@@ -35,6 +36,8 @@ pub(super) struct Work {
     pub(super) telling: Option<Position>,
     /// The streams of which events wait.
     pub(super) quarantine: Quarantine,
+    /// Which of them are taken up again.
+    pub(super) again: Again,
 }
 
 impl Work {
@@ -54,6 +57,7 @@ impl Work {
             reader: Reader::new(runner.surroundings.feed.clone(), checkpoint),
             telling: None,
             quarantine,
+            again: Again::default(),
         }
     }
 
@@ -65,5 +69,11 @@ impl Work {
         // What was not told of these events will not be.
         self.telling = self.telling.filter(|from| *from <= checkpoint.position);
         self.reader.go_to(checkpoint);
+    }
+
+    /// Takes note of what is put aside by now, by this process or another one.
+    pub(super) fn knows(&mut self, quarantine: Quarantine) {
+        self.quarantine = quarantine;
+        self.again.look_anew();
     }
 }

@@ -16,6 +16,8 @@ const CONDITIONS: usize = 50;
 const LEVELS: usize = 8;
 /// At most so many properties to put rows in order by.
 const ORDERS: usize = 8;
+/// At most so many rows of a list, or of a page where nobody says how many.
+const ROWS: u32 = 10_000;
 
 /// Holds a declared query against its read model. Paths begin at the query.
 pub(super) fn query(query: &Query, rows: &RowsQuery, model: &ReadModel) -> Checked {
@@ -27,6 +29,14 @@ pub(super) fn query(query: &Query, rows: &RowsQuery, model: &ReadModel) -> Check
     };
     let mut checker = Conditions { arguments: &arguments.fields, row: &row.fields, model, seen: 0 };
     checker.each("/rows/where", &rows.conditions, 1)?;
+    if rows.answer == Answer::One && !rows.conditions.is_empty() && !checker.holds_one_of(&rows.conditions) {
+        return Err(Broken::new(
+            "/rows/where",
+            "a query that is answered with one row needs a condition that always holds, on an argument that is required \
+             and not nullable or on a constant: a condition whose argument is left out falls away, and with the last of \
+             them any row would do",
+        ));
+    }
     if rows.order_by.len() > ORDERS {
         return Err(Broken::new("/rows/orderBy", format!("it has more than {ORDERS} properties")));
     }
@@ -48,9 +58,9 @@ fn answer(answer: &Answer, returns: &Slot, model: &ReadModel, arguments: &Fields
     match answer {
         Answer::One if is_row(&returns.shape, name) && returns.nullable => Ok(()),
         Answer::One => Err(Broken::new("/returns", format!("it must be a row of {name}, or null where there is none"))),
-        Answer::List { .. } if is_rows(returns, name) => Ok(()),
+        Answer::List { limit } if is_rows(returns, name) => count("/rows/answer/list/limit", *limit),
         Answer::List { .. } => Err(Broken::new("/returns", format!("it must be a list of rows of {name}"))),
-        Answer::Page { rows, total, number, size, .. } => {
+        Answer::Page { rows, total, number, size, default_size } => {
             let page = match &returns.shape {
                 Shape::Object(Object { model: None, fields, .. }) if !returns.nullable => fields,
                 _ => return Err(Broken::new("/returns", format!("it must be an object with {rows} and {total}"))),
@@ -74,8 +84,16 @@ fn answer(answer: &Answer, returns: &Slot, model: &ReadModel, arguments: &Fields
                     return Err(Broken::new(at, format!("the argument {path} must be an integer")));
                 }
             }
-            Ok(())
+            count("/rows/answer/page/defaultSize", *default_size)
         }
+    }
+}
+
+/// Holds a number of rows against what there may be of them.
+fn count(path: &str, rows: u32) -> Checked {
+    match rows {
+        1..=ROWS => Ok(()),
+        _ => Err(Broken::new(path, format!("it is {rows}, and must be between 1 and {ROWS}"))),
     }
 }
 
@@ -85,6 +103,19 @@ fn is_row(shape: &Shape, model: &Name) -> bool {
 
 fn is_rows(slot: &Slot, model: &Name) -> bool {
     matches!(&slot.shape, Shape::List(item) if !item.nullable && is_row(&item.shape, model)) && !slot.nullable
+}
+
+/// Whether an argument is there whenever the arguments are sound: each step on the way to it is.
+fn is_given(arguments: &Fields, path: &ArgumentPath) -> bool {
+    let mut within = Some(arguments);
+    path.steps().iter().all(|step| {
+        let Some(field) = within.and_then(|fields| fields.get(step.as_str())) else { return false };
+        within = match &field.slot.shape {
+            Shape::Object(object) => Some(&object.fields),
+            _ => None,
+        };
+        field.required && !field.slot.nullable
+    })
 }
 
 /// The argument at the end of a path.
@@ -114,6 +145,18 @@ struct Conditions<'a> {
 impl Conditions<'_> {
     fn each(&mut self, path: &str, conditions: &[Condition], level: usize) -> Checked {
         conditions.iter().enumerate().try_for_each(|(at, one)| self.condition(&format!("{path}/{at}"), one, level))
+    }
+
+    /// Whether one of them holds whatever is left out.
+    fn holds_one_of(&self, conditions: &[Condition]) -> bool {
+        conditions.iter().any(|condition| match condition {
+            Condition::Value { .. } => true,
+            Condition::Argument { argument, .. } => is_given(self.arguments, argument),
+            // A text of nothing but spaces searches for nothing.
+            Condition::Search { .. } => false,
+            Condition::Any { any } => self.holds_one_of(any),
+            Condition::Not { not } => self.holds_one_of(std::slice::from_ref(&**not)),
+        })
     }
 
     fn condition(&mut self, path: &str, condition: &Condition, level: usize) -> Checked {
@@ -158,6 +201,9 @@ impl Conditions<'_> {
                     Shape::Text => Ok(()),
                     _ => Err(Broken::new(path, format!("the argument {search} must be a text"))),
                 }
+            }
+            Condition::Any { any } if any.is_empty() => {
+                Err(Broken::new(format!("{path}/any"), "it has no conditions, and so none that could hold"))
             }
             Condition::Any { any } => self.each(&format!("{path}/any"), any, level + 1),
             Condition::Not { not } => self.condition(&format!("{path}/not"), not, level + 1),
@@ -380,6 +426,7 @@ mod tests {
                 "/rows/where/0/value: price is compared with a decimal number as a string, and this is 5",
             ),
             (json!({ "search": "page" }), "/rows/where/0/search: the argument page must be a text"),
+            (json!({ "any": [] }), "/rows/where/0/any: it has no conditions, and so none that could hold"),
         ] {
             assert_eq!(first(condition), refusal);
         }
@@ -387,6 +434,73 @@ mod tests {
         assert_eq!(text, "/rows/where/50: a query has at most 50 conditions");
         let nested = (0..8).fold(json!({ "search": "label" }), |inner, _| json!({ "not": inner }));
         assert!(first(nested).ends_with("conditions are at most 8 deep in one another"));
+    }
+
+    #[test]
+    fn one_row_is_answered_only_where_a_condition_always_holds() {
+        let one = |arguments: Value, conditions: Value| {
+            let mut document = page();
+            document["arguments"] = arguments;
+            document["rows"]["where"] = conditions;
+            document["rows"]["answer"] = json!("one");
+            let row = json!({ "type": "object", "x-model": "Ticket", "properties": {} });
+            document["returns"] = json!({ "anyOf": [row, { "type": "null" }] });
+            check(document).map_err(|broken| broken.to_string())
+        };
+        let arguments = json!({ "type": "object", "required": ["label", "none", "at"], "properties": {
+            "label": { "type": "string" }, "none": { "type": ["string", "null"] }, "free": { "type": "string" },
+            "at": { "type": "object", "required": ["label"], "properties": {
+                "label": { "type": "string" }, "free": { "type": "string" },
+            } },
+        } });
+        let by = |argument: &str| json!({ "field": "label", "op": "eq", "argument": argument });
+        let constant = json!({ "field": "status", "op": "eq", "value": "OPEN" });
+        for conditions in [
+            json!([]),
+            json!([by("label")]),
+            json!([by("free"), by("at.label")]),
+            json!([by("free"), constant]),
+            json!([{ "any": [by("free"), by("label")] }]),
+            json!([{ "not": by("label") }]),
+        ] {
+            assert_eq!(one(arguments.clone(), conditions.clone()), Ok(()), "{conditions}");
+        }
+        for conditions in [
+            json!([by("free")]),
+            json!([by("none")]),
+            json!([by("at.free"), by("free")]),
+            json!([{ "search": "label" }]),
+            json!([{ "any": [by("free"), by("none")] }]),
+            json!([{ "not": by("free") }]),
+        ] {
+            let refused = one(arguments.clone(), conditions.clone()).unwrap_err();
+            assert!(refused.contains("/rows/where: a query that is answered with one row"), "{conditions}: {refused}");
+        }
+    }
+
+    #[test]
+    fn pages_and_lists_have_rows_and_not_too_many() {
+        let sized = |answer: Value, returns: Option<Value>| {
+            let mut document = page();
+            document["rows"]["answer"] = answer;
+            document["returns"] = returns.unwrap_or_else(|| page()["returns"].clone());
+            check(document).map_err(|broken| broken.to_string().replace("the manifest is broken at ", ""))
+        };
+        let rows = page()["returns"]["properties"]["tickets"].clone();
+        let list = |limit: u32| sized(json!({ "list": { "limit": limit } }), Some(rows.clone()));
+        let paged = |size: u32| {
+            let page =
+                json!({ "rows": "tickets", "total": "total", "number": "page", "size": "size", "defaultSize": size });
+            sized(json!({ "page": page }), None)
+        };
+        for fits in [1, ROWS] {
+            assert_eq!((list(fits), paged(fits)), (Ok(()), Ok(())));
+        }
+        for other in [0, ROWS + 1] {
+            let refusal = |path: &str| Err(format!("{path}: it is {other}, and must be between 1 and 10000"));
+            assert_eq!(list(other), refusal("/rows/answer/list/limit"));
+            assert_eq!(paged(other), refusal("/rows/answer/page/defaultSize"));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
 use yado_model::Position;
 
 use crate::limits::{self, LONGEST_NAME};
-use crate::number::{bound, stored};
+use crate::number::{bound, loaded, stored};
 use crate::read::changed::{FORGOTTEN_AT_ONCE, StoredChange};
 use crate::{ChangePage, Forgotten, Progress, Result, Step};
 
@@ -25,6 +25,8 @@ const CHANGES: &str = r#"
         order by position, place limit $4
     ) c on true
     order by c.position, c.place"#;
+
+const TOLD: &str = "select told from change_floors where projection = $1";
 
 const RAISE_FLOOR: &str = "update change_floors set position = $2 where projection = $1 and position < $2";
 
@@ -68,7 +70,9 @@ pub(super) async fn tell(connection: &mut PgConnection, step: &Step<'_>) -> Resu
     Ok(())
 }
 
-/// The floor stays where it is if the step goes on where the telling has come to.
+/// The floor stays where it is if the step goes on where the telling has come to. Where streams have been taken up again in
+/// between, rows have changed without anything being told of it, at a position that had been told: whoever has seen all of
+/// that position has not seen them, so the floor is above it.
 fn floor(sql: &mut QueryBuilder<Postgres>, step: &Step<'_>, from: Position, condition: &str) -> Result<()> {
     let Progress { projection, from: before, to } = &step.progress;
     sql.push("insert into change_floors as f (projection, position, told, replays) select ");
@@ -76,8 +80,8 @@ fn floor(sql: &mut QueryBuilder<Postgres>, step: &Step<'_>, from: Position, cond
     sql.push("::bigint, ").push_bind(stored(to.position.get())?);
     sql.push("::bigint, ").push_bind(stored(to.replays)?);
     sql.push(format_args!("::bigint where {condition} on conflict (projection) do update set told = excluded.told, "));
-    sql.push("replays = excluded.replays, position = case when f.told = ").push_bind(bound(before.position.get()));
-    sql.push(" and f.replays = ").push_bind(bound(before.replays));
+    sql.push("replays = excluded.replays, position = case when f.replays <> ").push_bind(bound(before.replays));
+    sql.push(" then excluded.position + 1 when f.told = ").push_bind(bound(before.position.get()));
     sql.push(" and excluded.position <= f.told then f.position else excluded.position end");
     Ok(())
 }
@@ -116,7 +120,13 @@ pub(super) async fn forget(connection: &mut PgConnection, projection: &str, up_t
     Ok(Forgotten { count, more: i64::try_from(count).is_ok_and(|count| count >= FORGOTTEN_AT_ONCE) })
 }
 
-/// Forgets all that a projection has told.
+/// How far a projection has told, if it has.
+pub(super) async fn told(pool: &PgPool, projection: &str) -> Result<Option<Position>> {
+    let told: Option<i64> = sqlx::query_scalar(TOLD).bind(projection).fetch_optional(pool).await?;
+    told.map(|told| Ok(Position::new(loaded(told, "change_floors")?))).transpose()
+}
+
+/// Forgets what is left of what a projection has told, within the transaction that takes its checkpoint away.
 pub(super) async fn forget_all(connection: &mut PgConnection, projection: &str) -> Result<()> {
     for statement in [FORGET_FLOOR, FORGET_ALL] {
         sqlx::query(statement).bind(projection).execute(&mut *connection).await?;
