@@ -1,8 +1,8 @@
 //! Projections that are told to stand still, and tables that are filled anew beside those that serve.
 
-use std::sync::Mutex;
+mod takeover;
 
-use yado_engine::{Catalogue, ProjectionState, ProjectionStatus, Surface};
+use yado_engine::{ProjectionState, ProjectionStatus};
 use yado_store::ProjectionState as Decided;
 
 use super::*;
@@ -368,77 +368,6 @@ async fn projections_of_a_plugin_are_filled_side_by_side() {
     engine.shutdown().await;
 }
 
-/// Takes note of how far the tables are that are live, before and after others take their place.
-struct Witness {
-    engine: Engine,
-    projection: &'static str,
-    seen: Arc<Mutex<Vec<(Position, Position)>>>,
-}
-
-/// How far the tables are that are live.
-fn live_position(engine: &Engine, projection: &str) -> Position {
-    let all = engine.projections().into_iter();
-    let live = all.filter(|status| status.name == projection && status.state == ProjectionState::Live);
-    live.map(|status| status.position).max().unwrap_or_default()
-}
-
-impl Surface for Witness {
-    fn prepare(&self, _: &Arc<Catalogue>) -> Result<Box<dyn FnOnce() + Send>, String> {
-        let Self { engine, projection, seen } = self;
-        let (engine, projection, seen) = (engine.clone(), *projection, seen.clone());
-        let before = live_position(&engine, projection);
-        Ok(Box::new(move || seen.lock().unwrap().push((before, live_position(&engine, projection)))))
-    }
-}
-
-/// So many events may come in the moment in which tables are put in place.
-const MOMENT: u64 = 1_000;
-
-async fn witness(engine: &Engine, projection: &'static str) -> Arc<Mutex<Vec<(Position, Position)>>> {
-    let seen = Arc::<Mutex<_>>::default();
-    let witness = Witness { engine: engine.clone(), projection, seen: seen.clone() };
-    engine.add_surface(Arc::new(witness)).await.unwrap();
-    seen
-}
-
-/// So many events may have come at the very moment.
-fn never_went_back(seen: &Mutex<Vec<(Position, Position)>>, moment: u64) {
-    let seen = seen.lock().unwrap();
-    assert!(seen.len() > 1, "nothing has taken the place of anything: {seen:?}");
-    assert!(seen.iter().all(|(before, after)| after.get() + moment >= before.get()), "{seen:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_do_not_go_back_in_time_when_tables_filled_anew_take_their_place() {
-    let databases = Databases::new(false, 2).await;
-    let (mut history, log) = (History::of_one(3), databases.log().await);
-    history.go_on(&*log, 100).await;
-    let reads = Arc::new(Failing::holding(databases.reads(0).await));
-    reads.let_go();
-    let engine = start(databases.log().await, reads.clone(), small()).await;
-    engine.deploy(component("bank")).await.unwrap();
-    shown(&engine, log.head().await.unwrap()).await;
-    let seen = witness(&engine, "Balance").await;
-    let before = table(&engine);
-    reads.hold_all_but(&model(&engine).projection);
-    engine.rebuild("Balance").await.unwrap();
-    eventually("the rebuild is at its first commit", async || reads.under_way() > 0).await;
-    // The tables that serve go on for as long as it takes to fill the others.
-    for _ in 0..3 {
-        history.go_on(&*log, MOMENT).await;
-    }
-    shown(&engine, log.head().await.unwrap()).await;
-    reads.let_go();
-    while table(&engine) == before {
-        history.go_on(&*log, 5).await;
-        engine.caught_up(&model(&engine), log.head().await.unwrap()).await.unwrap();
-    }
-    let rows = shown(&engine, log.head().await.unwrap()).await;
-    engine.shutdown().await;
-    never_went_back(&seen, MOMENT);
-    assert_eq!(rows, expected(&databases, 1).await);
-}
-
 fn behave() -> Dispatch {
     Dispatch {
         tenant: TenantId::default(),
@@ -454,37 +383,6 @@ async fn behaves(engine: &Engine) -> Position {
 
 fn saying(engine: &Engine) -> Arc<Model> {
     engine.catalogue().model(&Name::parse("Saying").unwrap()).unwrap().clone()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_do_not_go_back_in_time_when_other_code_takes_over() {
-    let databases = Databases::new(false, 1).await;
-    let reads = Arc::new(Failing::holding(databases.reads(0).await));
-    reads.let_go();
-    let engine = start(databases.log().await, reads.clone(), small()).await;
-    engine.deploy(component("rogue")).await.unwrap();
-    let position = behaves(&engine).await;
-    engine.caught_up(&saying(&engine), position).await.unwrap();
-    let seen = witness(&engine, "Saying").await;
-    reads.hold_all_but(&saying(&engine).projection);
-    let deploying = {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.deploy(component("rogue-next")).await })
-    };
-    eventually("the new tables are at their first commit", async || reads.under_way() > 0).await;
-    let catalogue = engine.catalogue();
-    let mut last = position;
-    for _ in 0..20 {
-        let several = (0..100).map(|_| engine.dispatch(&catalogue, behave()));
-        for done in futures::future::join_all(several).await {
-            last = last.max(done.unwrap().position);
-        }
-    }
-    engine.caught_up(&saying(&engine), last).await.unwrap();
-    reads.let_go();
-    deploying.await.unwrap().unwrap();
-    engine.shutdown().await;
-    never_went_back(&seen, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
