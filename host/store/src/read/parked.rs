@@ -68,8 +68,9 @@ impl Parked {
     }
 }
 
-/// A row of parked streams as the engines give it.
-pub(crate) struct Stored {
+/// A row of parked streams as an engine gives it: what they call a time is their own.
+#[derive(sqlx::FromRow)]
+pub(crate) struct Stored<T> {
     pub(crate) projection: String,
     pub(crate) tenant: String,
     pub(crate) stream: String,
@@ -82,13 +83,13 @@ pub(crate) struct Stored {
     pub(crate) plugin_version: String,
     pub(crate) digest: Vec<u8>,
     pub(crate) attempts: i64,
-    pub(crate) at: Timestamp,
+    pub(crate) parked_at: T,
 }
 
-impl Stored {
+impl<T> Stored<T> {
     const PLACE: &str = "the parked streams";
 
-    pub(crate) fn parked(self) -> Result<(String, Parked)> {
+    pub(crate) fn parked(self, time: impl FnOnce(T) -> Timestamp) -> Result<(String, Parked)> {
         let broken = |reason: &dyn ToString| Error::corrupt(Self::PLACE, reason.to_string());
         let parked = Parked {
             tenant: TenantId::parse(&self.tenant).map_err(|error| broken(&error))?,
@@ -102,7 +103,7 @@ impl Stored {
             plugin_version: self.plugin_version,
             digest: recorded::digest(&self.digest, Self::PLACE)?,
             attempts: u32::try_from(self.attempts).map_err(|error| broken(&error))?,
-            at: self.at,
+            at: time(self.parked_at),
         };
         Ok((self.projection, parked))
     }

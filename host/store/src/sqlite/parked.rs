@@ -38,8 +38,6 @@ const SET_STATE: &str = "\
     update projection_states set epoch = ?3, pending = ?4, paused = ?5 \
     where plugin = ?1 and projection = ?2 and epoch = ?6 and pending is ?7 and paused = ?8";
 
-type Row = (String, String, String, i64, i64, String, i64, String, String, String, Vec<u8>, i64, i64);
-
 /// Parks streams and lets others go, within the transaction of a step.
 pub(super) async fn park(
     connection: &mut SqliteConnection,
@@ -73,44 +71,8 @@ pub(super) async fn parked(pool: &SqlitePool, projection: Option<&str>, limit: u
     if let Some(projection) = projection {
         limits::text("the name of a projection", projection, LONGEST_NAME)?;
     }
-    let query = sqlx::query_as::<_, Row>(PARKED).bind(projection).bind(limits::page(limit)?);
-    let rows = query.fetch_all(pool).await?.into_iter();
-    let rows = rows.map(
-        |(
-            projection,
-            tenant,
-            stream,
-            position,
-            revision,
-            event,
-            version,
-            error,
-            plugin,
-            plugin_version,
-            digest,
-            attempts,
-            at,
-        )| {
-            let at = Timestamp::from_micros(at);
-            let row = Stored {
-                projection,
-                tenant,
-                stream,
-                position,
-                revision,
-                event,
-                version,
-                error,
-                plugin,
-                plugin_version,
-                digest,
-                attempts,
-                at,
-            };
-            row.parked()
-        },
-    );
-    rows.collect()
+    let query = sqlx::query_as::<_, Stored<i64>>(PARKED).bind(projection).bind(limits::page(limit)?);
+    query.fetch_all(pool).await?.into_iter().map(|row| row.parked(Timestamp::from_micros)).collect()
 }
 
 pub(super) async fn state(pool: &SqlitePool, plugin: &str, projection: &str) -> Result<ProjectionState> {
