@@ -115,14 +115,15 @@ async fn claims_survive_a_kill_and_read_models_that_are_made_anew() {
 async fn a_value_that_is_too_long_is_the_callers_mistake_and_names_its_constraint() {
     for (server, _) in [on_sqlite().await, on_postgresql().await] {
         let client = server.client();
-        for (address, wrong) in [
-            ("a".repeat(1_025), "the value for address has 1025 bytes, and 1024 is the most"),
-            ("a\0b".to_owned(), "the value for address contains the character NUL"),
+        for (address, path, wrong) in [
+            ("a".repeat(1_025), "", "the value for address has 1025 bytes, and 1024 is the most"),
+            // That is so in all arguments, before anything is decided.
+            ("a\0b".to_owned(), "address", "must not contain the character NUL, which no row has"),
         ] {
             let answer = client.send(REGISTER, json!({ "a": address })).await;
             let error = &answer["errors"][0];
             assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
-            assert_eq!(error["extensions"]["fields"], json!([{ "path": "", "message": wrong }]), "{answer}");
+            assert_eq!(error["extensions"]["fields"], json!([{ "path": path, "message": wrong }]), "{answer}");
         }
         // The longest that there may be is none, and nothing was recorded of the others.
         let longest = "a".repeat(1_024);

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
-use yado_engine::{Answered, Circumstances, CommandOptions, Engine, Error, PageOptions, Parts, Row, Session, Settings};
+use yado_engine::{
+    Answered, Circumstances, CommandOptions, Engine, Error, PageOptions, Parts, Rows, Session, Settings,
+};
 use yado_model::{Name, Position};
 use yado_runtime::Runtime;
 use yado_store::testing::Postgres;
-use yado_store::{Options, open_events, open_reads};
+use yado_store::{Options, Order, open_events, open_reads};
 
 use crate::support::{Server, component};
 
@@ -58,8 +60,8 @@ impl House {
     }
 }
 
-fn ids(rows: &[Row]) -> Vec<Value> {
-    rows.iter().map(|row| row["id"].clone()).collect()
+fn ids(rows: Rows) -> Vec<Value> {
+    rows.into_maps().unwrap().iter().map(|row| row["id"].clone()).collect()
 }
 
 async fn every_case(postgres: bool) {
@@ -68,9 +70,8 @@ async fn every_case(postgres: bool) {
         let query = name(case["query"].as_str().unwrap());
         let answer = house.session().ask(&query, case["arguments"].clone(), PageOptions::default()).await.unwrap();
         let (found, total) = match answer {
-            Answered::One { row, .. } => (ids(&Vec::from_iter(row)), Value::Null),
-            Answered::List { rows, .. } => (ids(&rows), Value::Null),
-            Answered::Page { rows, total, .. } => (ids(&rows), json!(total)),
+            Answered::One { rows, .. } | Answered::List { rows, .. } => (ids(rows), Value::Null),
+            Answered::Page { rows, total, .. } => (ids(rows), json!(total)),
             Answered::Json(answer) => panic!("{answer}"),
         };
         let expected = (case["found"].as_array().unwrap(), case.get("total").unwrap_or(&Value::Null));
@@ -89,14 +90,42 @@ async fn a_declared_query_finds_what_its_authors_tests_find_on_postgresql() {
     every_case(true).await;
 }
 
+/// Who asks for rows may put them in another order than the query's own.
+async fn other_orders(postgres: bool) {
+    let house = House::with(postgres).await;
+    let by = |field: &str, descending| Order { field: field.into(), descending };
+    for (order, expected) in [
+        (vec![], "bda"),
+        (vec![by("weight", false)], "fab"),
+        (vec![by("color", false), by("id", true)], "cbf"),
+        (vec![by("madeAt", true)], "ecf"),
+    ] {
+        let page = PageOptions { order: order.clone(), ..PageOptions::default() };
+        let Answered::Page { rows, .. } = house.find(json!({}), page).await.unwrap() else { panic!() };
+        let found: String = ids(rows).iter().filter_map(Value::as_str).collect();
+        assert_eq!(found, expected, "{order:?}");
+    }
+    house.engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_declared_query_come_in_the_order_that_the_caller_says_on_sqlite() {
+    other_orders(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_declared_query_come_in_the_order_that_the_caller_says_on_postgresql() {
+    other_orders(true).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_is_read_than_is_asked_for() {
     let house = House::with(false).await;
     let page = PageOptions { columns: Some(vec!["label".into()]), counted: false, ..PageOptions::default() };
     let Answered::Page { rows, total, .. } = house.find(json!({ "count": 12 }), page).await.unwrap() else { panic!() };
     assert_eq!(total, None);
-    let columns: HashSet<_> = rows[0].keys().map(String::as_str).collect();
-    assert_eq!(columns, HashSet::from(["id", "label"]));
+    let columns: HashSet<_> = rows.columns().map(ToString::to_string).collect();
+    assert_eq!(columns, HashSet::from(["id".to_owned(), "label".to_owned()]));
     let page = PageOptions { listed: false, ..PageOptions::default() };
     let Answered::Page { rows, total, .. } = house.find(json!({ "count": 12 }), page).await.unwrap() else { panic!() };
     assert_eq!((rows.len(), total), (0, Some(2)));

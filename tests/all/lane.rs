@@ -109,7 +109,7 @@ impl Journey for Gated {
             Fate::Behind => return Ok(vec![Appended::Conflict { actual: Revision::new(1) }; batch.len()]),
             Fate::Unheard => {
                 store.append(batch).await?;
-                return Err(yado_store::Error::Unavailable("the test says so".into()));
+                return Err(yado_store::Error::Unheard("the test says so".into()));
             }
             Fate::Through => {}
         }
@@ -373,6 +373,18 @@ async fn a_group_whose_news_got_lost_is_recognised_as_a_whole() {
     revisions.sort_unstable();
     assert_eq!(revisions, (3..=10).collect::<Vec<_>>());
     assert_eq!(rig.way.head().await.unwrap(), Position::new(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_that_nothing_was_recorded_if_what_was_recorded_can_not_be_looked_for() {
+    let rig = Rig::with("sqlite::memory:", Settings { lane_attempts: 2, ..Settings::default() }).await;
+    let id = rig.category().await;
+    rig.open(10);
+    rig.way.journey.fates.lock().await.push(Fate::Unheard);
+    rig.way.journey.unread.store(2, Ordering::SeqCst);
+    let told = rig.send("UpdateCategory", json!({ "id": id, "name": "Pencils" }), None).await.unwrap().unwrap_err();
+    assert!(told.to_string().contains("whether it was is not known"), "{told}");
+    assert_eq!(rig.way.head().await.unwrap(), Position::new(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

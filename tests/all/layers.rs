@@ -244,11 +244,11 @@ async fn a_request_that_finds_no_room_is_told_when_to_come_back_and_commands_nee
     let (house, category) = stocked(Settings { queries_max: 1, queries_waiting: 0, ..Settings::default() }).await;
     let (first, second) = (house.session(None), house.session(None));
     let model = Name::parse("Category").unwrap();
-    first.rows(&model, std::slice::from_ref(&category)).await.unwrap();
+    first.rows(&model, std::slice::from_ref(&category), None).await.unwrap();
     first.count(&model, None).await.unwrap();
     let search = Name::parse("searchProducts").unwrap();
     for refused in [
-        second.rows(&model, std::slice::from_ref(&category)).await.unwrap_err(),
+        second.rows(&model, std::slice::from_ref(&category), None).await.unwrap_err(),
         second.ask(&search, json!({}), PageOptions::default()).await.unwrap_err(),
     ] {
         assert!(matches!(refused, Error::Unavailable { retry_after_ms: 1.., .. }), "{refused}");
@@ -293,7 +293,7 @@ async fn nothing_is_begun_for_a_request_whose_time_is_over_and_it_is_told_what_t
     let session = house.engine.session(&house.engine.catalogue(), circumstances);
     let (model, search) = (Name::parse("Category").unwrap(), Name::parse("searchProducts").unwrap());
     let create = Name::parse("CreateCategory").unwrap();
-    let read = session.rows(&model, &[category]).await.unwrap_err();
+    let read = session.rows(&model, &[category], None).await.unwrap_err();
     assert_eq!(read.to_string(), "reading Category took longer than 0 ms: ask for less at a time");
     let asked = session.ask(&search, json!({}), PageOptions::default()).await.unwrap_err();
     assert_eq!(asked.to_string(), "the query searchProducts took longer than 0 ms: ask for less at a time");

@@ -1,11 +1,18 @@
 //! Those who follow what happens are told everything, once and in order, whatever happens to them and to the server.
 
+mod readme;
+mod slow;
+mod stream;
+mod swap;
+
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use yado_store::testing::Postgres;
 
-use crate::support::{Client, Heard, Server, Socket, component, eventually, variant};
+use stream::{Event, Stream};
+
+use crate::support::{Client, Heard, Server, Socket, component, eventually};
 
 const CREATED: &str = "subscription($c: String) { categoryCreated(after: $c) { name } }";
 
@@ -179,73 +186,6 @@ async fn events_are_told_from_any_position_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_swap_keeps_what_still_fits_and_ends_the_rest_with_the_next_schema_in_place() {
-    let (catalog, now, next) = (component("catalog"), component("rogue"), component("rogue-next"));
-    let server = Server::start(&[("catalog", &catalog), ("rogue", &now)]).await;
-    let client = server.client();
-    let mut stays = Socket::open(&server.url()).await;
-    stays.subscribe(CREATED, &json!({})).await;
-    let mut ends = Socket::open(&server.url()).await;
-    ends.subscribe("subscription { sayingCreated { before } }", &json!({})).await;
-    for round in 0..3 {
-        server.put_plugin("catalog", &variant(&catalog, round));
-        create(&client, &round.to_string()).await;
-        assert_eq!(name(&stays.next().await), round.to_string());
-    }
-    client.ask("mutation { behave { id } }", json!({})).await;
-    ends.next().await;
-    server.put_plugin("rogue", &next);
-    let Heard::Failed(errors) = ends.heard().await else { panic!("it goes on") };
-    assert_eq!(errors[0]["extensions"]["code"], "SCHEMA_CHANGED", "{errors}");
-    // Whoever fetches the schema because of that finds the next one.
-    let known = client.ask("{ __type(name: \"Saying\") { fields { name } } }", json!({})).await;
-    assert!(known["__type"]["fields"].as_array().unwrap().contains(&json!({ "name": "length" })), "{known}");
-    create(&client, "last").await;
-    assert_eq!(name(&stays.next().await), "last");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_takes_nothing_is_closed_and_goes_on_later_without_a_loss() {
-    let arguments = ["--graphql-live-buffer", "16", "--graphql-slow-ms", "200"];
-    let server = Server::start_with(&arguments, &[("catalog", &component("catalog"))]).await;
-    let client = server.client();
-    let (mut slow, mut quick) = (Socket::open(&server.url()).await, Socket::open(&server.url()).await);
-    // The same a hundred times, so that the buffers between here and there are soon full.
-    let again: Vec<String> = (0..100).map(|at| format!("a{at}: name")).collect();
-    let much = format!("subscription($c: String) {{ categoryCreated(after: $c) {{ name {} }} }}", again.join(" "));
-    slow.subscribe(&much, &json!({})).await;
-    quick.subscribe(CREATED, &json!({})).await;
-    let long = "x".repeat(90);
-    let mut recorded = 0;
-    let closed = async |server: &Server| server.log().contains("did not take");
-    while !closed(&server).await {
-        let name_of = format!("{recorded:06}{long}");
-        create(&client, &name_of).await;
-        assert_eq!(name(&quick.next().await), name_of);
-        recorded += 1;
-        assert!(recorded < 50_000, "it is never closed");
-    }
-    let mut told: Vec<Value> = Vec::new();
-    let code = loop {
-        match slow.heard().await {
-            Heard::Next(message) => told.push(message),
-            Heard::Closed(code) => break code,
-            Heard::Failed(errors) => panic!("{errors}"),
-        }
-    };
-    assert!(code.is_none_or(|code| code == 4290), "{code:?}");
-    let mut again = Socket::open(&server.url()).await;
-    let place = told.last().map_or("0".to_owned(), cursor);
-    told.extend(again.subscribe(CREATED, &json!({ "c": place })).await);
-    while told.len() < recorded {
-        told.push(again.next().await);
-    }
-    for (at, message) in told.iter().enumerate() {
-        assert!(name(message).starts_with(&format!("{at:06}")), "{at}: {message}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn three_hundred_sockets_are_told_everything_and_leave_in_order() {
     const SOCKETS: usize = 300;
     let mut server = Server::start_with(&["--http-connections", "16"], &[("catalog", &component("catalog"))]).await;
@@ -273,28 +213,18 @@ async fn three_hundred_sockets_are_told_everything_and_leave_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_of_events_takes_no_place_among_the_connections() {
     let mut server = Server::start_with(&["--http-connections", "4"], &[("catalog", &component("catalog"))]).await;
-    let (http, url) = (reqwest::Client::new(), format!("{}/graphql", server.url()));
     let mut streams = Vec::new();
     for _ in 0..20 {
-        let body = json!({ "query": "subscription { categoryCreated { name } }" });
-        let stream = http.post(&url).header("accept", "text/event-stream").json(&body).send().await.unwrap();
-        assert_eq!(stream.status().as_u16(), 200);
-        streams.push((stream, String::new()));
+        streams.push(Stream::open(&server.url(), CREATED, &json!({})).await);
     }
     create(&server.client(), "Pens").await;
-    for (stream, text) in &mut streams {
-        while !text.contains("event: next\n") {
-            text.push_str(std::str::from_utf8(&stream.chunk().await.unwrap().unwrap()).unwrap());
-        }
-        assert!(text.contains("\"name\":\"Pens\""), "{text}");
+    for stream in &mut streams {
+        assert_eq!(name(&stream.next().await), "Pens");
     }
     assert!(server.stop(), "{}", server.log());
-    for (mut stream, mut text) in streams {
-        while let Some(part) = stream.chunk().await.unwrap() {
-            text.push_str(std::str::from_utf8(&part).unwrap());
-        }
-        // A client whose stream ends without this comes back.
-        assert!(!text.contains("event: complete"), "{text}");
+    for mut stream in streams {
+        // A client whose stream ends without a word comes back.
+        assert_eq!(stream.event().await, Event::BrokenOff);
     }
 }
 

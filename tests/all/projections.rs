@@ -7,6 +7,7 @@ mod history;
 mod parked;
 mod rebuild;
 mod restored;
+mod retired;
 mod stopping;
 mod watchdog;
 
@@ -99,6 +100,7 @@ async fn shown(engine: &Engine, to: Position) -> Shown {
     for tenant in history::tenants() {
         let everything = Select::page(10_000);
         let rows = asking(engine, &tenant).select(&model.manifest.name, &everything).await.unwrap();
+        let rows = rows.into_maps().unwrap();
         all.extend(rows.into_iter().map(|row| ((tenant.clone(), row["id"].as_str().unwrap().to_owned()), row)));
     }
     all

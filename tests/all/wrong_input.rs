@@ -46,6 +46,7 @@ async fn wrong_input_is_answered_with_code_and_remedy() {
         ("null where none may be", create, with("price", Value::Null)),
         ("empty name", create, with("name", json!(""))),
         ("name too long", create, with("name", json!("x".repeat(201)))),
+        ("name that no row can have", create, with("name", json!("a\0b"))),
         ("negative price", create, with("price", json!("-0.01"))),
         ("price that is none", create, with("price", json!("cheap"))),
         ("two things at once", create, {

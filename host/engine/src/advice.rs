@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use yado_model::Name;
-use yado_model::manifest::{Answer, CompareOp, Condition, RowsQuery};
+use yado_model::manifest::{CompareOp, Condition, RowsQuery};
 use yado_model::schema::{Object, Shape};
 use yado_store::{ReadStore, Table};
 
@@ -176,8 +176,7 @@ impl Asked {
         // Indexes are read forwards or backwards, and not both at once.
         let same =
             rows.order_by.windows(2).all(|two| matches!(two, [one, other] if one.descending == other.descending));
-        let ordered = same && rows.answer != Answer::One;
-        let order = rows.order_by.iter().filter(|_| ordered).map(|order| order.field.clone());
+        let order = rows.order_by.iter().filter(|_| same).map(|order| order.field.clone());
         Self { order: order.collect(), ..Self::default() }
     }
 

@@ -8,6 +8,7 @@ mod breaker;
 mod build;
 mod command;
 mod model;
+mod nul;
 mod query;
 
 use std::collections::BTreeMap;

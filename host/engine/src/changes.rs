@@ -142,6 +142,11 @@ impl Changes {
         Ok(ChangeStream::new(self.clone(), lines, told, model.clone(), tenant.clone(), after))
     }
 
+    /// How many changes of a projection are kept, and how many this process has forgotten.
+    pub(crate) fn figures(&self, projection: &str) -> Option<(u64, u64)> {
+        self.told().get(projection).map(|told| told.figures())
+    }
+
     fn told(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Told>>> {
         self.shared.told.lock().unwrap_or_else(PoisonError::into_inner)
     }

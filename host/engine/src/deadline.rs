@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_store::{
     Aggregate, Answer, Append, Appended, ChangePage, Checkpoint, ClaimsReport, Committed, Each, Error, EventKind,
-    EventStore, Filter, Forgotten, Group, Parked, PluginRecord, PluginVersion, ProjectionState, ReadStore, Result, Row,
-    Select, Snapshot, Step, StreamPage, Table,
+    EventStore, Filter, Forgotten, Group, LetterId, Parked, PluginRecord, PluginVersion, ProjectionState, ReadStore,
+    Result, Rows, Select, Snapshot, Step, StreamPage, Table, TablesInUse,
 };
 
 /// A store that gives up waiting for the one beneath it.
@@ -162,13 +162,19 @@ impl ReadStore for Deadline<dyn ReadStore> {
     async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten> {
         self.within(self.store.forget_changes(projection, up_to)).await
     }
-    async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
-        self.within(self.store.rows(table, tenant, keys)).await
+    async fn rows(
+        &self,
+        table: &Table,
+        tenant: &TenantId,
+        keys: &[String],
+        columns: Option<&[String]>,
+    ) -> Result<Rows> {
+        self.within(self.store.rows(table, tenant, keys, columns)).await
     }
-    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
+    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Rows> {
         self.within(self.store.select(table, tenant, select)).await
     }
-    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
+    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Rows> {
         self.within(self.store.select_each(table, tenant, each, select)).await
     }
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
@@ -188,6 +194,24 @@ impl ReadStore for Deadline<dyn ReadStore> {
     }
     async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>> {
         self.within(self.store.parked(projection, limit)).await
+    }
+    async fn letter(&self, projection: &str, id: &LetterId) -> Result<Option<Parked>> {
+        self.within(self.store.letter(projection, id)).await
+    }
+    async fn count_changes(&self, projection: &str) -> Result<u64> {
+        self.within(self.store.count_changes(projection)).await
+    }
+    async fn use_tables(&self, process: &str, tables: &[TablesInUse], unused_ms: u64) -> Result<()> {
+        self.within(self.store.use_tables(process, tables, unused_ms)).await
+    }
+    async fn unused_tables(&self, unused_ms: u64) -> Result<Vec<TablesInUse>> {
+        self.within(self.store.unused_tables(unused_ms)).await
+    }
+    async fn leave_tables(&self, process: &str) -> Result<()> {
+        self.within(self.store.leave_tables(process)).await
+    }
+    async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {
+        self.within(self.store.discard_unused(process, tables, unused_ms)).await
     }
     async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState> {
         self.within(self.store.projection_state(plugin, projection)).await

@@ -25,7 +25,7 @@ use crate::lane::Lane;
 use crate::layers::Layers;
 use crate::layers::places::Places;
 use crate::lifecycle::Lifecycle;
-use crate::projection::{Pace, Room, Stage, Status, Surroundings, Watchdog};
+use crate::projection::{Count, Pace, Room, Stage, Status, Surroundings, Uses, Watchdog};
 use crate::queries::Queries;
 use crate::reads::QueryBus;
 use crate::session::Ground;
@@ -60,6 +60,7 @@ pub struct Engine {
     feed: Feed,
     following: Following,
     changes: Changes,
+    uses: Uses,
     figures: Figures,
     /// What requests stand on.
     ground: Arc<Ground>,
@@ -130,7 +131,9 @@ impl Engine {
             .map_err(|error| Error::Unavailable { reason: format!("no thread: {error}"), retry_after_ms: 1_000 })?;
         let named = Queries::new(queries.clone(), settings.clone());
         let changes = Changes::new(reads.clone(), settings.clone());
+        let uses = Uses::new(reads.clone(), settings.retire_ms);
         let surroundings = Surroundings {
+            uses: uses.clone(),
             changes: changes.clone(),
             events: events.clone(),
             reads: reads.clone(),
@@ -149,6 +152,9 @@ impl Engine {
         tokio::spawn(writers.watch("the sweep", sweep));
         let forgetting = changes::forget(changes.clone(), stopped.subscribe());
         tokio::spawn(readers.watch("the sweep of changes", forgetting));
+        tokio::spawn(
+            readers.watch("the loop that says which tables are in use", uses.clone().run(stopped.subscribe())),
+        );
         let ground = Ground {
             commands: Mutex::new(Some(CommandBus::new(streams, events.clone(), settings.clone()))),
             live: lifecycle.live(),
@@ -163,7 +169,7 @@ impl Engine {
         let shared = Shared { writers, readers, lane_depth, stopped, stopping, end };
         let following = Following::new(feed.clone());
         let (ground, shared) = (Arc::new(ground), Arc::new(shared));
-        Ok(Self { lifecycle, watchdog, events, reads, feed, following, changes, figures, ground, shared })
+        Ok(Self { lifecycle, watchdog, events, reads, feed, following, changes, uses, figures, ground, shared })
     }
 
     /// What is live.
@@ -267,6 +273,8 @@ impl Engine {
         self.figures.lane_depth((self.shared.lane_depth)());
         for (key, status) in self.lifecycle.live_statuses() {
             self.figures.projection(&status, self.watchdog.pace(&key), head);
+            let (kept, forgotten) = self.changes.figures(&key).unwrap_or_default();
+            self.figures.changes(&status.name, kept, forgotten);
         }
     }
 
@@ -287,6 +295,7 @@ impl Engine {
         self.shared.writers.ended().await;
         self.lifecycle.stop().await;
         self.shared.readers.ended().await;
+        self.uses.end().await;
         tokio::join!(self.events.close(), self.reads.close());
     }
 }
@@ -307,10 +316,15 @@ fn projection(status: &Status, pace: Pace) -> Check {
         None if pace.stalled => format!("has events to show and does not get on, at position {position}"),
         None => format!("at position {position}"),
     };
-    let parked = match status.parked {
+    let Count { streams, tenants } = status.parked;
+    let parked = match streams {
         0 => String::new(),
         1 => "; a stream is parked, and waits for a replay".to_owned(),
         count => format!("; {count} streams are parked, and wait for a replay"),
+    } + &match tenants {
+        0 => String::new(),
+        1 => "; a tenant is parked as a whole, and waits for a replay".to_owned(),
+        count => format!("; {count} tenants are parked as a whole, and wait for a replay"),
     };
     Check {
         name: format!("projection {}", status.name),

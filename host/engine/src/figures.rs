@@ -79,8 +79,15 @@ impl Handles {
         gauge!("yado_projection_position", "projection" => name.clone()).set(number(position.get()));
         let lag = head.get().saturating_sub(position.get());
         gauge!("yado_projection_lag_events", "projection" => name.clone()).set(number(lag));
-        gauge!("yado_projection_parked_streams", "projection" => name.clone()).set(number(*parked as u64));
+        gauge!("yado_projection_parked_streams", "projection" => name.clone()).set(number(parked.streams as u64));
+        gauge!("yado_projection_parked_tenants", "projection" => name.clone()).set(number(parked.tenants as u64));
         gauge!("yado_projection_stalled", "projection" => name.clone()).set(f64::from(u8::from(pace.stalled)));
+    }
+
+    /// What is kept of what a projection has told of rows, and what has been forgotten.
+    pub(crate) fn changes(&self, projection: &str, kept: u64, forgotten: u64) {
+        gauge!("yado_changes_kept", "projection" => projection.to_owned()).set(number(kept));
+        counter!("yado_changes_forgotten_total", "projection" => projection.to_owned()).absolute(forgotten);
     }
 }
 
@@ -168,6 +175,18 @@ fn describe() {
     describe_gauge!(
         "yado_projection_parked_streams",
         "Streams that wait because a projection fails at one of their events."
+    );
+    describe_gauge!(
+        "yado_projection_parked_tenants",
+        "Tenants of which everything waits, because a projection fails at too many of their streams."
+    );
+    describe_gauge!(
+        "yado_changes_kept",
+        "Changes of rows that are kept for those who listen: as many as there were when they were last counted, and those told since."
+    );
+    describe_counter!(
+        "yado_changes_forgotten_total",
+        "Changes of rows that this process has forgotten after their time."
     );
     describe_gauge!("yado_projection_stalled", "1 if a projection has events to show and does not get on.");
     describe_gauge!("yado_projection_position", "The position that a projection has come to.");

@@ -93,7 +93,7 @@ impl Lane {
         let gone = || Error::Unavailable("the server is shutting down".into());
         let (reply, outcome) = oneshot::channel();
         self.groups.send(Group { appends, reply }).await.map_err(|_| gone())?;
-        outcome.await.map_err(|_| gone())?
+        outcome.await.map_err(|_| Error::Unheard("the lane broke off while this was in it".into()))?
     }
 }
 
@@ -233,8 +233,10 @@ impl Writer {
                     Ok(Some(recorded)) => *outcome = Ok(recorded),
                     Ok(None) => {}
                     Err(error) => {
-                        failed.get_or_insert(error.clone());
-                        *outcome = Err(error);
+                        // Nothing was done by the look; but what it was to find may be there.
+                        let unknown =
+                            Error::Unheard(format!("an attempt may be recorded, and can't be looked for: {error}"));
+                        *outcome = Err(failed.get_or_insert(unknown).clone());
                     }
                 }
             }

@@ -298,6 +298,7 @@ impl Reply for () {}
 impl<T> Reply for Vec<T> {}
 impl Reply for u64 {}
 impl Reply for crate::Answered {}
+impl Reply for crate::Rows {}
 
 /// A span for whoever traces. It is one for debugging: nobody pays for it otherwise.
 fn span(asked: &Asked<'_>) -> tracing::Span {

@@ -49,7 +49,8 @@ pub use request::{Dispatch, DispatchOptions, Receipt};
 pub use session::{Circumstances, CommandOptions, Session};
 pub use settings::Settings;
 pub use surface::Surface;
+pub use yado_store::Kind as ColumnKind;
 pub use yado_store::{
-    Aggregate, ChangeKind, Changed, Each, Filter, Function, Group, Link, Mark, Op, Order, Parked, Quantifier, Row,
-    Select, Table,
+    Aggregate, ChangeKind, Changed, Column, Each, Filter, Function, Group, LetterId, Link, Mark, Op, Order, Parked,
+    Quantifier, Row, Rows, Scope, Select, Shown, Table,
 };

@@ -11,9 +11,11 @@ mod level;
 mod narrower;
 mod readable;
 mod rebuild;
+mod unused;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -77,6 +79,7 @@ enum Order {
     Retire(Arc<str>, u64),
     Prune(Arc<str>),
     Rebuild(Name, oneshot::Sender<Result<(), Error>>),
+    Cancel(Name, oneshot::Sender<Result<(), Error>>),
     /// The tables of a projection are filled that are to be of this epoch.
     Filled(Name, u32),
     /// To look at what operators have decided, here or elsewhere.
@@ -131,6 +134,8 @@ struct Owner {
     retirements: u64,
     /// Projections that are filled anew beside the same code, by their names.
     rebuilds: HashMap<Name, Rebuild>,
+    /// Tables that nobody uses any more, and since when that has been known.
+    unused: HashMap<String, Instant>,
 }
 
 /// How code has stood the log.
@@ -172,6 +177,7 @@ impl Lifecycle {
             retiring: HashMap::new(),
             retirements: 0,
             rebuilds: HashMap::new(),
+            unused: HashMap::new(),
         };
         tokio::spawn(vigil.watch("the loop that deploys plugins", owner.run()));
         Self { orders, live, running, starting, stopped }
@@ -262,6 +268,14 @@ impl Lifecycle {
         answer.await.map_err(|_| gone())?
     }
 
+    /// Gives up filling the tables of a projection anew.
+    pub(crate) async fn cancel(&self, projection: Name) -> Result<(), Error> {
+        let gone = || Error::Unavailable { reason: self.gone(), retry_after_ms: 1_000 };
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(Order::Cancel(projection, reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
     /// Ends the loop and the projections.
     pub(crate) async fn stop(&self) {
         let (reply, answer) = oneshot::channel();
@@ -306,6 +320,9 @@ impl Owner {
                 Order::Rebuild(projection, reply) => {
                     let _ = reply.send(self.rebuild(&projection).await);
                 }
+                Order::Cancel(projection, reply) => {
+                    let _ = reply.send(self.cancel(&projection).await);
+                }
                 Order::Stop(reply) => {
                     self.stop_projections().await;
                     let _ = reply.send(());
@@ -345,7 +362,7 @@ impl Owner {
             Order::Prune(key) => self.prune(&key).await,
             Order::Filled(projection, epoch) => self.filled(&projection, epoch).await,
             Order::Look => self.look().await,
-            Order::Deploy(..) | Order::Surface(..) | Order::Rebuild(..) | Order::Stop(_) => {
+            Order::Deploy(..) | Order::Surface(..) | Order::Rebuild(..) | Order::Cancel(..) | Order::Stop(_) => {
                 self.waiting.push_back(order)
             }
         }

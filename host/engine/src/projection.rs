@@ -16,6 +16,8 @@ mod row;
 mod runner;
 mod show;
 mod status;
+mod unique;
+mod uses;
 mod wanted;
 mod watchdog;
 
@@ -34,8 +36,10 @@ use crate::vigil::Vigil;
 
 pub(crate) use control::Handle;
 pub use control::Replayed;
+pub(crate) use quarantine::Count;
 pub(crate) use room::Room;
 pub(crate) use status::{Stage, Status, Trouble};
+pub(crate) use uses::{Uses, Using, tables};
 pub(crate) use wanted::{Waiting, Wanted};
 pub(crate) use watchdog::{Pace, Watchdog};
 
@@ -49,6 +53,8 @@ pub(crate) struct Surroundings {
     pub(crate) feed: Feed,
     /// Where projections tell what they change.
     pub(crate) changes: Changes,
+    /// The tables that this process uses.
+    pub(crate) uses: Uses,
     /// The room for rows in memory, for all projections together.
     pub(crate) room: Room,
     pub(crate) vigil: Vigil,
@@ -62,6 +68,7 @@ pub(crate) struct Running {
     handle: Handle,
     wanted: Wanted,
     task: JoinHandle<()>,
+    _using: Using,
 }
 
 /// What a projection does, and with whose events. A new version of the same plugin may take over in mid-run.
@@ -145,9 +152,10 @@ impl Running {
         let (orders, received) = mpsc::channel(control::QUEUE);
         let (vigil, wanted) = (surroundings.vigil.clone(), Wanted::default());
         let told = surroundings.changes.open(&key);
+        let _using = surroundings.uses.begin(&definition.borrow().projection);
         let runner = runner::Runner::new(watched, surroundings, told, report, wanted.clone(), received).paused(paused);
         let task = tokio::spawn(vigil.watch("a projection", runner.run()));
-        Self { definition, handle: Handle { orders, status }, wanted, task }
+        Self { definition, handle: Handle { orders, status }, wanted, task, _using }
     }
 
     /// Gives the loop other code to go on with.

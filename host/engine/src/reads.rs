@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use yado_model::{Position, TenantId};
 use yado_runtime::{Comparison, Condition, Selection};
-use yado_store::{Aggregate, Each, Filter, Group, Op, Order, ReadStore, Row, Select, Table};
+use yado_store::{Aggregate, Each, Filter, Group, Op, Order, ReadStore, Rows, Select, Table};
 
 use crate::catalogue::Model;
 use crate::error::question;
@@ -91,12 +91,18 @@ impl QueryBus {
         Err(Error::Unavailable { reason, retry_after_ms: ANEW_MS })
     }
 
-    pub(crate) async fn rows(&self, model: &Model, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
+    pub(crate) async fn rows(
+        &self,
+        model: &Model,
+        tenant: &TenantId,
+        keys: &[String],
+        columns: Option<&[String]>,
+    ) -> Result<Rows> {
         self.may_be_shown(model)?;
-        self.store.rows(&model.table, tenant, keys).await.map_err(question)
+        self.store.rows(&model.table, tenant, keys, columns).await.map_err(question)
     }
 
-    pub(crate) async fn select(&self, model: &Model, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
+    pub(crate) async fn select(&self, model: &Model, tenant: &TenantId, select: &Select) -> Result<Rows> {
         self.may_be_shown(model)?;
         self.store.select(&model.table, tenant, select).await.map_err(question)
     }
@@ -107,7 +113,7 @@ impl QueryBus {
         tenant: &TenantId,
         each: &Each,
         select: &Select,
-    ) -> Result<Vec<Row>> {
+    ) -> Result<Rows> {
         self.may_be_shown(model)?;
         self.store.select_each(&model.table, tenant, each, select).await.map_err(question)
     }

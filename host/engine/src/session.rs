@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 use yado_model::{Actor, IdempotencyKey, Name, Position, Revision, TenantId};
-use yado_store::{Aggregate, Each, Filter, Group, Row, Select, Table};
+use yado_store::{Aggregate, Each, Filter, Group, Rows, Select, Table};
 
 use crate::bus::CommandBus;
 use crate::catalogue::Model;
@@ -203,21 +203,22 @@ impl Session {
         self.catalogue.model(model).map_or(Position::ZERO, |model| self.ground.reads.position(model))
     }
 
-    /// Rows by their keys, in any order, by one statement; keys without a row are left out.
+    /// Rows by their keys, in any order, with these columns and the key, or with all columns, by one statement; keys
+    /// without a row are left out.
     ///
     /// # Errors
     /// When they may not be read, or the database can't be.
-    pub async fn rows(&self, model: &Name, keys: &[String]) -> Result<Vec<Row>> {
+    pub async fn rows(&self, model: &Name, keys: &[String], columns: Option<&[String]>) -> Result<Rows> {
         let model = self.model(model)?;
         let Ground { reads, .. } = &*self.ground;
-        self.read(model, None, reads.rows(model, &self.circumstances.tenant, keys)).await
+        self.read(model, None, reads.rows(model, &self.circumstances.tenant, keys, columns)).await
     }
 
     /// Rows that meet a selection, in its order, by one statement.
     ///
     /// # Errors
     /// When they may not be read, or the database can't be.
-    pub async fn select(&self, model: &Name, select: &Select) -> Result<Vec<Row>> {
+    pub async fn select(&self, model: &Name, select: &Select) -> Result<Rows> {
         let model = self.model(model)?;
         let Ground { reads, .. } = &*self.ground;
         self.read(model, select.filter.as_ref(), reads.select(model, &self.circumstances.tenant, select)).await
@@ -228,7 +229,7 @@ impl Session {
     ///
     /// # Errors
     /// When they may not be read, or the database can't be.
-    pub async fn select_each(&self, model: &Name, each: &Each, select: &Select) -> Result<Vec<Row>> {
+    pub async fn select_each(&self, model: &Name, each: &Each, select: &Select) -> Result<Rows> {
         let model = self.model(model)?;
         let Ground { reads, .. } = &*self.ground;
         let rows = reads.select_each(model, &self.circumstances.tenant, each, select);

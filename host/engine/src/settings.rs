@@ -90,8 +90,12 @@ pub struct Settings {
     /// Attempts at an event at which a projection fails, before it is put aside with its stream. Where the same
     /// code has put aside a stream of the tenant already, there is one.
     pub poison_attempts: u32,
-    /// Streams that one projection puts aside at most. Beyond that it stands: its code is broken, and not an event.
+    /// Streams of a tenant that one projection puts aside at most. With the next one that fails, all of the tenant waits from
+    /// there on, for that projection.
     pub parked_streams: u32,
+    /// Dead letters that one projection has at most, of all tenants: one for each stream that waits, and one for each tenant of
+    /// which everything does. Beyond that it stands: its code is broken, and not an event.
+    pub parked_letters: u32,
     /// How long a projection that has events to show may take without getting on, before health and figures tell of it.
     pub stalled_ms: u64,
     /// How long a read model's table outlives the version that filled it, for requests that are under way.
@@ -114,6 +118,7 @@ impl Settings {
         };
         between("batch", self.batch as usize, 1, LONGEST_PAGE as usize)?;
         between("parked_streams", self.parked_streams as usize, 0, LONGEST_PAGE as usize)?;
+        between("parked_letters", self.parked_letters as usize, 0, LONGEST_PAGE as usize)?;
         between("lane_events", self.lane_events, 1, LARGEST_BATCH)?;
         between("decision_events", self.decision_events, 1, LARGEST_BATCH)?;
         between("lane_queue", self.lane_queue, 1, Semaphore::MAX_PERMITS)?;
@@ -170,7 +175,8 @@ impl Default for Settings {
             poll_ms: 500,
             projection_retry_ms: 30_000,
             poison_attempts: 5,
-            parked_streams: 1_000,
+            parked_streams: 100,
+            parked_letters: LONGEST_PAGE,
             stalled_ms: 30_000,
             retire_ms: 60_000,
         }
@@ -188,6 +194,7 @@ mod tests {
             ("batch", Settings { batch: 20_000, ..Settings::default() }),
             ("batch", Settings { batch: 0, ..Settings::default() }),
             ("parked_streams", Settings { parked_streams: 10_001, ..Settings::default() }),
+            ("parked_letters", Settings { parked_letters: 10_001, ..Settings::default() }),
             ("lane_events", Settings { lane_events: 10_001, ..Settings::default() }),
             ("decision_events", Settings { decision_events: 10_001, ..Settings::default() }),
             ("lane_queue", Settings { lane_queue: 0, ..Settings::default() }),

@@ -19,7 +19,7 @@ pub(crate) use aggregates::{BY_MOST, COUNT, FUNCTIONS};
 pub(crate) use build::{Source, build};
 pub(crate) use connections::{EDGES, NODES, PAGE_INFO, TOTAL_COUNT, most};
 pub(crate) use host::RECEIPT;
-pub(crate) use queries::{Declared, LIMIT, OFFSET};
+pub(crate) use queries::{Declared, LIMIT, OFFSET, ORDER_BY};
 
 use std::collections::{BTreeMap, BTreeSet};
 

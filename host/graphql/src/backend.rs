@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use yado_engine::{
     Aggregate, Answered, Catalogue, Circumstances, CommandOptions, Each, Engine, Filter, Group, PageOptions, Receipt,
-    Result, Row, Select, Table, What,
+    Result, Rows, Select, Table, What,
 };
 use yado_model::{Name, Position};
 
@@ -32,14 +32,14 @@ pub(crate) trait Session: Send + Sync {
     /// The position up to which everything is in what is read of a read model from now on.
     fn position(&self, model: &Name) -> Position;
 
-    /// Rows by their keys, in any order: one statement.
-    async fn rows(&self, model: &Name, keys: &[String]) -> Result<Vec<Row>>;
+    /// Rows by their keys, in any order, with these columns and the key, or with all columns: one statement.
+    async fn rows(&self, model: &Name, keys: &[String], columns: Option<&[String]>) -> Result<Rows>;
 
     /// Rows by a selection, in its order: one statement.
-    async fn select(&self, model: &Name, select: &Select) -> Result<Vec<Row>>;
+    async fn select(&self, model: &Name, select: &Select) -> Result<Rows>;
 
     /// A page of rows for each of several values of a field: one statement.
-    async fn select_each(&self, model: &Name, each: &Each, select: &Select) -> Result<Vec<Row>>;
+    async fn select_each(&self, model: &Name, each: &Each, select: &Select) -> Result<Rows>;
 
     /// How many rows meet a filter: one statement.
     async fn count(&self, model: &Name, filter: Option<&Filter>) -> Result<u64>;
@@ -80,15 +80,15 @@ impl Session for yado_engine::Session {
         self.position(model)
     }
 
-    async fn rows(&self, model: &Name, keys: &[String]) -> Result<Vec<Row>> {
-        self.rows(model, keys).await
+    async fn rows(&self, model: &Name, keys: &[String], columns: Option<&[String]>) -> Result<Rows> {
+        self.rows(model, keys, columns).await
     }
 
-    async fn select(&self, model: &Name, select: &Select) -> Result<Vec<Row>> {
+    async fn select(&self, model: &Name, select: &Select) -> Result<Rows> {
         self.select(model, select).await
     }
 
-    async fn select_each(&self, model: &Name, each: &Each, select: &Select) -> Result<Vec<Row>> {
+    async fn select_each(&self, model: &Name, each: &Each, select: &Select) -> Result<Rows> {
         self.select_each(model, each, select).await
     }
 

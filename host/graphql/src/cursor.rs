@@ -6,22 +6,39 @@
 
 use async_graphql::dynamic::TypeRef;
 use data_encoding::BASE64URL_NOPAD;
-use serde_json::{Value as Json, json};
-use yado_engine::{Mark, Order, Row};
+use serde_json::Value as Json;
+use yado_engine::{Mark, Order, Rows, Shown};
 use yado_model::Name;
 
 use crate::api::{Api, Scalar, Type};
 use crate::error::Error;
-use crate::values;
+use crate::{values, write};
 
 /// The longest that is read, in bytes. A property by which lists are ordered has not nearly so much in it.
 const LONGEST: usize = 64 * 1024;
 
 /// The place of a row in an order.
-pub(crate) fn of(order: &[Order], row: &Row, key: &str) -> String {
-    let values: Vec<&Json> = order.iter().map(|order| row.get(&order.field).unwrap_or(&Json::Null)).collect();
-    let text = json!([signature(order), values, row.get(key).unwrap_or(&Json::Null)]).to_string();
+pub(crate) fn of(order: &[Order], rows: &Rows, at: usize, key: &str) -> String {
+    let mut text = String::from("[");
+    write::string(&signature(order), &mut text);
+    text.push_str(",[");
+    for (number, order) in order.iter().enumerate() {
+        if number > 0 {
+            text.push(',');
+        }
+        held(rows.get(at, &order.field), &mut text);
+    }
+    text.push_str("],");
+    held(rows.get(at, key), &mut text);
+    text.push(']');
     BASE64URL_NOPAD.encode(text.as_bytes())
+}
+
+fn held(value: Shown<'_>, text: &mut String) {
+    // No order is by what may be no JSON.
+    if !write::cell(value, text) {
+        text.push_str("null");
+    }
 }
 
 /// The place that a cursor stands for.

@@ -1,6 +1,7 @@
 //! The handle: takes requests, and follows deployments.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_graphql::dynamic::Schema;
@@ -11,8 +12,8 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
-use yado_engine::{Catalogue, Engine, Surface, Until};
-use yado_model::Digest;
+use yado_engine::{Catalogue, Engine, Surface, Table, Until};
+use yado_model::{Digest, Name};
 
 use crate::api::{self, Api, Source};
 use crate::backend::Backend;
@@ -47,6 +48,8 @@ pub(crate) struct Served {
     pub(crate) catalogue: Arc<Catalogue>,
     /// Made when it is first asked for.
     sdl: OnceLock<Sdl>,
+    /// The tables by which subscriptions choose rows: one of each for all of them.
+    tables: Mutex<HashMap<Name, Arc<Table>>>,
 }
 
 /// A schema as text, and what it is recognised by.
@@ -77,7 +80,33 @@ impl Served {
             })
         });
         let server = json!({ "version": env!("CARGO_PKG_VERSION"), "plugins": listed.collect::<Vec<_>>() });
-        Ok(Self { api, schema, documents: Documents::new(limits), server, catalogue, sdl: OnceLock::new() })
+        Ok(Self {
+            api,
+            schema,
+            documents: Documents::new(limits),
+            server,
+            catalogue,
+            sdl: OnceLock::new(),
+            tables: Mutex::default(),
+        })
+    }
+
+    /// The table of a read model, to share.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(crate) fn table(
+        &self,
+        model: &Name,
+        read: impl FnOnce() -> yado_engine::Result<Table>,
+    ) -> yado_engine::Result<Arc<Table>> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = tables.get(model) {
+            return Ok(known.clone());
+        }
+        let table = Arc::new(read()?);
+        tables.insert(model.clone(), table.clone());
+        Ok(table)
     }
 
     /// Holds a document against the schema, and answers what it asks about the schema itself.

@@ -22,6 +22,7 @@ use axum::http::{HeaderMap, HeaderValue, Request as HttpRequest, Response as Htt
 use axum::response::IntoResponse;
 use axum::routing::get;
 use futures::StreamExt;
+use http_body_util::LengthLimitError;
 use uuid::Uuid;
 use yado_model::{Code, IdempotencyKey, Position};
 
@@ -156,10 +157,10 @@ async fn body(graphql: &GraphQl, headers: &HeaderMap, body: Body) -> Result<Byte
     let read = tokio::time::timeout(Duration::from_millis(limit_ms), to_bytes(body, limit));
     let read = read.await.map_err(|_| Fault::of(StatusCode::REQUEST_TIMEOUT, Error::Stalled { limit_ms }))?;
     read.map_err(|error| {
-        let source = std::error::Error::source(&error);
-        match source.is_some_and(|source| source.to_string().contains("length limit")) {
-            true => too_large(),
-            false => Fault::bad("the body ended before its time"),
+        if error.into_inner().is::<LengthLimitError>() {
+            too_large()
+        } else {
+            Fault::bad("the body ended before its time")
         }
     })
 }

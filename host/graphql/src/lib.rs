@@ -11,7 +11,7 @@
 //! | what root fields are given is read, and all that is wrong with it told | `input`, `execute` |
 //! | validation and introspection, by async-graphql | `registry` |
 //! | variables and arguments become JSON | `input`, `select`, `values` |
-//! | the operation runs, a level at a time | `execute` |
+//! | the operation runs, a level at a time, and is answered as text | `execute`, `write` |
 //!
 //! A request keeps the deployment that it began with: it is read, checked and run by one API, whatever is deployed in
 //! the meantime.
@@ -37,6 +37,7 @@ mod registry;
 mod request;
 mod select;
 mod values;
+mod write;
 
 #[cfg(test)]
 mod tests;

@@ -50,6 +50,8 @@ pub struct Limits {
     pub documents_kept_bytes: usize,
     /// How long a request may take, in milliseconds. Of a mutation's fields those that are done by then are answered.
     pub timeout_ms: u64,
+    /// Whether the events of the log can be followed. If not, the schema has no field for it.
+    pub events: bool,
     /// How many sockets and streams of events may be open at a time. They are not among the connections of the server.
     pub sockets_max: u32,
     /// How many subscriptions there may be at a time.
@@ -111,6 +113,7 @@ impl Default for Limits {
             documents_kept: 1_000,
             documents_kept_bytes: 16 * 1024 * 1024,
             timeout_ms: 15_000,
+            events: true,
             sockets_max: 20_000,
             subscriptions_max: 50_000,
             cohorts_max: 20_000,

@@ -1,9 +1,10 @@
 //! Subscriptions: what happens, told to everybody who follows it.
 //!
-//! Subscriptions that ask for the same are one: a cohort. It follows what is asked for, brings each message into its form
-//! once, and keeps it until the last of its subscribers has taken it; what is sent to ten thousand of them has been made
-//! once. A subscriber is a place in that, and no more. Whoever wants to go on from an earlier point is given what is behind
-//! that by himself, until he has come to where the cohort is.
+//! What happens to a read model, or in the log, is followed once, by a hub, which brings it to those whom it concerns.
+//! Subscriptions that ask for the same are one: a cohort. It brings each message into its form once, and keeps it until the
+//! last of its subscribers has taken it; what is sent to ten thousand of them has been made once. A subscriber is a place in
+//! that, and no more. Whoever wants to go on from an earlier point is given what is behind that by himself, until he has come
+//! to where the cohort is.
 //!
 //! Invariants: a subscriber is told everything after the point at which it began, in order and once, for as long as it is
 //! told anything; or it is told why not. One that takes nothing holds up the others for a moment, once: then, or when it falls
@@ -12,16 +13,22 @@
 //! | what | where |
 //! | --- | --- |
 //! | what is asked for, once and for all that ask for the same | `plan` |
-//! | where it comes from | `source` |
+//! | what that holds of, and where it is looked for | `topic` |
+//! | where it comes from, and how it is told | `source`, `happening` |
+//! | what is followed, for all | `hub`, `inbox` |
 //! | those that ask for the same | `cohort`, `buffer` |
 //! | one that asks | `subscriber` |
 
 mod buffer;
 mod cohort;
 mod figures;
+mod happening;
+mod hub;
+mod inbox;
 mod plan;
 mod source;
 mod subscriber;
+mod topic;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,13 +43,19 @@ use crate::current::Current;
 use crate::error::Error;
 use crate::opened::Opened;
 
+#[cfg(test)]
+pub(crate) use happening::Occurred;
 pub(crate) use source::Source;
 #[cfg(test)]
-pub(crate) use source::{Failure, Followed, Happened, Topic};
+pub(crate) use source::{Failure, Followed};
 pub(crate) use subscriber::{Subscriber, Told};
+#[cfg(test)]
+pub(crate) use topic::Subject;
 
 use cohort::Cohort;
 use figures::Figures;
+use happening::OnTheWay;
+use hub::Hub;
 use plan::{Key, Plan};
 
 /// All that is followed.
@@ -52,6 +65,7 @@ pub(crate) struct Live {
     source: Arc<dyn Source>,
     current: Arc<Current>,
     cohorts: Mutex<Cohorts>,
+    on_the_way: OnTheWay,
     /// The places for those that stay: sockets, and streams of events.
     sockets: Arc<Semaphore>,
     closing: watch::Sender<bool>,
@@ -61,7 +75,10 @@ pub(crate) struct Live {
 #[derive(Default)]
 struct Cohorts {
     known: HashMap<Arc<Key>, Arc<Cohort>>,
+    hubs: HashMap<hub::Place, Arc<Hub>>,
     subscriptions: usize,
+    /// How many there have been.
+    begun: u64,
 }
 
 /// The place of a socket, or of a stream of events. It is given back when this is dropped.
@@ -89,6 +106,7 @@ impl Live {
             source,
             current,
             cohorts: Mutex::default(),
+            on_the_way: OnTheWay::default(),
             sockets: Arc::new(Semaphore::new(places(limits))),
             closing: watch::Sender::new(false),
             figures: Figures::register(),
@@ -100,7 +118,7 @@ impl Live {
     /// # Errors
     /// Everything that is wrong with the request; or that there is no room for it.
     pub(crate) async fn join(self: &Arc<Self>, opened: Opened) -> Result<Subscriber, Vec<ServerError>> {
-        let (plan, after) = Plan::new(opened, &self.limits).await?;
+        let (plan, after) = Plan::new(opened, &self.limits, self.backend.as_ref()).await?;
         plan.admit(&self.limits, self.backend.as_ref()).map_err(|error| vec![error.whole()])?;
         self.check(after).await.map_err(|error| vec![error.whole()])?;
         self.enter(plan, after).map_err(|error| vec![error.whole()])
@@ -131,7 +149,9 @@ impl Live {
                 if cohorts.known.len() >= self.limits.cohorts_max {
                     return Err(full("different subscriptions", self.limits.cohorts_max));
                 }
-                let cohort = Cohort::start(self, Arc::new(plan))?;
+                let hub = self.hub(&mut cohorts, &plan)?;
+                cohorts.begun += 1;
+                let cohort = Cohort::start(self, hub, cohorts.begun, Arc::new(plan));
                 cohorts.known.insert(cohort.key.clone(), cohort.clone());
                 cohort
             }
@@ -140,6 +160,17 @@ impl Live {
         self.figures.subscriptions.set(count(cohorts.subscriptions));
         self.figures.cohorts.set(count(cohorts.known.len()));
         Ok(Subscriber::new(self.clone(), cohort, after))
+    }
+
+    /// What a plan is brought by.
+    fn hub(self: &Arc<Self>, cohorts: &mut Cohorts, plan: &Plan) -> Result<Arc<Hub>, Error> {
+        let place = hub::Place { subject: plan.topic.subject(), tenant: plan.tenant().clone() };
+        if let Some(known) = cohorts.hubs.get(&place).filter(|hub| !hub.has_ended()) {
+            return Ok(known.clone());
+        }
+        let hub = Hub::start(self, place.clone())?;
+        cohorts.hubs.insert(place, hub.clone());
+        Ok(hub)
     }
 
     /// A subscriber has gone. The last one takes its cohort along.
@@ -163,6 +194,14 @@ impl Live {
         }
         self.figures.cohorts.set(count(cohorts.known.len()));
         cohort.stop();
+        if cohort.hub.is_empty() {
+            forget(cohorts, &cohort.hub);
+        }
+    }
+
+    /// A hub is over. Those who are in it find out by themselves.
+    fn hub_is_over(&self, hub: &Arc<Hub>) {
+        forget(&mut self.cohorts(), hub);
     }
 
     /// A place for a socket, or for a stream of events.
@@ -206,6 +245,13 @@ impl Live {
         let cohorts = self.cohorts();
         (cohorts.subscriptions, cohorts.known.len())
     }
+}
+
+fn forget(cohorts: &mut Cohorts, hub: &Arc<Hub>) {
+    if cohorts.hubs.get(&hub.place).is_some_and(|known| Arc::ptr_eq(known, hub)) {
+        cohorts.hubs.remove(&hub.place);
+    }
+    hub.stop();
 }
 
 /// A number of things as a figure has it.

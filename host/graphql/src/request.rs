@@ -1,7 +1,8 @@
 //! A request as this crate gets it, and its answer.
 
+use std::borrow::Cow;
+
 use async_graphql::{Name, ServerError, Value};
-use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::Map;
 use uuid::Uuid;
@@ -9,9 +10,10 @@ use yado_engine::{Cursor, Receipt};
 use yado_model::{Actor, IdempotencyKey, Position, TenantId};
 
 use crate::error::Error;
+use crate::write;
 
-/// Room for the answer to a command, and for small ones to queries.
-const JSON_BYTES: usize = 512;
+/// Room for what stands beside the data of an answer.
+const JSON_BYTES: usize = 256;
 
 /// Who asks, and under what circumstances.
 #[derive(Debug, Default, Clone)]
@@ -41,42 +43,6 @@ pub struct Request {
     pub read_only: bool,
     /// Who asks.
     pub caller: Caller,
-}
-
-/// What is answered: values, in the lists and under the names by which they were asked for. Names that were asked for twice
-/// have been merged, so that an object is a list of its fields, which costs less than a map to make and to write.
-#[derive(Debug, Clone)]
-pub(crate) enum Data {
-    Value(Value),
-    /// A number of the host's own. Other numbers carry the text that they were written in.
-    Count(u64),
-    List(Vec<Self>),
-    Object(Vec<(Name, Self)>),
-}
-
-impl Data {
-    pub(crate) const NULL: Self = Self::Value(Value::Null);
-
-    pub(crate) const fn is_null(&self) -> bool {
-        matches!(self, Self::Value(Value::Null))
-    }
-}
-
-impl Serialize for Data {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Value(value) => value.serialize(serializer),
-            Self::Count(count) => serializer.serialize_u64(*count),
-            Self::List(items) => serializer.collect_seq(items),
-            Self::Object(fields) => {
-                let mut map = serializer.serialize_map(Some(fields.len()))?;
-                for (name, value) in fields {
-                    map.serialize_entry(name.as_str(), value)?;
-                }
-                map.end()
-            }
-        }
-    }
 }
 
 /// What there is to know beside the data.
@@ -117,23 +83,20 @@ fn by_name<S: Serializer>(receipts: &[(Name, Receipt)], serializer: S) -> Result
 }
 
 /// The answer to a request.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Response {
-    /// What was asked for. Without it nothing was begun: the request itself is at fault.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Data>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// What was asked for, as JSON. Without it nothing was begun: the request itself is at fault.
+    data: Option<Cow<'static, str>>,
     errors: Vec<ServerError>,
     /// What there is to know beside the data.
-    #[serde(skip_serializing_if = "Option::is_none")]
     extensions: Option<Extensions>,
     /// Whether the request was refused for what it would change.
-    #[serde(skip)]
     changes: bool,
 }
 
 impl Response {
-    pub(crate) const fn new(data: Data, errors: Vec<ServerError>) -> Self {
+    /// An answer. The data is JSON.
+    pub(crate) const fn new(data: Cow<'static, str>, errors: Vec<ServerError>) -> Self {
         Self { data: Some(data), errors, extensions: None, changes: false }
     }
 
@@ -195,11 +158,27 @@ impl Response {
     /// The answer as a JSON document in UTF-8.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = Vec::with_capacity(JSON_BYTES);
-        // Its parts have string keys only, and nothing else could make it fail.
-        match serde_json::to_writer(&mut json, self) {
-            Ok(()) => json,
-            Err(_) => br#"{"errors":[{"message":"no answer"}]}"#.to_vec(),
+        let data = self.data.as_deref();
+        let mut json = String::with_capacity(data.map_or(0, str::len) + JSON_BYTES);
+        let name = |json: &mut String, name| {
+            json.push(if json.is_empty() { '{' } else { ',' });
+            write::string(name, json);
+            json.push(':');
+        };
+        if let Some(data) = data {
+            name(&mut json, "data");
+            json.push_str(data);
         }
+        // Their parts have string keys only, and nothing else could make it fail.
+        if !self.errors.is_empty() {
+            name(&mut json, "errors");
+            write::serialized(&self.errors, &mut json);
+        }
+        if let Some(extensions) = &self.extensions {
+            name(&mut json, "extensions");
+            write::serialized(extensions, &mut json);
+        }
+        json.push_str(if json.is_empty() { "{}" } else { "}" });
+        json.into_bytes()
     }
 }

@@ -10,6 +10,7 @@ mod declared;
 mod documents;
 mod fixture;
 mod http;
+mod many;
 mod measures;
 mod mutations;
 mod named;

@@ -9,9 +9,11 @@ use std::str::FromStr;
 use async_graphql::{Name, Value as GraphQl};
 use rust_decimal::Decimal;
 use serde_json::{Map, Number, Value as Json};
+use yado_engine::Shown;
 use yado_model::Timestamp;
 
 use crate::api::{Enum, Scalar};
+use crate::write;
 
 /// JSON as a GraphQL value.
 pub(crate) fn from_json(value: &Json) -> GraphQl {
@@ -110,28 +112,91 @@ pub(crate) fn comparable(scalar: Scalar, value: Json) -> Option<Json> {
     }
 }
 
-/// A scalar of a row, as it is answered; nothing if the row holds something else.
-pub(crate) fn answered(scalar: Scalar, value: &Json) -> Option<GraphQl> {
-    Some(match (scalar, value) {
-        (_, Json::Null) => GraphQl::Null,
-        (Scalar::Json, value) => from_json(value),
-        (Scalar::Decimal, Json::String(text)) => GraphQl::Number(number(text)?),
-        (Scalar::Decimal | Scalar::Float, Json::Number(number)) => GraphQl::Number(number.clone()),
-        (Scalar::Int, Json::Number(number)) => GraphQl::Number(i32::from_str(&number.to_string()).ok()?.into()),
-        (Scalar::BigInt, Json::Number(number)) if number.is_i64() || number.is_u64() => GraphQl::Number(number.clone()),
-        (Scalar::Boolean, Json::Bool(value)) => GraphQl::Boolean(*value),
-        (Scalar::String | Scalar::Id | Scalar::DateTime, Json::String(text)) => GraphQl::String(text.clone()),
-        _ => return None,
-    })
+/// What has become of a value that was to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It is.
+    Yes,
+    /// It is nothing, and whether that may be is another matter. Nothing is written.
+    Null,
+    /// It can't be: it is not what its type says. Nothing is written.
+    Misfit,
 }
 
-/// A value of an enum, as it is answered; nothing if it has no such value.
-pub(crate) fn answered_enum(known: &Enum, value: &Json) -> Option<GraphQl> {
-    match value {
-        Json::Null => Some(GraphQl::Null),
-        Json::String(text) if known.has(text) => Some(GraphQl::Enum(Name::new(text))),
-        _ => None,
+impl Written {
+    const fn of(done: bool) -> Self {
+        if done { Self::Yes } else { Self::Misfit }
     }
+}
+
+/// Writes a scalar that a row shows, as it is answered.
+pub(crate) fn answer(scalar: Scalar, value: Shown<'_>, out: &mut String) -> Written {
+    match (scalar, value) {
+        (_, Shown::Null) => return Written::Null,
+        (_, Shown::Json(text)) => {
+            return serde_json::from_str(text).map_or(Written::Misfit, |value| answer_json(scalar, &value, out));
+        }
+        (Scalar::String | Scalar::Id | Scalar::DateTime, Shown::Text(_) | Shown::Decimal(_) | Shown::Time(_))
+        | (Scalar::Float | Scalar::Decimal, Shown::Integer(_) | Shown::Float(_))
+        | (Scalar::BigInt, Shown::Integer(_))
+        | (Scalar::Boolean, Shown::Boolean(_))
+        | (Scalar::Json, _) => return Written::of(write::cell(value, out)),
+        (Scalar::Int, Shown::Integer(number)) if i32::try_from(number).is_ok() => write::integer(number, out),
+        (Scalar::Decimal, Shown::Text(text) | Shown::Decimal(text)) => {
+            if is_number(text) {
+                out.push_str(text);
+            } else {
+                match number(text) {
+                    Some(number) => out.push_str(number.as_str()),
+                    None => return Written::Misfit,
+                }
+            }
+        }
+        _ => return Written::Misfit,
+    }
+    Written::Yes
+}
+
+/// Writes a scalar that is a part of a document, as it is answered.
+pub(crate) fn answer_json(scalar: Scalar, value: &Json, out: &mut String) -> Written {
+    match (scalar, value) {
+        (_, Json::Null) => return Written::Null,
+        (_, Json::String(text)) => return answer(scalar, Shown::Text(text), out),
+        (_, Json::Bool(value)) => return answer(scalar, Shown::Boolean(*value), out),
+        (Scalar::Decimal | Scalar::Float, Json::Number(number)) => out.push_str(number.as_str()),
+        (Scalar::BigInt, Json::Number(number)) if number.is_i64() || number.is_u64() => out.push_str(number.as_str()),
+        (Scalar::Int, Json::Number(number)) => {
+            return number.as_i64().map_or(Written::Misfit, |number| answer(scalar, Shown::Integer(number), out));
+        }
+        (Scalar::Json, value) => return Written::of(write::serialized(value, out)),
+        _ => return Written::Misfit,
+    }
+    Written::Yes
+}
+
+/// Writes a value of an enum, as it is answered.
+pub(crate) fn answer_enum(known: &Enum, value: Shown<'_>, out: &mut String) -> Written {
+    match value {
+        Shown::Null => Written::Null,
+        Shown::Text(text) if known.has(text) => {
+            write::string(text, out);
+            Written::Yes
+        }
+        Shown::Json(text) => match serde_json::from_str(text) {
+            Ok(Json::Null) => Written::Null,
+            Ok(Json::String(text)) => answer_enum(known, Shown::Text(&text), out),
+            _ => Written::Misfit,
+        },
+        _ => Written::Misfit,
+    }
+}
+
+/// Whether a text is a number as JSON has it, without an exponent.
+fn is_number(text: &str) -> bool {
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = text.split_once('.').map_or((text, None), |(whole, fraction)| (whole, Some(fraction)));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits(whole) && (whole.len() == 1 || !whole.starts_with('0')) && fraction.is_none_or(digits)
 }
 
 /// A number without a fraction as the whole number that it is, however it was written; nothing if it is none.
@@ -168,12 +233,24 @@ fn whole<T: FromStr>(value: &GraphQl) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use yado_engine::{Column, ColumnKind, Rows};
 
     use super::*;
     use crate::api::EnumValue;
+    use crate::write::tests::Random;
 
     fn exact(text: &str) -> GraphQl {
         GraphQl::Number(Number::from_str(text).unwrap())
+    }
+
+    /// A value of a document as it is answered; null if that is what it is, and nothing if it can't be.
+    fn written(scalar: Scalar, value: &Json) -> Option<String> {
+        let mut out = String::new();
+        match answer_json(scalar, value, &mut out) {
+            Written::Yes => Some(out),
+            Written::Null => Some("null".to_owned()),
+            Written::Misfit => None,
+        }
     }
 
     #[test]
@@ -182,10 +259,10 @@ mod tests {
             let expected = Json::String(text.to_owned());
             assert_eq!(given(Scalar::Decimal, &exact(text)), Some(expected.clone()));
             assert_eq!(given(Scalar::Decimal, &GraphQl::String(text.to_owned())), Some(expected.clone()));
-            assert_eq!(serde_json::to_string(&answered(Scalar::Decimal, &expected).unwrap()).unwrap(), text);
+            assert_eq!(written(Scalar::Decimal, &expected).as_deref(), Some(text));
         }
         assert_eq!(given(Scalar::Decimal, &exact("1.5e3")), Some(json!("1500")));
-        assert_eq!(serde_json::to_string(&answered(Scalar::Decimal, &json!(".5")).unwrap()).unwrap(), "0.5");
+        assert_eq!(written(Scalar::Decimal, &json!(".5")).as_deref(), Some("0.5"));
     }
 
     #[test]
@@ -259,11 +336,97 @@ mod tests {
         assert_eq!(comparable(Scalar::Decimal, json!("cheap")), None);
     }
 
+    /// What is answered, by way of GraphQL's values and serde.
+    fn by_values(scalar: Scalar, value: &Json) -> Option<String> {
+        let value = match (scalar, value) {
+            (_, Json::Null) => GraphQl::Null,
+            (Scalar::Json, value) => from_json(value),
+            (Scalar::Decimal, Json::String(text)) => GraphQl::Number(number(text)?),
+            (Scalar::Decimal | Scalar::Float, Json::Number(number)) => GraphQl::Number(number.clone()),
+            (Scalar::Int, Json::Number(number)) => GraphQl::Number(i32::from_str(number.as_str()).ok()?.into()),
+            (Scalar::BigInt, Json::Number(number)) if number.is_i64() || number.is_u64() => {
+                GraphQl::Number(number.clone())
+            }
+            (Scalar::Boolean, Json::Bool(value)) => GraphQl::Boolean(*value),
+            (Scalar::String | Scalar::Id | Scalar::DateTime, Json::String(text)) => GraphQl::String(text.clone()),
+            _ => return None,
+        };
+        Some(serde_json::to_string(&value).unwrap())
+    }
+
+    #[test]
+    fn what_is_written_is_what_values_would_be_written_as() {
+        let mut random = Random(0x2545_f491_4f6c_dd1d);
+        for _ in 0..20_000 {
+            let value = random.json(2);
+            for scalar in Scalar::ALL {
+                assert_eq!(written(scalar, &value), by_values(scalar, &value), "{scalar:?} {value}");
+            }
+        }
+        for text in
+            ["-0", "00", "01.5", "1.", ".5", "-.5", "+1", "1e5", "1E-5", "", "-", " 1", "1 ", "1_0", "\u{661}", "NaN"]
+        {
+            let value = Json::from(text);
+            assert_eq!(written(Scalar::Decimal, &value), by_values(Scalar::Decimal, &value), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_row_shows_is_written_as_its_json_is() {
+        let mut random = Random(0x1234_5678_9abc_def1);
+        for _ in 0..2_000 {
+            let decimal = random.digits().replace('e', "");
+            let text = random.text().replace('\0', "");
+            let time = Timestamp::from_micros(i64::try_from(random.below(1 << 52)).unwrap());
+            let narrow = i64::try_from(random.below(1 << 33)).unwrap() - (1 << 32);
+            let held = [
+                (ColumnKind::Text, Json::from(text)),
+                (ColumnKind::Text, Json::from(decimal.as_str())),
+                (ColumnKind::Decimal, Json::from(decimal)),
+                (ColumnKind::Integer, narrow.into()),
+                (ColumnKind::Integer, i64::MIN.into()),
+                (ColumnKind::Float, random.float().into()),
+                (ColumnKind::Boolean, (random.below(2) == 0).into()),
+                (ColumnKind::Timestamp, time.to_string().into()),
+                (ColumnKind::Json, serde_json::from_str(&random.json(2).to_string().replace("\\u0000", "")).unwrap()),
+                (ColumnKind::Text, Json::Null),
+            ];
+            let name = |at: usize| yado_model::Name::parse(&format!("c{at}")).unwrap();
+            let column =
+                |(at, (kind, _)): (usize, &(ColumnKind, Json))| Column { name: name(at), kind: *kind, nullable: true };
+            let columns: Vec<Column> = held.iter().enumerate().map(column).collect();
+            let row = held.iter().enumerate().map(|(at, (_, value))| (format!("c{at}"), value.clone())).collect();
+            let rows = Rows::of(&columns, &[row]);
+            let maps = rows.clone().into_maps().unwrap();
+            for (scalar, at) in Scalar::ALL.into_iter().flat_map(|scalar| (0..held.len()).map(move |at| (scalar, at))) {
+                let mut out = String::new();
+                let written = match answer(scalar, rows.cell(0, at), &mut out) {
+                    Written::Yes => Some(out),
+                    Written::Null => Some("null".to_owned()),
+                    Written::Misfit => None,
+                };
+                assert_eq!(written, by_values(scalar, &maps[0][&format!("c{at}")]), "{scalar:?} {:?}", held[at]);
+            }
+        }
+    }
+
     #[test]
     fn a_row_that_does_not_hold_what_it_should_is_not_answered() {
-        assert_eq!(answered(Scalar::Int, &json!("7")), None);
-        assert_eq!(answered(Scalar::Decimal, &json!("cheap")), None);
+        assert_eq!(written(Scalar::Int, &json!("7")), None);
+        assert_eq!(written(Scalar::Decimal, &json!("cheap")), None);
         let status = Enum { description: String::new(), values: vec![EnumValue::new("OPEN", "")] };
-        assert_eq!(answered_enum(&status, &json!("SHUT")), None);
+        let mut out = String::new();
+        for (value, expected) in [
+            (Shown::Text("SHUT"), Written::Misfit),
+            (Shown::Integer(1), Written::Misfit),
+            (Shown::Json("[]"), Written::Misfit),
+            (Shown::Null, Written::Null),
+            (Shown::Json("null"), Written::Null),
+        ] {
+            assert_eq!((answer_enum(&status, value, &mut out), out.as_str()), (expected, ""));
+        }
+        assert_eq!(answer_enum(&status, Shown::Json("\"OPEN\""), &mut out), Written::Yes);
+        assert_eq!(answer_enum(&status, Shown::Text("OPEN"), &mut out), Written::Yes);
+        assert_eq!(out, "\"OPEN\"\"OPEN\"");
     }
 }

@@ -29,7 +29,8 @@ pub enum Code {
     IdempotencyKeyReused,
     /// The request asks for more than one request may.
     TooComplex,
-    /// What a subscription is to go on from is not kept any more. Read anew, and subscribe without it.
+    /// What a subscription is to go on from is not kept any more; or the log has not come to it, which may be because it is of
+    /// a history that is no more. Read anew, and subscribe without it.
     ResumeExpired,
     /// A subscription does not fit the schema any more. Fetch the schema, and subscribe by it.
     SchemaChanged,

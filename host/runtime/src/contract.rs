@@ -57,11 +57,8 @@ pub(crate) fn vet(component: &Component) -> Result<Exports, Refused> {
             return Err(Refused::Import { import: name.to_owned(), forbidden });
         }
     }
-    if exports == Exports::default() {
-        return Err(Refused::NothingKnown);
-    }
     if !manifest {
-        return Err(Refused::NoManifest);
+        return Err(if exports == Exports::default() { Refused::NothingKnown } else { Refused::NoManifest });
     }
     if exports.effects
         && let Some((other, _)) = exports.pure().into_iter().find(|(_, has)| *has)
@@ -83,7 +80,9 @@ pub(crate) fn keep(manifest: &Manifest, exports: Exports) -> Result<(), Refused>
     let asked = manifest.queries.iter().find(|query| query.rows.is_none());
     named("queries", asked.map(|q| &q.name), exports.queries)?;
     named("sagas", manifest.sagas.first().map(|s| &s.name), exports.sagas)?;
-    named("effects", manifest.effects.first().map(|e| &e.name), exports.effects)
+    named("effects", manifest.effects.first().map(|e| &e.name), exports.effects)?;
+    // Declared queries are the host's to answer. A plugin of nothing else has nothing to be called for.
+    if exports == Exports::default() && manifest.queries.is_empty() { Err(Refused::NothingKnown) } else { Ok(()) }
 }
 
 /// The interface of the contract that a name stands for, if it is one: `log` for `yado:domain/log@0.1.0`.

@@ -55,9 +55,10 @@ pub enum Refused {
         /// Why it may not be imported.
         forbidden: Forbidden,
     },
-    /// There is nothing that this host could call.
+    /// There is nothing that this host could call, and nothing declared that it could do by itself.
     #[error(
-        "the plugin exports nothing that this host knows: none of aggregates, projections, queries, sagas and effects"
+        "the plugin exports nothing that this host knows (none of aggregates, projections, queries, sagas and effects), and \
+         declares no queries"
     )]
     NothingKnown,
     /// The plugin has no manifest.

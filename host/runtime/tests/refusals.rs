@@ -5,7 +5,7 @@
 mod guest;
 
 use serde_json::json;
-use yado_runtime::{FaultKind, Forbidden, Limits, Refused, Runtime, Settings};
+use yado_runtime::{Exports, FaultKind, Forbidden, Limits, Refused, Runtime, Settings};
 
 use guest::{Guest, LOOP, manifest};
 
@@ -171,9 +171,21 @@ fn sagas_are_found() {
 }
 
 #[test]
-fn a_plugin_needs_something_to_call_and_a_manifest() {
-    let nothing = Guest { exports: vec!["manifest"], ..Guest::counter() };
+fn a_plugin_needs_something_to_call_or_to_declare_and_a_manifest() {
+    let nothing = Guest { exports: vec![], ..Guest::counter() };
     assert!(matches!(refuse(&nothing.module()), Refused::NothingKnown));
+    let mut document = manifest("lookup");
+    document["aggregates"] = json!([]);
+    let empty = Guest { manifest: document.to_string(), exports: vec!["manifest"], ..Guest::counter() };
+    assert!(matches!(refuse(&empty.module()), Refused::NothingKnown));
+    document["queries"] = json!([{
+        "name": "counters", "arguments": { "type": "object", "properties": {} },
+        "returns": { "type": "array", "items": { "type": "object", "x-model": "Counter", "properties": {} } },
+        "rows": { "model": "Counter", "answer": { "list": { "limit": 10 } } },
+    }]);
+    let declaring = Guest { manifest: document.to_string(), ..empty };
+    let plugin = Runtime::new(Settings::default()).unwrap().load(&declaring.module()).unwrap();
+    assert_eq!((plugin.exports(), plugin.manifest().queries.len()), (Exports::default(), 1));
     let silent = Guest { exports: vec!["aggregates"], ..Guest::counter() };
     assert!(matches!(refuse(&silent.module()), Refused::NoManifest));
 }

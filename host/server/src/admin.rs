@@ -46,7 +46,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/admin/projections", get(projections::list))
         .route("/admin/projections/{name}/pause", post(projections::pause))
         .route("/admin/projections/{name}/resume", post(projections::resume))
-        .route("/admin/projections/{name}/rebuild", post(projections::rebuild))
+        .route("/admin/projections/{name}/rebuild", post(projections::rebuild).delete(projections::cancel))
         .route("/admin/dead-letters", get(dead_letters::list))
         .route("/admin/dead-letters/{id}", get(dead_letters::show))
         .route("/admin/dead-letters/{id}/replay", post(dead_letters::replay))

@@ -107,6 +107,9 @@ enum Projection {
     Rebuild {
         /// Its name, as the list has it.
         name: String,
+        /// Gives up what is being filled: the tables that serve go on, and the others are dropped.
+        #[arg(long)]
+        cancel: bool,
         #[command(flatten)]
         remote: Remote,
     },
@@ -114,21 +117,21 @@ enum Projection {
 
 #[derive(Debug, Subcommand)]
 enum DeadLetters {
-    /// Lists the streams that wait, each with the event at which a projection fails.
+    /// Lists the streams that wait, and the tenants of which everything does, each with the event at which a projection fails.
     List {
         #[command(flatten)]
         remote: Remote,
     },
     /// Prints all there is to know of one, the event's payload included.
     Show {
-        /// PROJECTION:POSITION, as the list has it.
+        /// PROJECTION:POSITION, or PROJECTION:tenant:TENANT, as the list has it.
         id: String,
         #[command(flatten)]
         remote: Remote,
     },
-    /// Has the projection shown the stream again, from that event on. Other code does that by itself.
+    /// Has the projection shown again what waits, from that event on. Other code does that by itself.
     Replay {
-        /// PROJECTION:POSITION, as the list has it.
+        /// PROJECTION:POSITION, or PROJECTION:tenant:TENANT, as the list has it.
         id: String,
         #[command(flatten)]
         remote: Remote,
@@ -172,7 +175,10 @@ impl Cli {
             Command::Projection(Projection::Resume { name, remote }) => {
                 threads(HOST_STACK)?.block_on(projections::tell(&name, "resume", &remote))
             }
-            Command::Projection(Projection::Rebuild { name, remote }) => {
+            Command::Projection(Projection::Rebuild { name, cancel: true, remote }) => {
+                threads(HOST_STACK)?.block_on(projections::cancel(&name, &remote))
+            }
+            Command::Projection(Projection::Rebuild { name, remote, .. }) => {
                 threads(HOST_STACK)?.block_on(projections::tell(&name, "rebuild", &remote))
             }
             Command::DeadLetters(DeadLetters::List { remote }) => {

@@ -30,7 +30,8 @@ pub(crate) async fn replay(id: &str, remote: &Remote) -> Result<()> {
     let answer = remote.ask(Method::POST, &format!("dead-letters/{id}/replay"), |request| request).await?;
     match answer.get("deadLetter") {
         None => {
-            terminal::say(&format!("{id} is shown, and all that waited behind it"));
+            let apart = if id.contains(":tenant:") { ", but for streams that are parked by themselves" } else { "" };
+            terminal::say(&format!("{id} is shown, and all that waited behind it{apart}"));
             Ok(())
         }
         Some(letter) => Err(Failure::new(format!("it fails again: {}", line(letter)))),
@@ -41,10 +42,11 @@ fn line(letter: &Value) -> String {
     let number = |name: &str| letter.get(name).and_then(Value::as_u64).unwrap_or_default();
     let [id, tenant, stream, event, error] =
         ["id", "tenant", "stream", "event", "error"].map(|name| text(letter, name));
+    let waits = if text(letter, "waits") == "tenant" { ", of which everything waits" } else { "" };
     let (plugin, version, digest) = (text(letter, "plugin"), text(letter, "pluginVersion"), short(letter, "digest"));
     let (revision, attempts, at) = (number("revision"), number("attempts"), text(letter, "at"));
     format!(
-        "{id}: {event} of {stream} (tenant {tenant}), revision {revision}, tried {attempts} times by {plugin} {version} \
+        "{id}: {event} of {stream} (tenant {tenant}{waits}), revision {revision}, tried {attempts} times by {plugin} {version} \
          ({digest}), last at {at}: {error}"
     )
 }

@@ -29,6 +29,13 @@ pub(crate) async fn tell(name: &str, what: &str, remote: &Remote) -> Result<()> 
     Ok(())
 }
 
+/// `yado projection rebuild --cancel`.
+pub(crate) async fn cancel(name: &str, remote: &Remote) -> Result<()> {
+    remote.ask(Method::DELETE, &format!("projections/{name}/rebuild"), |request| request).await?;
+    terminal::say(&format!("{name} is not filled anew any more; the tables that serve go on"));
+    Ok(())
+}
+
 fn line(projection: &Value) -> String {
     let number = |name: &str| projection.get(name).and_then(Value::as_u64);
     let [name, key, state] = ["name", "key", "state"].map(|field| text(projection, field));
@@ -45,6 +52,11 @@ fn line(projection: &Value) -> String {
         None | Some(0) => {}
         Some(1) => line += "; a stream is parked",
         Some(count) => line += &format!("; {count} streams are parked"),
+    }
+    match number("parkedTenants") {
+        None | Some(0) => {}
+        Some(1) => line += "; a tenant is parked as a whole",
+        Some(count) => line += &format!("; {count} tenants are parked as a whole"),
     }
     match projection.get("trouble").and_then(Value::as_str) {
         Some(trouble) => format!("{line}; {trouble}"),
@@ -71,6 +83,7 @@ mod tests {
             ("rate", json!(1_000.4)),
             ("leftMs", json!(4_998)),
             ("parked", json!(2)),
+            ("parkedTenants", json!(1)),
             ("trouble", json!("the database fails")),
         ] {
             counts[field] = value;
@@ -78,7 +91,7 @@ mod tests {
         assert_eq!(
             line(&counts),
             "Counts (counters/Counts/0a1b2c3d): filling, 7 of 5007 events, 1000 a second, 5 s left; 2 streams are \
-             parked; the database fails"
+             parked; a tenant is parked as a whole; the database fails"
         );
     }
 }

@@ -32,6 +32,7 @@ mod snapshots;
 mod steps;
 mod tables;
 mod unique;
+mod uses;
 
 pub mod concurrency;
 
@@ -56,6 +57,7 @@ pub use snapshots::*;
 pub use steps::*;
 pub use tables::*;
 pub use unique::*;
+pub use uses::*;
 
 /// Makes a test of each function named, with a store that the expression opens.
 #[doc(hidden)]
@@ -205,6 +207,9 @@ macro_rules! conformance_reads {
             a_stream_is_parked_by_the_step_that_passes_its_event
             a_replay_tells_others_that_rows_have_changed_where_the_checkpoint_stands
             a_stream_that_fails_again_stays_parked_with_the_new_reason
+            a_tenant_that_waits_as_a_whole_is_told_from_its_streams
+            tables_that_nobody_uses_are_found_and_dropped
+            what_a_process_has_said_that_is_gone_is_forgotten
             what_is_parked_goes_with_what_a_projection_has_left
             the_state_of_a_projection_is_kept_by_its_name
             a_projection_begins_anew_once

@@ -25,6 +25,7 @@ mod page;
 mod postgres;
 mod read;
 mod recorded;
+mod rows;
 mod snapshot;
 mod sqlite;
 mod table;
@@ -38,8 +39,10 @@ pub use kinds::EventKind;
 pub use log::{EventStore, Forgotten, PluginRecord, PluginVersion, StreamPage};
 pub use open::{Options, open_events, open_reads};
 pub use read::{
-    Aggregate, ChangeKind, ChangePage, Changed, Checkpoint, Committed, Each, Filter, Function, Group, Link, Mark, Op,
-    Order, Parked, Progress, ProjectionState, Quantifier, ReadStore, Row, Select, Step, TableWrites, Write,
+    Aggregate, ChangeKind, ChangePage, Changed, Checkpoint, Committed, Each, Filter, Function, Group, Held, LetterId,
+    Link, Mark, NoLetter, Op, Order, Parked, Progress, ProjectionState, Quantifier, ReadStore, Row, Scope, Select,
+    Step, TableWrites, TablesInUse, Write,
 };
+pub use rows::{Rows, Shown};
 pub use snapshot::Snapshot;
 pub use table::{Column, Kind, LAYOUT_VERSION, Table};

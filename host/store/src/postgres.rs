@@ -8,9 +8,11 @@
 
 mod announce;
 mod append;
+mod bound;
 mod claims;
 mod dialect;
 mod json;
+mod line;
 mod log;
 mod migrate;
 mod read;

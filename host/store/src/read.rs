@@ -9,19 +9,22 @@ pub(crate) mod parked;
 pub(crate) mod search;
 mod seek;
 pub(crate) mod select;
+pub(crate) mod sql;
+pub(crate) mod uses;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use yado_model::{CommandId, Position, RecordedEvent, StreamId, TenantId};
+use yado_model::{CommandId, Position, RecordedEvent, TenantId};
 
 use crate::limits::{self, LONGEST_NAME};
 use crate::number::stored;
-use crate::{Error, Forgotten, Result, Table};
+use crate::{Error, Forgotten, Result, Rows, Table};
 
 pub use changed::{ChangeKind, ChangePage, Changed};
-pub use parked::{Parked, ProjectionState};
+pub use parked::{Held, LetterId, NoLetter, Parked, ProjectionState, Scope};
+pub use uses::TablesInUse;
 
 /// A row of a read model, as JSON: what is not in it is null.
 pub type Row = Map<String, Value>;
@@ -83,15 +86,20 @@ pub trait ReadStore: Send + Sync {
     /// out any more.
     async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten>;
 
-    /// Rows by their keys, in any order, with all of the table's columns, null or not; keys without a row are left out. One statement.
-    async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>>;
+    /// How many changes of a projection are kept. It counts them, which takes longer the more there are.
+    async fn count_changes(&self, projection: &str) -> Result<u64>;
+
+    /// Rows by their keys, in any order, with these columns and the key, or with all columns; keys without a row are left out.
+    /// One statement.
+    async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String], columns: Option<&[String]>)
+    -> Result<Rows>;
 
     /// Rows that meet a selection, in its order. One statement.
-    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>>;
+    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Rows>;
 
     /// Rows that meet a selection for each of several values of a column: the limit and the offset are those of one
     /// value. Rows of one value are together, in the selection's order; values are in any order. One statement.
-    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>>;
+    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Rows>;
 
     /// How many rows meet a filter. One statement.
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64>;
@@ -103,6 +111,9 @@ pub trait ReadStore: Send + Sync {
     /// The streams that wait because a projection fails at one of their events: of one projection or of all, those of
     /// each in the order of the events, at most `limit`.
     async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>>;
+
+    /// One dead letter of a projection.
+    async fn letter(&self, projection: &str, id: &LetterId) -> Result<Option<Parked>>;
 
     /// What stands of a plugin's projection beside its progress.
     async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState>;
@@ -126,6 +137,21 @@ pub trait ReadStore: Send + Sync {
         each: &Each,
         aggregate: &Aggregate,
     ) -> Result<Vec<(Value, Group)>>;
+
+    /// Says that a process uses projections' tables, which need not be there yet. It holds for a while, and is said again and
+    /// again. What other processes have said of the same projections too long ago is forgotten: it was not said by any that is
+    /// still there.
+    async fn use_tables(&self, process: &str, tables: &[TablesInUse], unused_ms: u64) -> Result<()>;
+
+    /// Tables of which no process has said for so long that it uses them.
+    async fn unused_tables(&self, unused_ms: u64) -> Result<Vec<TablesInUse>>;
+
+    /// Takes back that a process uses any tables: it is about to end.
+    async fn leave_tables(&self, process: &str) -> Result<()>;
+
+    /// What [`Self::discard`] does, unless another process has said within so long a time that it uses the tables. Says
+    /// whether none has. Either way the process that says this uses them no more.
+    async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool>;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<()>;
@@ -160,10 +186,10 @@ pub struct Step<'a> {
     /// All changes after this position are among `changes`. If it is not there none are told of what the step has passed,
     /// and nothing is handed out any more of what was told before.
     pub changes_from: Option<Position>,
-    /// Streams that wait from now on, or still do, each with its dead letter.
+    /// What waits from now on, or still does, each with its dead letter.
     pub parked: &'a [Parked],
-    /// Streams that wait no more.
-    pub released: &'a [(TenantId, StreamId)],
+    /// What waits no more.
+    pub released: &'a [Held],
 }
 
 /// How a projection's checkpoint moves.
@@ -457,7 +483,7 @@ impl<'a> Step<'a> {
 
     /// Parks streams, and lets others go.
     #[must_use]
-    pub const fn parking(self, parked: &'a [Parked], released: &'a [(TenantId, StreamId)]) -> Self {
+    pub const fn parking(self, parked: &'a [Parked], released: &'a [Held]) -> Self {
         Self { parked, released, ..self }
     }
 }

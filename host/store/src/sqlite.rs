@@ -12,6 +12,7 @@
 //! pool's one connection also reads.
 
 mod append;
+mod bound;
 mod claims;
 mod dialect;
 mod journal;
@@ -24,6 +25,7 @@ mod registry;
 mod rows;
 mod snapshots;
 mod tables;
+mod uses;
 mod writer;
 
 pub(crate) use log::Events;

@@ -1,6 +1,7 @@
 //! Reading attributes, doc comments and names.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
 use syn::meta::ParseNestedMeta;
 use syn::spanned::Spanned;
 use syn::{
@@ -155,6 +156,13 @@ pub(crate) fn without_suffix(ident: &Ident, suffix: &str) -> Option<Ident> {
     let text = unraw(ident);
     let stem = text.strip_suffix(suffix).filter(|stem| !stem.is_empty())?;
     Some(Ident::new(stem, ident.span()))
+}
+
+/// An item that refuses a read model that another plugin keeps.
+pub(crate) fn own(model: &impl ToTokens, refusal: &str) -> TokenStream {
+    quote_spanned!(model.span()=>
+        const _: () = ::core::assert!(!<#model as ::yado_sdk::ReadModel>::FOREIGN, #refusal);
+    )
 }
 
 /// The manifest names types, and a generic type has many names.

@@ -13,6 +13,8 @@ const SUFFIX: &str = "Row";
 
 struct Says {
     name: String,
+    /// Whether another plugin keeps it.
+    foreign: bool,
     plural: Option<String>,
     indexes: Vec<Vec<String>>,
     unique: Vec<Vec<String>>,
@@ -39,7 +41,7 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
         return Err(syn::Error::new(field.ty.span(), message));
     }
     let key = key(&fields, ident)?;
-    let Says { name, plural, mut indexes, mut unique } = says(item, &fields)?;
+    let Says { name, foreign, plural, mut indexes, mut unique } = says(item, &fields)?;
     indexes.splice(0..0, marked(&fields, "index")?.into_iter().map(|name| vec![name]));
     unique.splice(0..0, marked(&fields, "unique")?.into_iter().map(|name| vec![name]));
     if let Some(field) =
@@ -51,6 +53,11 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
     let search = marked(&fields, "search")?;
     let searched = !search.is_empty();
     let relations = relations(item, &fields)?;
+    if foreign && (plural.is_some() || !indexes.is_empty() || !unique.is_empty() || !relations.is_empty()) {
+        let message =
+            "another plugin keeps these rows, and says how they are found, what is unique and where they lead";
+        return Err(syn::Error::new(ident.span(), message));
+    }
 
     let docs = attribute::docs(&item.attrs);
     let plural =
@@ -84,6 +91,7 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
                 type Columns = Columns;
                 const COLUMNS: &'static Columns = &Columns { #(#new_columns),* };
                 const SEARCHED: bool = #searched;
+                const FOREIGN: bool = #foreign;
 
                 fn describe() -> #manifest::ReadModel {
                     #manifest::ReadModel {
@@ -144,11 +152,14 @@ fn marked(fields: &[Field], name: &str) -> syn::Result<Vec<String>> {
 
 fn says(item: &DeriveInput, fields: &[Field]) -> syn::Result<Says> {
     let named = attribute::without_suffix(&item.ident, SUFFIX).unwrap_or_else(|| item.ident.clone());
-    let mut says = Says { name: attribute::unraw(&named), plural: None, indexes: Vec::new(), unique: Vec::new() };
+    let name = attribute::unraw(&named);
+    let mut says = Says { name, foreign: false, plural: None, indexes: Vec::new(), unique: Vec::new() };
     attribute::checked_name(&says.name, item.ident.span())?;
     attribute::each(&item.attrs, "model", |meta| {
         if meta.path.is_ident("name") {
             says.name = attribute::api_name(&attribute::text(&meta)?)?;
+        } else if meta.path.is_ident("foreign") {
+            says.foreign = true;
         } else if meta.path.is_ident("plural") {
             says.plural = Some(attribute::api_name(&attribute::text(&meta)?)?);
         } else if meta.path.is_ident("index") || meta.path.is_ident("unique") {
@@ -168,6 +179,7 @@ fn says(item: &DeriveInput, fields: &[Field]) -> syn::Result<Says> {
                 &meta,
                 &[
                     "name = \"…\"",
+                    "foreign",
                     "plural = \"…\"",
                     "index(one_field, another_field)",
                     "unique(one_field, another_field)",
@@ -325,6 +337,33 @@ mod tests {
     }
 
     #[test]
+    fn a_foreign_row_says_only_which_columns_it_has() {
+        let refused =
+            "another plugin keeps these rows, and says how they are found, what is unique and where they lead";
+        for item in [
+            parse_quote!(
+                #[model(foreign, index(code))]
+                struct BasketRow {
+                    #[key]
+                    id: Id<Basket>,
+                    code: String,
+                }
+            ),
+            parse_quote!(
+                #[model(foreign)]
+                struct BasketRow {
+                    #[key]
+                    id: Id<Basket>,
+                    #[unique]
+                    code: String,
+                }
+            ),
+        ] {
+            assert_eq!(refusal(item), refused);
+        }
+    }
+
+    #[test]
     fn a_relation_is_said_in_full_and_where_it_belongs() {
         let one = "a relation is said by `#[relation(to = CategoryRow, as = \"category\")]`";
         assert_eq!(
@@ -379,7 +418,7 @@ mod tests {
                     id: Id<Basket>,
                 }
             )),
-            "`table` means nothing here; what does: `name = \"…\"`, `plural = \"…\"`, `index(one_field, another_field)`, \
+            "`table` means nothing here; what does: `name = \"…\"`, `foreign`, `plural = \"…\"`, `index(one_field, another_field)`, \
              `unique(one_field, another_field)`"
         );
         assert_eq!(

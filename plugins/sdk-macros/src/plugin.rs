@@ -66,6 +66,10 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
         .chain(each(&models, |path| quote_spanned!(path.span()=> .model::<#path>())))
         .chain(each(&queries, |path| quote_spanned!(path.span()=> .query::<#path>())))
         .chain(each(&declared, |path| quote_spanned!(path.span()=> .declared::<#path>())));
+    let own = each(&models, |path| {
+        attribute::own(path, "another plugin keeps these rows: `models` are those that this one keeps")
+    });
+    let own: Vec<_> = own.collect();
     let aggregates = (!aggregates.is_empty()).then(|| decides(&aggregates));
     let projections = (!models.is_empty()).then(|| projects(&models));
     let queries = (!queries.is_empty()).then(|| answers(&queries));
@@ -73,6 +77,8 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     Ok(quote! {
         const _: () = {
             struct Plugin;
+
+            #(#own)*
 
             impl ::yado_sdk::__private::bindings::manifest::exports::yado::domain::manifest::Guest for Plugin {
                 fn describe() -> ::std::string::String {

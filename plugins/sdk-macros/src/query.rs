@@ -65,9 +65,17 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> syn::Result<
         Parameter::Rows { model } => quote!(&surroundings.rows::<#model>()),
         Parameter::Context => quote!(&surroundings.context),
     });
+    let read = parameters.iter().filter_map(Parameter::model).map(|model| {
+        attribute::own(
+            model,
+            "another plugin keeps these rows: only a declared query finds them, by `#[derive(Query)]`",
+        )
+    });
     let (vis, marker, private) = (&function.vis, format_ident!("{ident}"), quote!(::yado_sdk::__private));
     Ok(quote! {
         #function
+
+        #(#read)*
 
         // Functions and types have separate names, so this can be called what `plugin!` calls the query.
         #[doc(hidden)]
@@ -151,6 +159,13 @@ impl Parameter {
     fn argument(&self) -> Option<&Field> {
         match self {
             Self::Argument(field) => Some(field),
+            _ => None,
+        }
+    }
+
+    fn model(&self) -> Option<&Type> {
+        match self {
+            Self::Rows { model } => Some(model),
             _ => None,
         }
     }

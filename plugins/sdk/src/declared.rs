@@ -1,12 +1,17 @@
 //! Queries that are declared: conditions on the rows of a read model, which the host reads without asking the plugin.
 
-use rust_decimal::Decimal;
-use serde::Serialize;
-use serde_json::value::RawValue;
+mod conditions;
+mod types;
 
-use crate::manifest::{self, Condition};
-use crate::value::Textual;
-use crate::{Column, Id, ReadModel, Timestamp, json};
+use serde::Serialize;
+
+use crate::{ReadModel, json, manifest};
+
+pub use conditions::{
+    above, any, any_of, at_least, at_most, below, contains, ends_with, is, is_not, missing, not, only, order, search,
+    starts_with, whole,
+};
+pub use types::{Compared, Counting, Lacking, Like, Many, Ranked, Telling, Whole};
 
 /// A named query that the host answers with rows, by `#[derive(Query)]` on a struct. Its fields are the query's arguments:
 ///
@@ -40,11 +45,11 @@ use crate::{Column, Id, ReadModel, Timestamp, json};
 /// | `#[query(…)]` | meaning |
 /// | --- | --- |
 /// | `of = SeatRow` | whose rows it finds |
-/// | `one` | it answers with the first of them, or null |
+/// | `one` | it answers with a row, or null. Either filters by the key, or by what is unique, name it; or there is an `order` whose first row it is. Arguments that decide which row it is are no `Option` |
 /// | `list`, `list(max = 100)` | it answers with the rows, 1,000 at most unless it says otherwise |
 /// | `page(seats, total_count)` | it answers with an object of these two: a page of the rows, and how many there are on all |
 /// | `order(price, descending(label))` | the rows' order; at last it is by key |
-/// | `only(status = Status::Open)` | what must hold whatever is asked |
+/// | `only(status = Status::Open, not(kind = Kind::Draft))` | what must hold, or must not, whatever is asked |
 /// | `name = "findSeats"` | the query's name, if it is not the struct's |
 /// | `roles("clerk")` | who may ask |
 ///
@@ -56,6 +61,7 @@ use crate::{Column, Id, ReadModel, Timestamp, json};
 /// | `#[filter(price, at_least)]` | … or stands to it like this: `is`, `is_not`, `any_of`, `above`, `below`, `at_least`, `at_most`, `contains`, `starts_with`, `ends_with`, `missing` |
 /// | `#[filter(price, at_least = from, at_most = to)]` | the same with fields of the argument |
 /// | `#[filter(any(first_name, last_name), contains)]` | it holds of at least one of these columns |
+/// | `#[filter(not(label, contains))]` | what it says does not hold, as it does not where the column holds nothing |
 /// | `#[search]` | each word of it stands in one of the row's `#[search]` columns |
 /// | `#[page(number)]`, `#[page(size, default = 20)]` | which page, counted from 1, and how many to a page |
 /// | `#[page(number = page, size = limit, default = 20)]` | the same with fields of the argument |
@@ -114,179 +120,6 @@ impl<M: Serialize> Page<M> {
         // The names are letters and digits, so they need no escapes.
         format!("{{\"{rows}\":{},\"{total}\":{}}}", json::write(&self.rows), self.total)
     }
-}
-
-/// A value that is compared as an `As`: what may be missing as what it is if it is there, and whole numbers as such.
-#[diagnostic::on_unimplemented(message = "`{Self}` can't be compared in a declared query")]
-pub trait Compared {
-    /// What counts.
-    type As;
-}
-
-/// A whole number of any size.
-#[derive(Debug)]
-pub struct Whole;
-
-/// What can be compared with a column that holds a `T`.
-#[diagnostic::on_unimplemented(message = "a column that holds `{T}` can't be compared with `{Self}`")]
-pub trait Like<T> {}
-
-impl<T> Like<T> for T {}
-impl<E> Like<Id<E>> for String {}
-
-/// What one can be more or less than.
-#[diagnostic::on_unimplemented(message = "no `{Self}` is more or less than another")]
-pub trait Ranked {}
-
-/// Many values, each of which a column may hold.
-#[diagnostic::on_unimplemented(message = "`any_of` takes a `Vec`, and `{Self}` is none")]
-pub trait Many {
-    /// What one of them is compared as.
-    type As;
-}
-
-/// What says which page, or how many to a page.
-#[diagnostic::on_unimplemented(message = "pages are counted in whole numbers, and `{Self}` is none")]
-pub trait Counting {}
-
-impl Counting for Whole {}
-
-/// What says yes or no.
-#[diagnostic::on_unimplemented(message = "`missing` is asked for with a `bool`, and `{Self}` is none")]
-pub trait Telling {}
-
-impl Telling for bool {}
-
-/// What a column may lack.
-#[diagnostic::on_unimplemented(
-    message = "a column that holds `{Self}` is never missing",
-    note = "what may be missing is an `Option`"
-)]
-pub trait Lacking {}
-
-impl<T> Lacking for Option<T> {}
-
-impl<T: Compared> Many for Vec<T> {
-    type As = T::As;
-}
-impl<T: Many> Many for Option<T> {
-    type As = T::As;
-}
-
-impl<T: Compared> Compared for Option<T> {
-    type As = T::As;
-}
-
-macro_rules! compared {
-    ($($ty:ty),* => $as:ty) => {$(impl Compared for $ty { type As = $as; })*};
-}
-compared!(i8, i16, i32, i64, u8, u16, u32, u64 => Whole);
-compared!(bool => bool);
-compared!(f64 => f64);
-compared!(String => String);
-compared!(Decimal => Decimal);
-compared!(Timestamp => Timestamp);
-impl<E> Compared for Id<E> {
-    type As = Self;
-}
-
-impl Ranked for Whole {}
-impl Ranked for f64 {}
-impl Ranked for String {}
-impl Ranked for Decimal {}
-impl Ranked for Timestamp {}
-impl<E> Ranked for Id<E> {}
-
-/// The column is, or is not, what the argument is.
-pub fn same<M, T: Compared, W, A: Compared>(
-    op: &'static str,
-    column: &Column<M, T>,
-    _: fn(&W) -> &A,
-    argument: &'static str,
-) -> Condition
-where
-    A::As: Like<T::As>,
-{
-    Condition::Argument { field: column.name(), op, argument }
-}
-
-/// The column is more or less than the argument.
-pub fn ranked<M, T: Compared, W, A: Compared>(
-    op: &'static str,
-    column: &Column<M, T>,
-    _: fn(&W) -> &A,
-    argument: &'static str,
-) -> Condition
-where
-    A::As: Like<T::As>,
-    T::As: Ranked,
-{
-    Condition::Argument { field: column.name(), op, argument }
-}
-
-/// The column's text has the argument in it.
-pub fn text<M, T: Textual, W, A: Textual>(
-    op: &'static str,
-    column: &Column<M, T>,
-    _: fn(&W) -> &A,
-    argument: &'static str,
-) -> Condition {
-    Condition::Argument { field: column.name(), op, argument }
-}
-
-/// The column is one of those in the argument.
-pub fn among<M, T: Compared, W, A: Many>(
-    op: &'static str,
-    column: &Column<M, T>,
-    _: fn(&W) -> &A,
-    argument: &'static str,
-) -> Condition
-where
-    A::As: Like<T::As>,
-{
-    Condition::Argument { field: column.name(), op, argument }
-}
-
-/// The column is missing, or is not, as the argument says.
-pub fn missing<M, T: Lacking, W, A: Compared>(
-    op: &'static str,
-    column: &Column<M, T>,
-    _: fn(&W) -> &A,
-    argument: &'static str,
-) -> Condition
-where
-    A::As: Telling,
-{
-    Condition::Argument { field: column.name(), op, argument }
-}
-
-/// The column is this, whatever is asked.
-///
-/// # Panics
-/// If the value has no JSON, which no value lacks.
-pub fn only<M, T: Compared + Serialize>(column: &Column<M, T>, value: T) -> Condition {
-    match RawValue::from_string(json::write(&value)) {
-        Ok(value) => Condition::Value { field: column.name(), op: "eq", value },
-        Err(error) => panic!("{}: {error}", column.name()),
-    }
-}
-
-/// The words of the argument are searched for.
-pub fn search<W, A: Textual>(_: fn(&W) -> &A, argument: &'static str) -> Condition {
-    Condition::Search { search: argument }
-}
-
-/// A number or a size of pages.
-pub fn whole<W, A: Compared>(_: fn(&W) -> &A, argument: &'static str) -> &'static str
-where
-    A::As: Counting,
-{
-    argument
-}
-
-/// A column that rows are put in order by.
-pub const fn order<M, T: Compared>(column: &Column<M, T>, descending: bool) -> manifest::QueryOrder {
-    manifest::QueryOrder { field: column.name(), descending }
 }
 
 /// What a page answers: its rows, and how many there are on all pages.

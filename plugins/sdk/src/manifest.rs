@@ -256,6 +256,7 @@ pub enum Condition {
     Value { field: &'static str, op: &'static str, value: Box<RawValue> },
     Search { search: &'static str },
     Any { any: Vec<Condition> },
+    Not { not: Box<Condition> },
 }
 
 /// A property by which rows are put in order.

@@ -31,6 +31,36 @@ use crate::{json, manifest};
 /// | `#[unique]` | no two rows hold the same in it; a projection that writes it twice fails, so a decision has to `take` it |
 /// | `#[search]` | a search looks into it |
 /// | `#[relation(to = CategoryRow, as = "category")]` | it holds the key of a row of that model |
+///
+/// Rows that another plugin keeps are marked `#[model(foreign)]`. Declared queries find them, and relations lead to them. Of
+/// their columns only those are written down that are spoken of; callers may select the others all the same:
+///
+/// ```
+/// use yado_sdk::prelude::*;
+///
+/// /// A category of the catalog.
+/// #[derive(ReadModel)]
+/// #[model(foreign)]
+/// pub struct CategoryRow { #[key] id: String, name: String }
+///
+/// /// The categories of a name.
+/// #[derive(Query)]
+/// #[query(of = CategoryRow, list)]
+/// pub struct CategoriesNamed { #[filter(name)] name: String }
+///
+/// plugin! { name: "lookup", queries: [CategoriesNamed] }
+/// ```
+///
+/// Their plugin alone reads them otherwise:
+///
+/// ```compile_fail,E0080
+/// # use yado_sdk::prelude::*;
+/// # #[derive(ReadModel)] #[model(foreign)] pub struct CategoryRow { #[key] id: String, name: String }
+/// #[query]
+/// pub fn how_many(rows: &Rows<CategoryRow>) -> Result<u32, Rejection> { Ok(rows.find(|_| []).count() as u32) }
+///
+/// plugin! { name: "lookup", queries: [how_many] }
+/// ```
 #[diagnostic::on_unimplemented(message = "`{Self}` is no read model", note = "derive it: `#[derive(ReadModel)]`")]
 pub trait ReadModel: Serialize + DeserializeOwned {
     /// The model's name.
@@ -45,6 +75,9 @@ pub trait ReadModel: Serialize + DeserializeOwned {
     /// Whether a search looks into any of them.
     #[doc(hidden)]
     const SEARCHED: bool;
+    /// Whether another plugin keeps it.
+    #[doc(hidden)]
+    const FOREIGN: bool;
 
     #[doc(hidden)]
     fn describe() -> manifest::ReadModel;

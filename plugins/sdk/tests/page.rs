@@ -248,7 +248,7 @@ pub fn cheap_tickets(most: Decimal, rows: &Rows<TicketRow>, context: &Context) -
     of = TicketRow,
     page(tickets, total_count),
     order(price, descending(code)),
-    only(changes = 0_u32),
+    only(changes = 0_u32, not(area = Area::Box)),
     name = "listTickets",
     roles("clerk")
 )]
@@ -258,6 +258,8 @@ pub struct FindTickets {
     areas: Option<Vec<Area>>,
     #[filter(area, is_not)]
     not_in: Option<Area>,
+    #[filter(not(price, above = from, at_most = to))]
+    not_priced: Option<Prices>,
     #[filter(price, above = from, at_most = to)]
     price: Option<Prices>,
     #[schema(length(..=20))]
@@ -395,8 +397,11 @@ fn a_declared_query_says_what_the_host_asks_its_tables() {
             "model": "Ticket",
             "where": [
                 { "field": "changes", "op": "eq", "value": 0 },
+                { "not": { "field": "area", "op": "eq", "value": "box" } },
                 { "field": "area", "op": "in", "argument": "areas" },
                 { "field": "area", "op": "ne", "argument": "notIn" },
+                { "any": [{ "not": { "field": "price", "op": "gt", "argument": "notPriced.from" } },
+                          { "not": { "field": "price", "op": "lte", "argument": "notPriced.to" } }] },
                 { "field": "price", "op": "gt", "argument": "price.from" },
                 { "field": "price", "op": "lte", "argument": "price.to" },
                 { "any": [{ "field": "code", "op": "startsWith", "argument": "begins" },
@@ -422,6 +427,7 @@ fn a_declared_query_is_asked_with_its_arguments_as_the_api_takes_them() {
     let find = FindTickets {
         areas: Some(vec![Area::Box]),
         not_in: None,
+        not_priced: None,
         price: Some(Prices { from: None, to: Decimal::new(95, 1) }),
         begins: None,
         words: None,

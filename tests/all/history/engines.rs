@@ -14,7 +14,7 @@ use yado_store::{Options, Result, open_events, open_reads};
 
 use super::drive::Node;
 use super::random::Random;
-use super::record::{Outcome, Request};
+use super::record::{Outcome, Request, is_certain};
 use crate::support::{Freight, Journey, Way, component};
 
 /// How long something is held up at most if nobody else gets ahead in the meantime.
@@ -117,6 +117,9 @@ impl<J: Journey + 'static> Node for Local<J> {
             }
             Err(Error::IdempotencyKeyReused { .. }) => Outcome::KeyReused,
             Err(error @ Error::PluginFault { .. }) => Outcome::Failed(error.to_string()),
+            Err(error @ Error::Unavailable { .. }) if is_certain(&error.to_string()) => {
+                Outcome::Failed(error.to_string())
+            }
             Err(error @ (Error::Timeout { .. } | Error::Unavailable { .. })) => Outcome::Unknown(error.to_string()),
             Err(error) => panic!("{} is a request that an engine understands: {error}", request.payload()),
         })
@@ -145,7 +148,8 @@ pub(crate) struct Unreliable {
 }
 
 impl Unreliable {
-    async fn meet(&self, fates: &[(u64, Fate)]) -> Result<()> {
+    /// Meets one of these fates; `lost` is what is said of something that gets lost.
+    async fn meet(&self, fates: &[(u64, Fate)], lost: fn(String) -> yado_store::Error) -> Result<()> {
         if self.reliable.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -153,7 +157,7 @@ impl Unreliable {
         match fate {
             Fate::Through => {}
             Fate::Late => self.hold_up().await,
-            Fate::Lost => return Err(yado_store::Error::Unavailable("the connection broke".into())),
+            Fate::Lost => return Err(lost("the connection broke".into())),
             Fate::Refused => return Err(yado_store::Error::Engine("the database refuses".into())),
         }
         Ok(())
@@ -171,11 +175,13 @@ impl Unreliable {
 impl Journey for Unreliable {
     async fn there(&self, freight: Freight) -> Result<()> {
         let refused = if freight == Freight::Append { 2 } else { 0 };
-        self.meet(&[(86 - refused, Fate::Through), (10, Fate::Late), (4, Fate::Lost), (refused, Fate::Refused)]).await
+        let fates = [(86 - refused, Fate::Through), (10, Fate::Late), (4, Fate::Lost), (refused, Fate::Refused)];
+        // It has not arrived, and so nothing is done.
+        self.meet(&fates, yado_store::Error::Unavailable).await
     }
 
     async fn back(&self, _: Freight) -> Result<()> {
         self.traffic.send_modify(|traffic| *traffic += 1);
-        self.meet(&[(85, Fate::Through), (10, Fate::Late), (5, Fate::Lost)]).await
+        self.meet(&[(85, Fate::Through), (10, Fate::Late), (5, Fate::Lost)], yado_store::Error::Unheard).await
     }
 }

@@ -90,6 +90,11 @@ pub(crate) enum Outcome {
     Unknown(String),
 }
 
+/// Whether a node says of something that failed that it has left nothing in the log.
+pub(crate) fn is_certain(message: &str) -> bool {
+    message.contains("nothing was recorded")
+}
+
 /// A request that was sent, once, to one node.
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {

@@ -10,7 +10,7 @@ use yado_store::testing::Postgres;
 
 use super::drive::{Node, Progress};
 use super::plan::{Disturbance, Kind};
-use super::record::{Outcome, Request};
+use super::record::{Outcome, Request, is_certain};
 use crate::support::Server;
 
 /// How long a client waits for an answer. Much longer than a pause lasts: whoever gives up learns nothing.
@@ -104,6 +104,7 @@ fn outcome(mutation: &str, request: &Request, answer: &Value) -> Outcome {
         Some("IDEMPOTENCY_KEY_REUSED") => Outcome::KeyReused,
         // A guest that got no time for as long as its process got none has overrun.
         Some("PLUGIN_FAULT") => Outcome::Failed(answer.to_string()),
+        Some("UNAVAILABLE") if is_certain(&text(&error["message"])) => Outcome::Failed(answer.to_string()),
         Some("TIMEOUT" | "UNAVAILABLE") => Outcome::Unknown(answer.to_string()),
         _ => panic!("{} is a request that a server understands: {answer}", request.payload()),
     }

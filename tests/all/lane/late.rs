@@ -1,5 +1,6 @@
 //! An attempt that is still on its way when the next one is answered.
 
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 
 use yado_store::testing::Postgres;
@@ -8,8 +9,8 @@ use super::*;
 
 /// A way on which an append takes so long that nobody waits for it any more. It arrives when the test says so.
 struct Detour {
-    /// What is said of the next append that goes astray.
-    astray: Mutex<Option<yado_store::Error>>,
+    /// What is said of the next appends, which go astray.
+    astray: Mutex<VecDeque<yado_store::Error>>,
     late: Mutex<Vec<Append>>,
     /// Whether the disk is full when an append arrives.
     full: AtomicBool,
@@ -18,7 +19,7 @@ struct Detour {
 #[async_trait]
 impl Journey for Detour {
     async fn append(&self, store: &dyn EventStore, batch: &[Append]) -> Result<Vec<Appended>> {
-        if let Some(error) = self.astray.lock().await.take() {
+        if let Some(error) = self.astray.lock().await.pop_front() {
             self.late.lock().await.extend_from_slice(batch);
             return Err(error);
         }
@@ -60,7 +61,7 @@ impl Registry {
 
     /// The next append gets lost, and this is said of it.
     async fn lose_the_next(&self, error: fn(String) -> yado_store::Error) {
-        *self.way.journey.astray.lock().await = Some(error("the test says so".into()));
+        self.way.journey.astray.lock().await.push_back(error("the test says so".into()));
     }
 }
 
@@ -92,6 +93,22 @@ async fn a_value_is_taken_if_the_database_has_said_that_nothing_came_of_the_firs
         registry.register("a@example.org").await.unwrap();
         registry.lose_the_next(yado_store::Error::Unavailable).await;
         assert_eq!(registry.register("a@example.org").await.unwrap_err().code(), Code::Rejected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_not_available_is_said_to_have_recorded_nothing_if_every_attempt_was_at_its_end() {
+    for registry in registries().await {
+        let told = async |errors: [fn(String) -> yado_store::Error; 2]| {
+            let lost = errors.map(|error| error("the test says so".into()));
+            *registry.way.journey.astray.lock().await = lost.into();
+            registry.register("b@example.org").await.unwrap_err().to_string()
+        };
+        let (gone, unheard) = (yado_store::Error::Unavailable, yado_store::Error::Unheard);
+        assert!(told([gone, gone]).await.contains("not available, and nothing was recorded"));
+        for errors in [[gone, unheard], [unheard, gone]] {
+            assert!(told(errors).await.contains("whether it was is not known"));
+        }
     }
 }
 

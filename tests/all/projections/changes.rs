@@ -1,6 +1,7 @@
 //! Whoever listens to changes of rows is told of each that an event makes, once, in order: however events are batched,
 //! whatever fails, wherever a process dies, whoever else does the same work, and while other code takes over.
 
+mod replayed;
 mod swap;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use yado_store::EventStore;
 use super::failing::{Failing, Fate};
 use super::history::{History, Random, tenants};
 use super::{Databases, any_batch, model, open, patient, shown, start};
-use crate::support::component;
+use crate::support::{component, eventually};
 
 /// The rows by tenant and key, as one event after the other makes them, and what that comes to.
 type Rows = std::collections::BTreeMap<(TenantId, String), Value>;

@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use yado_model::{Position, TenantId};
 use yado_store::{
-    Aggregate, ChangePage, Checkpoint, Committed, Each, Error, Filter, Forgotten, Group, Parked, ProjectionState,
-    ReadStore, Result, Row, Select, Step, Table,
+    Aggregate, ChangePage, Checkpoint, Committed, Each, Error, Filter, Forgotten, Group, LetterId, Parked,
+    ProjectionState, ReadStore, Result, Rows, Select, Step, Table, TablesInUse,
 };
 
 use super::history::Random;
@@ -42,6 +42,8 @@ pub(crate) struct Failing {
     begun_anew: AtomicUsize,
     /// Whether commits wait until they are let go.
     held: watch::Sender<bool>,
+    /// Commits that come no further than this position do not wait.
+    held_beyond: Mutex<Position>,
     /// What the names of those projections begin with whose commits do not wait.
     spared: Mutex<Option<String>>,
     dead: watch::Sender<bool>,
@@ -61,6 +63,7 @@ impl Failing {
             overlapped: AtomicBool::new(false),
             begun_anew: AtomicUsize::new(0),
             held: watch::Sender::new(false),
+            held_beyond: Mutex::default(),
             spared: Mutex::default(),
             dead: watch::Sender::new(false),
         }
@@ -85,6 +88,18 @@ impl Failing {
     pub(crate) fn hold_all_but(&self, spared: &str) {
         *self.spared.lock().unwrap() = Some(spared.to_owned());
         self.hold();
+    }
+
+    /// Holds only what comes further than a position, of what it holds.
+    pub(crate) fn hold_beyond(&self, position: Position) {
+        *self.held_beyond.lock().unwrap() = position;
+        // Whoever waits looks again.
+        self.held.send_modify(|_| {});
+    }
+
+    /// All goes dark from now on.
+    pub(crate) fn die(&self) {
+        self.dead.send_replace(true);
     }
 
     /// Lets commits go on.
@@ -217,7 +232,8 @@ impl ReadStore for Failing {
         let is_spared =
             self.spared.lock().unwrap().as_deref().is_some_and(|spared| step.progress.projection.starts_with(spared));
         if !is_spared {
-            self.held.subscribe().wait_for(|held| !held).await.unwrap();
+            let passes = || step.progress.to.position <= *self.held_beyond.lock().unwrap();
+            self.held.subscribe().wait_for(|held| !held || passes()).await.unwrap();
         }
         for _ in 0..self.below(50) {
             tokio::task::yield_now().await;
@@ -238,7 +254,13 @@ impl ReadStore for Failing {
         self.alive()?;
         self.store.forget_changes(projection, up_to).await
     }
-    async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
+    async fn rows(
+        &self,
+        table: &Table,
+        tenant: &TenantId,
+        keys: &[String],
+        columns: Option<&[String]>,
+    ) -> Result<Rows> {
         self.alive()?;
         if self.last.is_none() && self.below(6) == 0 && self.takes_one() {
             let error = self.fail();
@@ -246,15 +268,15 @@ impl ReadStore for Failing {
             assert!(self.below(2) == 0, "the test says so");
             return Err(error);
         }
-        self.store.rows(table, tenant, keys).await
+        self.store.rows(table, tenant, keys, columns).await
     }
 
-    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
+    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Rows> {
         self.alive()?;
         self.store.select(table, tenant, select).await
     }
 
-    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
+    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Rows> {
         self.alive()?;
         self.store.select_each(table, tenant, each, select).await
     }
@@ -283,6 +305,36 @@ impl ReadStore for Failing {
     async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>> {
         self.alive()?;
         self.store.parked(projection, limit).await
+    }
+
+    async fn letter(&self, projection: &str, id: &LetterId) -> Result<Option<Parked>> {
+        self.alive()?;
+        self.store.letter(projection, id).await
+    }
+
+    async fn count_changes(&self, projection: &str) -> Result<u64> {
+        self.alive()?;
+        self.store.count_changes(projection).await
+    }
+
+    async fn use_tables(&self, process: &str, tables: &[TablesInUse], unused_ms: u64) -> Result<()> {
+        self.alive()?;
+        self.store.use_tables(process, tables, unused_ms).await
+    }
+
+    async fn unused_tables(&self, unused_ms: u64) -> Result<Vec<TablesInUse>> {
+        self.alive()?;
+        self.store.unused_tables(unused_ms).await
+    }
+
+    async fn leave_tables(&self, process: &str) -> Result<()> {
+        self.alive()?;
+        self.store.leave_tables(process).await
+    }
+
+    async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {
+        self.alive()?;
+        self.store.discard_unused(process, tables, unused_ms).await
     }
 
     async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState> {

@@ -32,13 +32,16 @@ pub(crate) fn tenants() -> Vec<TenantId> {
 pub(crate) struct History {
     random: Random,
     tenants: Vec<TenantId>,
+    /// Whether nothing but new accounts comes of it.
+    only_opening: bool,
     revisions: HashMap<(TenantId, StreamId), u64>,
     now: i64,
 }
 
 impl History {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { random: Random(seed), tenants: tenants(), revisions: HashMap::new(), now: 1_769_851_800_000_000 }
+        let (random, revisions) = (Random(seed), HashMap::new());
+        Self { random, tenants: tenants(), only_opening: false, revisions, now: 1_769_851_800_000_000 }
     }
 
     /// A history of one tenant alone.
@@ -46,9 +49,15 @@ impl History {
         Self { tenants: vec![TenantId::default()], ..Self::new(seed) }
     }
 
+    /// The same of a tenant that does nothing but open accounts.
+    pub(crate) fn only_opening(self, tenant: TenantId) -> Self {
+        Self { tenants: vec![tenant], only_opening: true, ..self }
+    }
+
     /// The same so far, which goes on in another way.
     pub(crate) fn otherwise(&self, seed: u64) -> Self {
-        Self { random: Random(seed), tenants: self.tenants.clone(), revisions: self.revisions.clone(), now: self.now }
+        let (tenants, revisions) = (self.tenants.clone(), self.revisions.clone());
+        Self { random: Random(seed), tenants, only_opening: self.only_opening, revisions, now: self.now }
     }
 
     /// Records so many more events.
@@ -66,7 +75,7 @@ impl History {
         let amount = 1 + self.random.below(1_000);
         let moved = json!({ "amount": amount, "reference": format!("\"{amount}\" é\n") });
         let (name, payload) = match self.random.below(10) {
-            0 | 1 => ("Opened", json!({ "owner": format!("owner \\ {amount}") })),
+            kind if kind < 2 || self.only_opening => ("Opened", json!({ "owner": format!("owner \\ {amount}") })),
             2 => ("Closed", json!({})),
             3..=5 => ("Withdrawn", moved),
             _ => ("Deposited", moved),

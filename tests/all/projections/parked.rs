@@ -1,6 +1,9 @@
 //! Events that a projection can't be shown: their streams wait, others go on, and what waits is shown when other code has
 //! come. Wherever a process dies on the way, rows are those of code that never failed.
 
+mod tenants;
+mod unique;
+
 use std::sync::atomic::Ordering::SeqCst;
 
 use serde_json::{Value, json};
@@ -38,9 +41,14 @@ fn batches(seed: u64) -> Settings {
 
 /// The rows and dead letters of the wary bank, to which every event is shown alone.
 async fn wary(databases: &Databases, reads: usize) -> (Shown, Vec<DeadLetter>) {
+    wary_with(databases, reads, Settings::default().parked_streams).await
+}
+
+/// The same where so many streams of a tenant are put aside at most.
+async fn wary_with(databases: &Databases, reads: usize, parked_streams: u32) -> (Shown, Vec<DeadLetter>) {
     let log = databases.log().await;
     let head = log.head().await.unwrap();
-    let settings = Settings { poison_attempts: 2, projection_retry_ms: 1, ..one_by_one() };
+    let settings = Settings { poison_attempts: 2, projection_retry_ms: 1, parked_streams, ..one_by_one() };
     let engine = start(log, databases.reads(reads).await, settings).await;
     engine.deploy(component("bank-wary")).await.unwrap();
     let rows = shown(&engine, head).await;
@@ -104,25 +112,25 @@ async fn health(engine: &Engine) -> (bool, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_dies_at_any_write_loses_no_parked_stream_on_sqlite() {
-    dies_while_parking(false).await;
+    dies_while_parking(false, Settings::default().parked_streams).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_dies_at_any_write_loses_no_parked_stream_on_postgresql() {
-    dies_while_parking(true).await;
+    dies_while_parking(true, Settings::default().parked_streams).await;
 }
 
 /// Before each of the commits, and after each of them, all goes dark for the process: first while streams are parked, and
 /// then while they are taken up again.
-async fn dies_while_parking(postgres: bool) {
+async fn dies_while_parking(postgres: bool, parked_streams: u32) {
     /// Two streams are parked on the way, and events of theirs come later.
     const EVENTS: u64 = 60;
-    let settings = || Settings { batch: 15, gathered_events: 20, ..quick() };
+    let settings = || Settings { batch: 15, gathered_events: 20, parked_streams, ..quick() };
     let whole = Databases::new(postgres, 2).await;
     let log = whole.log().await;
     History::new(27).go_on(&*log, EVENTS).await;
-    let (held, waiting) = wary(&whole, 0).await;
-    assert_eq!(waiting.len(), 2, "{waiting:?}");
+    let (held, waiting) = wary_with(&whole, 0, parked_streams).await;
+    assert!(waiting.len() > usize::from(parked_streams > 0), "{waiting:?}");
     let right = expected(&whole, 1).await;
     let commits = |store: &Failing| store.commits.load(SeqCst);
     // How many commits each of the two takes when nothing fails.
@@ -236,12 +244,10 @@ async fn a_replay_by_hand_tells_that_the_stream_still_fails_and_keeps_it_parked(
     let first = before[0].parked.clone();
     assert_eq!((first.attempts, first.plugin.as_str(), first.event.as_str()), (2, "bank", "Withdrawn"));
     assert!(first.error.contains("is no amount to withdraw"), "{}", first.error);
-    let (letter, event) = engine.dead_letter("Balance", first.position).await.unwrap();
+    let (letter, event) = engine.dead_letter("Balance", &first.id()).await.unwrap();
     assert_eq!((letter.parked.position, event.position), (first.position, first.position));
     assert!(event.event.payload.contains("amount"));
-    let Replayed::Parked(again) = engine.replay("Balance", first.position).await.unwrap() else {
-        panic!("it was shown")
-    };
+    let Replayed::Parked(again) = engine.replay("Balance", &first.id()).await.unwrap() else { panic!("it was shown") };
     assert_eq!((again.attempts, again.position, &again.error), (3, first.position, &first.error));
     // Other code that fails as well is tried once, by itself.
     let varied = variant(&component("bank-wary"), 1);
@@ -253,19 +259,19 @@ async fn a_replay_by_hand_tells_that_the_stream_still_fails_and_keeps_it_parked(
     .await;
     assert_eq!(letters(&engine).await.len(), before.len());
     assert_eq!(shown(&engine, head).await, rows);
-    assert!(engine.dead_letter("Balance", head.plus(1)).await.unwrap_err().to_string().contains("dead letter"));
-    assert!(engine.replay("Nothing", first.position).await.is_err());
+    assert!(engine.dead_letter("Balance", &head.plus(1).into()).await.unwrap_err().to_string().contains("dead letter"));
+    assert!(engine.replay("Nothing", &first.id()).await.is_err());
     engine.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_projection_that_fails_at_too_many_streams_stands() {
+async fn a_projection_that_fails_at_too_many_streams_of_all_tenants_stands() {
     let databases = Databases::new(false, 2).await;
     let log = databases.log().await;
     History::new(6).go_on(&*log, 200).await;
     let (_, waiting) = wary(&databases, 1).await;
     assert!(waiting.len() > 1);
-    let settings = Settings { parked_streams: 1, ..quick() };
+    let settings = Settings { parked_letters: 1, ..quick() };
     let engine = start(log.clone(), databases.reads(0).await, settings).await;
     engine.deploy(component("bank-wary")).await.unwrap();
     eventually("it stands behind the second", async || {
@@ -324,10 +330,8 @@ async fn addresses(engine: &Engine, at: Position) -> Vec<String> {
     let model = engine.catalogue().model(&name).unwrap().clone();
     engine.caught_up(&model, at).await.unwrap();
     let rows = asking(engine, &TenantId::default()).select(&name, &Select::page(100)).await.unwrap();
-    let mut all: Vec<_> = rows
-        .iter()
-        .map(|row| format!("{}: {}", row["id"].as_str().unwrap(), row["address"].as_str().unwrap()))
-        .collect();
+    let text = |row, column| rows.get(row, column).as_text().unwrap();
+    let mut all: Vec<_> = (0..rows.len()).map(|row| format!("{}: {}", text(row, "id"), text(row, "address"))).collect();
     all.sort_unstable();
     all
 }
@@ -358,7 +362,7 @@ async fn rows_that_can_not_be_kept(postgres: bool) {
     assert_eq!((first.position, first.attempts), (poison, 2));
     assert!(first.error.contains("must be unique"), "{}", first.error);
     // Whatever fails when its rows go down, it is the first of the events that is to blame.
-    let Replayed::Parked(again) = engine.replay("Entry", poison).await.unwrap() else { panic!("it was shown") };
+    let Replayed::Parked(again) = engine.replay("Entry", &poison.into()).await.unwrap() else { panic!("it was shown") };
     assert_eq!((again.position, again.attempts, &again.error), (poison, 3, &first.error));
     let head = log.address("z", "Moved", "four").await;
     assert_eq!(addresses(&engine, head).await, ["x: one", "z: four"]);
@@ -372,7 +376,7 @@ async fn rows_that_can_not_be_kept(postgres: bool) {
     log.happens("Member-x", "Left", json!({})).await;
     let head = log.address("z", "Moved", "six").await;
     assert_eq!(addresses(&engine, head).await, ["z: six"]);
-    assert_eq!(engine.replay("Entry", poison).await.unwrap(), Replayed::Shown);
+    assert_eq!(engine.replay("Entry", &poison.into()).await.unwrap(), Replayed::Shown);
     assert_eq!(addresses(&engine, head).await, ["y: one", "z: six"]);
     engine.shutdown().await;
 }
@@ -429,7 +433,9 @@ async fn a_stream_that_the_host_can_not_show_when_it_is_taken_up_stays_parked_an
     log.happens("Member-x", "Left", json!({})).await;
     let newer = log.happens_in(99, "Member-y", "Moved", json!({ "address": "two" })).await;
     assert_eq!(addresses(&engine, newer).await, [""; 0]);
-    let Replayed::Parked(letter) = engine.replay("Entry", poison).await.unwrap() else { panic!("it was shown") };
+    let Replayed::Parked(letter) = engine.replay("Entry", &poison.into()).await.unwrap() else {
+        panic!("it was shown")
+    };
     assert_eq!(letter.position, newer);
     assert!(letter.error.contains("99"), "{}", letter.error);
     // What comes before it is shown.

@@ -1,5 +1,6 @@
 //! Projections that are told to stand still, and tables that are filled anew beside those that serve.
 
+mod cancelled;
 mod takeover;
 
 use yado_engine::{ProjectionState, ProjectionStatus};
@@ -9,7 +10,7 @@ use super::*;
 use crate::support::variant;
 
 /// Settings under which everything goes down in small pieces, and what operators decide is looked at soon.
-fn small() -> Settings {
+pub(super) fn small() -> Settings {
     Settings { batch: 10, gathered_events: 10, retire_ms: 200, ..patient() }
 }
 
@@ -19,7 +20,7 @@ fn stand(engine: &Engine, state: ProjectionState) -> Option<ProjectionStatus> {
 }
 
 /// The table that is read now.
-fn table(engine: &Engine) -> String {
+pub(super) fn table(engine: &Engine) -> String {
     model(engine).table.name.clone()
 }
 
@@ -377,11 +378,11 @@ fn behave() -> Dispatch {
     }
 }
 
-async fn behaves(engine: &Engine) -> Position {
+pub(super) async fn behaves(engine: &Engine) -> Position {
     engine.dispatch(&engine.catalogue(), behave()).await.unwrap().position
 }
 
-fn saying(engine: &Engine) -> Arc<Model> {
+pub(super) fn saying(engine: &Engine) -> Arc<Model> {
     engine.catalogue().model(&Name::parse("Saying").unwrap()).unwrap().clone()
 }
 
@@ -463,6 +464,8 @@ async fn a_rebuild_that_another_process_has_given_up_ends_and_takes_no_orders() 
     eventually("the pause is noted", async || state().await.paused).await;
     reads.let_go();
     pausing.await.unwrap().unwrap();
+    // What is filled gets no further, so that it can't find out by itself, when it is through, that nobody wants it any more.
+    reads.hold_all_but(&model(&engine).projection);
     // The other process gives it up, and an operator there has the tables that serve stand still.
     let given_up = Decided { pending: None, ..state().await };
     assert!(others.set_projection_state("bank", "Balance", &state().await, &given_up).await.unwrap());
@@ -473,6 +476,7 @@ async fn a_rebuild_that_another_process_has_given_up_ends_and_takes_no_orders() 
     .await;
     engine.resume("Balance").await.unwrap();
     assert!(stand(&engine, ProjectionState::Live).is_some());
+    reads.let_go();
     engine.shutdown().await;
 }
 

@@ -164,7 +164,7 @@ async fn nobody_is_shown_rows_that_can_not_be_filled_anew_at_present() {
     let session = asking(&engine, &TenantId::default());
     let refused = session.count(&model.manifest.name, None).await.unwrap_err();
     assert!(refused.to_string().contains("filled anew"), "{refused}");
-    let refused = session.rows(&model.manifest.name, &["account-1".into()]).await.unwrap_err();
+    let refused = session.rows(&model.manifest.name, &["account-1".into()], None).await.unwrap_err();
     assert!(refused.to_string().contains("filled anew"), "{refused}");
     engine.shutdown().await;
     // The next process goes on where that one was.

@@ -9,8 +9,9 @@ use crate::contender::System;
 pub const USAGE: &str = "\
 cargo xtask bench [FLAG…]
 
-    --only PART     only this part: throughput, catch-up, lag, reads, sockets, memory or storage; or only the comparisons of
-                    throughput in which a system takes part (such as bus-postgres or umadb). May be given several times
+    --only PART     only this part: throughput, catch-up, rebuild, lag, reads, sockets, memory or storage; or only the
+                    comparisons of throughput in which a system takes part (such as bus-postgres or umadb). May be given
+                    several times
     --rounds N      so many rounds; by default 5, and fewer make no ratios
     --seconds S     how long a contender's turn counts; by default 5, and a result from under 2 stays out of the README
     --seed N        what shuffling and the choice of accounts begin with; by default a new one
@@ -27,6 +28,8 @@ pub enum Part {
     Throughput,
     /// How fast a read model is filled from a long log.
     CatchUp,
+    /// How fast a read model is filled anew while it is read.
+    Rebuild,
     /// How long it takes from a command to a row that shows it.
     Lag,
     /// Pages of rows with what they are related to.
@@ -40,9 +43,10 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("throughput", Self::Throughput),
         ("catch-up", Self::CatchUp),
+        ("rebuild", Self::Rebuild),
         ("lag", Self::Lag),
         ("reads", Self::Reads),
         ("sockets", Self::Sockets),

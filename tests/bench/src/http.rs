@@ -48,11 +48,23 @@ impl Connection {
     /// # Errors
     /// When nobody listens there.
     pub async fn open(url: &Url, method: &str) -> Result<Self> {
+        Self::open_with(url, method, "").await
+    }
+
+    /// Connects, for requests that show a token.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub async fn open_bearing(url: &Url, method: &str, token: &str) -> Result<Self> {
+        Self::open_with(url, method, &format!("authorization: Bearer {token}\r\n")).await
+    }
+
+    async fn open_with(url: &Url, method: &str, header: &str) -> Result<Self> {
         let failed = |error: std::io::Error| format!("{} can't be reached: {error}", url.host);
         let stream = TcpStream::connect(&url.host).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         let head = format!(
-            "{method} {} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\naccept: application/json\r\ncontent-length: ",
+            "{method} {} HTTP/1.1\r\nhost: {}\r\n{header}content-type: application/json\r\naccept: application/json\r\ncontent-length: ",
             url.path, url.host
         );
         Ok(Self { stream, head: head.into_bytes(), request: Vec::new(), answer: Vec::new() })

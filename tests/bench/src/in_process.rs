@@ -146,8 +146,9 @@ impl InProcess {
         let model = self.model.as_ref().ok_or("the bank that is deployed shows no rows")?;
         let circumstances = Circumstances { tenant: self.names.tenant.clone(), ..Circumstances::default() };
         let session = self.engine.session(&self.catalogue, circumstances);
-        let rows = session.rows(&model.manifest.name, &[account.to_owned()]).await;
-        Ok(rows.map_err(|error| told(&error))?.pop())
+        let rows = session.rows(&model.manifest.name, &[account.to_owned()], None).await;
+        let rows = rows.map_err(|error| told(&error))?.into_maps();
+        Ok(rows.map_err(|error| error.to_string())?.pop())
     }
 
     /// Waits until the read model shows everything that was recorded. Without one there is nothing to wait for.

@@ -22,6 +22,7 @@ pub mod cluster;
 pub mod contender;
 pub mod http;
 pub mod in_process;
+pub mod operator;
 pub mod server;
 pub mod usage;
 

@@ -9,7 +9,7 @@ use yado_bench::arguments::{Arguments, Part};
 use yado_bench::cluster::{Cluster, SETTINGS};
 use yado_bench::figures::median;
 use yado_bench::machine::{self, Machine};
-use yado_bench::parts::{Bench, CatchUp, Lag, Memory, Reads, Sockets, Storage, Throughput};
+use yado_bench::parts::{Bench, CatchUp, Lag, Memory, Reads, Rebuild, Sockets, Storage, Throughput};
 use yado_bench::place::Place;
 use yado_bench::report::{Report, say, terminal, write};
 use yado_model::Timestamp;
@@ -94,6 +94,13 @@ async fn measure(bench: &Bench, begun_at: String, postgres: String) -> Result<Re
             Err(reason) => or_failed("catching up", reason),
         }
     }
+    let mut rebuild = None;
+    if wants(Part::Rebuild, "rebuilding") {
+        match Rebuild::measure(bench).await {
+            Ok(found) => rebuild = Some(found),
+            Err(reason) => or_failed("rebuilding", reason),
+        }
+    }
     fsyncs.extend(machine::fsyncs(bench.place.scratch.path())?);
     let mut lag = None;
     if wants(Part::Lag, "from command to row") {
@@ -136,6 +143,7 @@ async fn measure(bench: &Bench, begun_at: String, postgres: String) -> Result<Re
     let fsync_us = median(&fsyncs).unwrap_or_default();
     let mut verdicts = throughput.as_ref().map_or_else(Vec::new, |found| found.verdicts(fsync_us));
     verdicts.extend(catch_up.as_ref().map(CatchUp::verdict));
+    verdicts.extend(rebuild.iter().flat_map(Rebuild::verdicts));
     verdicts.extend(lag.as_ref().map(|found: &Lag| found.verdict(fsync_us)));
     verdicts.extend(reads.as_ref().map(Reads::verdict));
     verdicts.extend(sockets.as_ref().map(Sockets::verdict));
@@ -154,6 +162,7 @@ async fn measure(bench: &Bench, begun_at: String, postgres: String) -> Result<Re
         verdicts,
         throughput,
         catch_up,
+        rebuild,
         lag,
         reads,
         sockets,

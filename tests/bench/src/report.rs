@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::machine::Machine;
-use crate::parts::{CatchUp, Lag, Memory, Reads, Sockets, Storage, Throughput};
+use crate::parts::{CatchUp, Lag, Memory, Reads, Rebuild, Sockets, Storage, Throughput};
 use crate::requirement::Verdict;
 use crate::work::Spec;
 use crate::{Result, place};
@@ -52,6 +52,8 @@ pub struct Report {
     pub throughput: Option<Throughput>,
     /// Catching up.
     pub catch_up: Option<CatchUp>,
+    /// Filling anew what serves.
+    pub rebuild: Option<Rebuild>,
     /// From command to row.
     pub lag: Option<Lag>,
     /// Pages of rows.

@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 
 use crate::Result;
 use crate::http::{Connection, Url};
+use crate::operator::Operator;
 use crate::place::{self, Place};
 
 /// How long it may take to start, and its read models to show what was recorded.
@@ -22,6 +23,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Server {
     child: Child,
     host: String,
+    folder: PathBuf,
     log: PathBuf,
 }
 
@@ -52,7 +54,7 @@ impl Server {
         command.stdin(Stdio::null()).stdout(file.try_clone().map_err(failed)?).stderr(file).kill_on_drop(true);
         let child = command.spawn();
         let child = child.map_err(|error| format!("{} can't be started: {error}", place.server().display()))?;
-        let mut server = Self { child, host: String::new(), log };
+        let mut server = Self { child, host: String::new(), folder, log };
         server.ready().await?;
         Ok(server)
     }
@@ -67,6 +69,16 @@ impl Server {
     #[must_use]
     pub fn graphql(&self) -> Url {
         Url { host: self.host.clone(), path: "/graphql".into() }
+    }
+
+    /// What its operator may do.
+    ///
+    /// # Errors
+    /// When the token is not where servers keep it.
+    pub fn operator(&self) -> Result<Operator> {
+        let file = self.folder.join("data/admin-token");
+        let token = fs::read_to_string(&file).map_err(|error| format!("{} can't be read: {error}", file.display()))?;
+        Ok(Operator::new(self.host.clone(), token))
     }
 
     async fn ready(&mut self) -> Result<()> {

@@ -10,8 +10,8 @@ use serde_json::Value;
 use yado_model::{Position, RecordedEvent, TenantId};
 use yado_runtime::{Condition, Plugin, Rows, RowsError, Selection};
 use yado_store::{
-    Aggregate, ChangePage, Checkpoint, Committed, Each, EventStore, Filter, Forgotten, Group, Parked, ProjectionState,
-    ReadStore, Result, Row, Select, Step, Table,
+    Aggregate, ChangePage, Checkpoint, Committed, Each, EventStore, Filter, Forgotten, Group, LetterId, Parked,
+    ProjectionState, ReadStore, Result, Select, Step, Table, TablesInUse,
 };
 
 /// A read store that counts what it is asked.
@@ -106,18 +106,30 @@ impl ReadStore for Watched {
     async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten> {
         self.store.forget_changes(projection, up_to).await
     }
-    async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
+    async fn rows(
+        &self,
+        table: &Table,
+        tenant: &TenantId,
+        keys: &[String],
+        columns: Option<&[String]>,
+    ) -> Result<yado_store::Rows> {
         let begun = Instant::now();
-        let rows = self.store.rows(table, tenant, keys).await;
+        let rows = self.store.rows(table, tenant, keys, columns).await;
         self.lookups.add(keys.len(), begun);
         rows
     }
 
-    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
+    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<yado_store::Rows> {
         self.store.select(table, tenant, select).await
     }
 
-    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
+    async fn select_each(
+        &self,
+        table: &Table,
+        tenant: &TenantId,
+        each: &Each,
+        select: &Select,
+    ) -> Result<yado_store::Rows> {
         self.store.select_each(table, tenant, each, select).await
     }
 
@@ -141,6 +153,30 @@ impl ReadStore for Watched {
 
     async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>> {
         self.store.parked(projection, limit).await
+    }
+
+    async fn letter(&self, projection: &str, id: &LetterId) -> Result<Option<Parked>> {
+        self.store.letter(projection, id).await
+    }
+
+    async fn count_changes(&self, projection: &str) -> Result<u64> {
+        self.store.count_changes(projection).await
+    }
+
+    async fn use_tables(&self, process: &str, tables: &[TablesInUse], unused_ms: u64) -> Result<()> {
+        self.store.use_tables(process, tables, unused_ms).await
+    }
+
+    async fn unused_tables(&self, unused_ms: u64) -> Result<Vec<TablesInUse>> {
+        self.store.unused_tables(unused_ms).await
+    }
+
+    async fn leave_tables(&self, process: &str) -> Result<()> {
+        self.store.leave_tables(process).await
+    }
+
+    async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {
+        self.store.discard_unused(process, tables, unused_ms).await
     }
 
     async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState> {

@@ -40,7 +40,7 @@ async fn past(engine: &Engine, store: &dyn ReadStore) -> f64 {
     let model = catalogue.models().next().unwrap();
     let begun = Instant::now();
     for _ in 0..READS {
-        store.rows(&model.table, &TenantId::default(), &keys).await.unwrap();
+        store.rows(&model.table, &TenantId::default(), &keys, None).await.unwrap();
     }
     nanoseconds(begun)
 }
@@ -50,7 +50,7 @@ async fn within(engine: &Engine) -> f64 {
     let model = model(engine);
     let begun = Instant::now();
     for _ in 0..READS {
-        session.rows(&model, &keys).await.unwrap();
+        session.rows(&model, &keys, None).await.unwrap();
     }
     nanoseconds(begun)
 }
@@ -60,7 +60,7 @@ async fn each(engine: &Engine) -> f64 {
     let model = model(engine);
     let begun = Instant::now();
     for _ in 0..READS {
-        engine.session(&catalogue, Circumstances::default()).rows(&model, &keys).await.unwrap();
+        engine.session(&catalogue, Circumstances::default()).rows(&model, &keys, None).await.unwrap();
     }
     nanoseconds(begun)
 }

@@ -10,8 +10,8 @@ use yado_model::{
 };
 use yado_store::{
     Aggregate, Answer, Append, Appended, ChangePage, Checkpoint, ClaimsReport, Committed, Each, EventKind, EventStore,
-    Filter, Forgotten, Group, Parked, PluginRecord, PluginVersion, ProjectionState, ReadStore, Result, Row, Select,
-    Snapshot, Step, StreamPage, Table,
+    Filter, Forgotten, Group, LetterId, Parked, PluginRecord, PluginVersion, ProjectionState, ReadStore, Result, Rows,
+    Select, Snapshot, Step, StreamPage, Table, TablesInUse,
 };
 
 /// The position of the last event that there will ever be.
@@ -154,17 +154,17 @@ impl ReadStore for Shown {
     async fn forget_changes(&self, _: &str, _: Position) -> Result<Forgotten> {
         Ok(Forgotten { count: 0, more: false })
     }
-    async fn rows(&self, _: &Table, _: &TenantId, _: &[String]) -> Result<Vec<Row>> {
+    async fn rows(&self, _: &Table, _: &TenantId, _: &[String], _: Option<&[String]>) -> Result<Rows> {
         if self.waits {
             tokio::task::yield_now().await;
         }
-        Ok(Vec::new())
+        Ok(Rows::default())
     }
-    async fn select(&self, _: &Table, _: &TenantId, _: &Select) -> Result<Vec<Row>> {
-        Ok(Vec::new())
+    async fn select(&self, _: &Table, _: &TenantId, _: &Select) -> Result<Rows> {
+        Ok(Rows::default())
     }
-    async fn select_each(&self, _: &Table, _: &TenantId, _: &Each, _: &Select) -> Result<Vec<Row>> {
-        Ok(Vec::new())
+    async fn select_each(&self, _: &Table, _: &TenantId, _: &Each, _: &Select) -> Result<Rows> {
+        Ok(Rows::default())
     }
     async fn count(&self, _: &Table, _: &TenantId, _: Option<&Filter>) -> Result<u64> {
         Ok(0)
@@ -178,6 +178,30 @@ impl ReadStore for Shown {
     async fn parked(&self, _: Option<&str>, _: u32) -> Result<Vec<(String, Parked)>> {
         Ok(Vec::new())
     }
+    async fn letter(&self, _: &str, _: &LetterId) -> Result<Option<Parked>> {
+        Ok(None)
+    }
+
+    async fn count_changes(&self, _: &str) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn use_tables(&self, _: &str, _: &[TablesInUse], _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    async fn unused_tables(&self, _: u64) -> Result<Vec<TablesInUse>> {
+        Ok(Vec::new())
+    }
+
+    async fn leave_tables(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn discard_unused(&self, _: &str, _: &TablesInUse, _: u64) -> Result<bool> {
+        Ok(true)
+    }
+
     async fn projection_state(&self, _: &str, _: &str) -> Result<ProjectionState> {
         Ok(ProjectionState::default())
     }

@@ -7,7 +7,7 @@ use yado_model::manifest::Command;
 use yado_model::schema::{Broken, Checker, Object, Problem, Shape, Slot};
 use yado_model::{EntityId, Name};
 
-use super::AggregateType;
+use super::{AggregateType, nul};
 
 /// A command that can be dispatched.
 #[derive(Debug)]
@@ -45,10 +45,11 @@ impl CommandType {
         Ok(made)
     }
 
-    /// What in a payload breaks the schema's rules.
+    /// What in a payload breaks the schema's rules, or could never be shown.
     #[must_use]
     pub fn check(&self, payload: &Value) -> Vec<Problem> {
-        self.checker.check(payload)
+        let problems = self.checker.check(payload);
+        if problems.is_empty() { nul::problems(payload) } else { problems }
     }
 
     /// The aggregates whose instances the payload may refer to.

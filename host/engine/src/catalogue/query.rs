@@ -10,7 +10,7 @@ use yado_model::schema::{Broken, Checker, Field, Object, Problem, Shape, Slot};
 
 use super::breaker::Breaker;
 use super::model::kind;
-use super::{Deployed, Model};
+use super::{Deployed, Model, nul};
 
 /// A named query: declared, or answered by a guest.
 #[derive(Debug)]
@@ -61,11 +61,8 @@ impl QueryType {
     /// What in the arguments breaks the schema's rules, or can't be asked of a database.
     #[must_use]
     pub fn check(&self, arguments: &Value) -> Vec<Problem> {
-        let mut problems = self.arguments.check(arguments);
-        if problems.is_empty() {
-            nul(arguments, &mut Vec::new(), &mut problems);
-        }
-        problems
+        let problems = self.arguments.check(arguments);
+        if problems.is_empty() { nul::problems(arguments) } else { problems }
     }
 
     /// Holds what the guest has answered against what its manifest promises.
@@ -105,29 +102,15 @@ impl QueryType {
             let Some(model) = models.get(name) else {
                 return Err(format!("shows rows of {name}, which no plugin brings: deploy that plugin first"));
             };
-            if let Some(misfit) = misfit(shown, &model.row) {
+            // The host reads the rows of a declared query, and they have all that rows have. What its plugin knows of them
+            // need only be true.
+            let misfit =
+                if self.manifest.rows.is_some() { untrue(shown, &model.row) } else { misfit(shown, &model.row) };
+            if let Some(misfit) = misfit {
                 return Err(format!("shows rows of {name}, and {misfit}"));
             }
         }
         Ok(())
-    }
-}
-
-/// No row has a NUL in it, and not every database takes one in a question.
-fn nul(value: &Value, path: &mut Vec<String>, problems: &mut Vec<Problem>) {
-    let mut below = |step: String, value: &Value| {
-        path.push(step);
-        nul(value, path, problems);
-        path.pop();
-    };
-    match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| below(name.clone(), value)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| below(at.to_string(), item)),
-        Value::String(text) if text.contains('\0') => {
-            let message = "must not contain the character NUL, which no row has".to_owned();
-            problems.push(Problem { path: path.clone(), message });
-        }
-        _ => {}
     }
 }
 
@@ -149,6 +132,20 @@ fn rows<'a>(slot: &'a Slot, found: &mut Vec<(&'a Name, &'a Object)>) {
         },
         _ => {}
     }
+}
+
+/// What an object says of rows that is not so.
+fn untrue(shown: &Object, row: &Object) -> Option<String> {
+    shown.fields.iter().find_map(|field| {
+        let name = &field.name;
+        match row.fields.get(name.as_str()) {
+            None => Some(format!("its schema has {name}, which they have not")),
+            Some(known) if kind(&known.slot.shape) != kind(&field.slot.shape) => {
+                Some(format!("its schema has another type for {name}"))
+            }
+            Some(_) => None,
+        }
+    })
 }
 
 /// What keeps an object from being a row.
@@ -221,9 +218,20 @@ mod tests {
     }
 
     #[test]
-    fn a_nul_is_told_with_its_place() {
-        let mut problems = Vec::new();
-        nul(&json!({ "a": ["b", { "c": "d\0" }], "e": 1 }), &mut Vec::new(), &mut problems);
-        assert_eq!(problems.iter().map(Problem::pointer).collect::<Vec<_>>(), ["/a/1/c"]);
+    fn what_a_declared_query_says_of_rows_is_so_and_need_not_be_all() {
+        let (text, price) = (json!({ "type": "string" }), json!({ "type": "string", "format": "decimal" }));
+        let object = |properties: Value| match slot(ticket(&properties, &json!([]))).shape {
+            Shape::Object(object) => object,
+            other => panic!("{other:?}"),
+        };
+        let row = object(json!({ "id": text, "price": price }));
+        for (properties, expected) in [
+            (json!({}), None),
+            (json!({ "price": price }), None),
+            (json!({ "price": text }), Some("its schema has another type for price")),
+            (json!({ "prize": price }), Some("its schema has prize, which they have not")),
+        ] {
+            assert_eq!(untrue(&object(properties), &row).as_deref(), expected);
+        }
     }
 }

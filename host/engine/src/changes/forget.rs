@@ -40,12 +40,32 @@ async fn forget(changes: &Changes, forgotten: &mut HashMap<Arc<str>, Position>) 
     forgotten.retain(|key, _| settled.contains_key(key));
     for (key, settled) in settled {
         let up_to = Position::new(settled.get().saturating_sub(kept));
-        let before = forgotten.get(&key).map_or(0, |before| before.get());
-        if up_to.get() <= before.saturating_add(kept / 10) {
-            continue;
+        let before = forgotten.get(&key).map(|before| before.get());
+        let is_due = up_to.get() > before.unwrap_or_default().saturating_add(kept / 10);
+        if is_due {
+            let (count, ended) = pieces(|| changes.shared.reads.forget_changes(&key, up_to)).await;
+            if let Some(told) = changes.told().get(&key) {
+                told.forgot(count);
+            }
+            report("changes of rows", (count, ended));
         }
-        report("changes of rows", pieces(|| changes.shared.reads.forget_changes(&key, up_to)).await);
-        forgotten.insert(key, up_to);
+        // What another process tells is not counted here before that.
+        if is_due || before.is_none() {
+            count(changes, &key).await;
+            forgotten.insert(key, if is_due { up_to } else { Position::ZERO });
+        }
+    }
+}
+
+/// Counts what is kept, for the figures.
+async fn count(changes: &Changes, key: &str) {
+    match changes.shared.reads.count_changes(key).await {
+        Ok(kept) => {
+            if let Some(told) = changes.told().get(key) {
+                told.counted(kept);
+            }
+        }
+        Err(error) => tracing::debug!(projection = key, %error, "changes of rows could not be counted"),
     }
 }
 

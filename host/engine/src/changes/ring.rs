@@ -37,6 +37,8 @@ pub(super) struct Wanted<'a> {
     pub(super) model: &'a Name,
     pub(super) tenant: &'a TenantId,
     pub(super) after: Cursor,
+    /// Whether the listener has begun since something was last not told, and has seen all of it.
+    pub(super) begun_since: bool,
     /// None beyond this position.
     pub(super) until: Option<Position>,
     /// So many are looked at.
@@ -51,12 +53,13 @@ impl Ring {
 
     /// Nothing is known of what was before a position.
     pub(super) fn begin_at(&mut self, position: Position) -> VecDeque<Arc<Changed>> {
-        (self.from, self.settled, self.bytes) = (position.max(self.broken), position, 0);
+        (self.from, self.settled, self.bytes) = (position, position, 0);
         std::mem::take(&mut self.changes)
     }
 
     /// Rows have changed without anything being told of it, at the position that is settled. Who has seen all of that may
-    /// have done so before, and is given nothing from here on; nor is anybody who has seen less than all of the next one.
+    /// have done so before, and is given nothing from here on; nor is anybody who has seen less than all of the next one, but
+    /// for those who begin from now on.
     pub(super) fn break_off(&mut self) -> VecDeque<Arc<Changed>> {
         self.broken = Position::new(self.settled.get().saturating_add(1));
         self.begin_at(self.settled)
@@ -78,8 +81,9 @@ impl Ring {
 
     /// The changes after a place; nothing, if they are not all here.
     pub(super) fn read(&self, wanted: &Wanted<'_>) -> Option<Piece> {
-        let Wanted { model, tenant, after, until, limit } = *wanted;
-        if after < Cursor::all_of(self.from) {
+        let Wanted { model, tenant, after, begun_since, until, limit } = *wanted;
+        let from = if begun_since { self.from } else { self.from.max(self.broken) };
+        if after < Cursor::all_of(from) {
             return None;
         }
         let end = until.map_or(self.settled, |until| until.min(self.settled));
@@ -99,7 +103,7 @@ impl Ring {
             && let Some(oldest) = self.changes.pop_front()
         {
             self.bytes -= size(&oldest);
-            self.from = oldest.position.max(self.broken);
+            self.from = oldest.position;
             gone.push(oldest);
         }
         gone
@@ -145,9 +149,19 @@ mod tests {
     }
 
     fn read(ring: &Ring, after: &str, until: Option<u64>, limit: usize) -> Option<(Vec<String>, String)> {
+        read_by(ring, after, false, until, limit)
+    }
+
+    fn read_by(
+        ring: &Ring,
+        after: &str,
+        begun_since: bool,
+        until: Option<u64>,
+        limit: usize,
+    ) -> Option<(Vec<String>, String)> {
         let (model, tenant) = (name("Ticket"), TenantId::parse("a").unwrap());
         let (after, until) = (after.parse().unwrap(), until.map(Position::new));
-        let piece = ring.read(&Wanted { model: &model, tenant: &tenant, after, until, limit })?;
+        let piece = ring.read(&Wanted { model: &model, tenant: &tenant, after, begun_since, until, limit })?;
         let changes = piece.changes.iter().map(|changed| Cursor::from(&**changed).to_string()).collect();
         Some((changes, piece.reached.to_string()))
     }
@@ -202,6 +216,9 @@ mod tests {
             assert_eq!(read(&ring, seen, None, 10), None, "{seen}");
         }
         assert_eq!(read(&ring, "6", None, 10), piece(&["7.0"], "8"));
+        // Who began after that has seen it.
+        assert_eq!(read_by(&ring, "5", true, None, 10), piece(&["6.0", "7.0"], "8"));
+        assert_eq!(read_by(&ring, "4", true, None, 10), None);
         // That the telling begins again below does not heal it.
         ring.begin_at(Position::new(5));
         assert_eq!(read(&ring, "5", None, 10), None);

@@ -31,6 +31,8 @@ pub struct ChangeStream {
     reached: Option<Cursor>,
     /// How often the telling had been broken when the listener began with this generation.
     breaks: u64,
+    /// Whether it has begun where the generation was at that moment, and not where somebody was before.
+    is_new: bool,
 }
 
 impl ChangeStream {
@@ -44,7 +46,9 @@ impl ChangeStream {
     ) -> Self {
         let standing = told.standing();
         let (ready, reached, breaks) = (VecDeque::new(), None, standing.borrow().breaks);
-        let mut stream = Self { changes, lines, told, standing, model, tenant, cursor: after, ready, reached, breaks };
+        let is_new = after.is_none();
+        let mut stream =
+            Self { changes, lines, told, standing, model, tenant, cursor: after, ready, reached, breaks, is_new };
         stream.begin();
         stream
     }
@@ -138,6 +142,7 @@ impl ChangeStream {
         {
             self.standing = next.standing();
             self.breaks = self.standing.borrow().breaks;
+            self.is_new &= self.cursor.is_none();
             self.told = next;
         }
         Ok(())
@@ -162,7 +167,9 @@ impl ChangeStream {
     async fn read(&mut self, after: Cursor) -> Result<()> {
         // What comes after is the next generation's.
         let until = self.next_generation()?.and_then(|next| next.standing().borrow().since);
-        let wanted = Wanted { model: &self.model, tenant: &self.tenant, after, until, limit: PIECE as usize };
+        // Whatever was not told since is known: the listener would have been told so before it comes here.
+        let (model, tenant, begun_since) = (&self.model, &self.tenant, self.is_new);
+        let wanted = Wanted { model, tenant, after, begun_since, until, limit: PIECE as usize };
         if let Some(piece) = self.told.read(&wanted) {
             self.ready = piece.changes.into();
             self.reached = Some(piece.reached);

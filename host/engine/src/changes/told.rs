@@ -1,5 +1,6 @@
 //! What one projection of this process has told: its newest changes, and news of them.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -15,6 +16,10 @@ pub(crate) struct Told {
     pub(super) projection: Arc<str>,
     ring: Mutex<Ring>,
     standing: watch::Sender<Standing>,
+    /// Changes in the table, as of when they were last counted, and those that have been told here since.
+    kept: AtomicU64,
+    /// Changes that this process has forgotten.
+    forgotten: AtomicU64,
 }
 
 /// How the telling stands.
@@ -32,7 +37,8 @@ pub(super) struct Standing {
 
 impl Told {
     pub(super) fn new(projection: Arc<str>) -> Self {
-        Self { projection, ring: Mutex::default(), standing: watch::Sender::default() }
+        let (kept, forgotten) = (AtomicU64::default(), AtomicU64::default());
+        Self { projection, ring: Mutex::default(), standing: watch::Sender::default(), kept, forgotten }
     }
 
     pub(super) fn set_room(&self, bytes: usize) {
@@ -54,6 +60,7 @@ impl Told {
 
     /// All changes after one position and up to another have become durable.
     pub(crate) fn tell(&self, from: Position, to: Position, changes: &[Arc<Changed>]) {
+        self.kept.fetch_add(changes.len() as u64, Relaxed);
         let gone = self.ring().push(from, to, changes);
         drop(gone);
         self.standing.send_modify(|standing| standing.settled = Some(to));
@@ -65,6 +72,21 @@ impl Told {
         let gone = self.ring().break_off();
         drop(gone);
         self.standing.send_modify(|standing| standing.breaks += 1);
+    }
+
+    /// So many changes are in the table.
+    pub(super) fn counted(&self, kept: u64) {
+        self.kept.store(kept, Relaxed);
+    }
+
+    /// So many changes have been forgotten.
+    pub(super) fn forgot(&self, count: u64) {
+        self.forgotten.fetch_add(count, Relaxed);
+    }
+
+    /// How many changes are kept, and how many this process has forgotten.
+    pub(super) fn figures(&self) -> (u64, u64) {
+        (self.kept.load(Relaxed), self.forgotten.load(Relaxed))
     }
 
     pub(super) fn end(&self) {

@@ -6,17 +6,17 @@ use std::time::Duration;
 use yado_model::schema::Problem;
 use yado_model::{Position, RecordedEvent, Revision};
 use yado_store::limits::LONGEST_PAGE;
-use yado_store::{self as store, Parked};
+use yado_store::{self as store, LetterId, Parked};
 
 use super::Engine;
 use crate::catalogue::ProjectionType;
-use crate::projection::{Handle, Pace, Replayed, Stage, Status};
+use crate::projection::{Count, Handle, Pace, Replayed, Stage, Status};
 use crate::{Error, Result};
 
 /// When it is worth asking again for what a projection has not come to.
 const AGAIN_MS: u64 = 1_000;
 
-/// An event that a projection can't be shown. Its stream waits, and other streams go on.
+/// An event that a projection can't be shown. Its stream waits, or all of its tenant, and all else goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The projection.
@@ -44,6 +44,8 @@ pub struct ProjectionStatus {
     pub left_ms: Option<u64>,
     /// Streams that wait.
     pub parked: usize,
+    /// Tenants of which everything waits.
+    pub parked_tenants: usize,
     /// Why it does not get on, in the words of whoever knows: they are for the operator alone.
     pub trouble: Option<String>,
 }
@@ -105,7 +107,9 @@ impl Engine {
         let left = Duration::try_from_secs_f64(f64::from(left) / rate).ok().filter(|_| left == 0 || rate > 0.0);
         let left_ms = if target == position { Some(0) } else { left.map(|left| left.as_millis() as u64) };
         let trouble = trouble.map(|trouble| trouble.to_string());
-        ProjectionStatus { name, key: key.to_owned(), state, position, target, rate, left_ms, parked, trouble }
+        let Count { streams: parked, tenants: parked_tenants } = parked;
+        let key = key.to_owned();
+        ProjectionStatus { name, key, state, position, target, rate, left_ms, parked, parked_tenants, trouble }
     }
 
     /// Has a projection stand still until it is told to go on, also beyond a restart. While its tables are filled anew, it
@@ -135,6 +139,15 @@ impl Engine {
     /// When there is no such projection, when it is paused or being rebuilt, or the database can't be used.
     pub async fn rebuild(&self, projection: &str) -> Result<()> {
         self.lifecycle.rebuild(self.known(projection)?.manifest.name.clone()).await
+    }
+
+    /// Gives up filling a projection's tables anew, for every process. The tables that serve go on, and the others are
+    /// dropped.
+    ///
+    /// # Errors
+    /// When there is no such projection, when it is not being rebuilt, or the database can't be used.
+    pub async fn cancel_rebuild(&self, projection: &str) -> Result<()> {
+        self.lifecycle.cancel(self.known(projection)?.manifest.name.clone()).await
     }
 
     async fn stand_still(&self, name: &str, paused: bool) -> Result<()> {
@@ -188,47 +201,46 @@ impl Engine {
         Ok(letters)
     }
 
-    /// A dead letter of a projection that is live, by the position of its event, and that event.
+    /// A dead letter of a projection that is live, and the event at which that has failed.
     ///
     /// # Errors
     /// When there is no such dead letter, or a database can't be read.
-    pub async fn dead_letter(&self, projection: &str, at: Position) -> Result<(DeadLetter, RecordedEvent)> {
-        let (_, parked) = self.parked(projection, at).await?;
+    pub async fn dead_letter(&self, projection: &str, id: &LetterId) -> Result<(DeadLetter, RecordedEvent)> {
+        let (_, parked) = self.parked(projection, id).await?;
         let before = Revision::new(parked.revision.get().saturating_sub(1));
         let page = self.events.read_stream(&parked.tenant, &parked.stream, before, 1).await?;
-        let event = page.events.into_iter().next().ok_or_else(|| unknown(projection, at))?;
+        let event = page.events.into_iter().next().ok_or_else(|| unknown(projection, id))?;
         Ok((DeadLetter { projection: projection.to_owned(), parked }, event))
     }
 
-    /// Shows a projection the stream of a dead letter again, from the event that failed on.
+    /// Shows a projection again what waits with a dead letter, from the event that failed on.
     ///
     /// # Errors
     /// When there is no such dead letter, or the projection does not come to it in time.
-    pub async fn replay(&self, projection: &str, at: Position) -> Result<Replayed> {
-        let (handle, parked) = self.parked(projection, at).await?;
+    pub async fn replay(&self, projection: &str, id: &LetterId) -> Result<Replayed> {
+        let (handle, parked) = self.parked(projection, id).await?;
         if handle.status().borrow().paused {
             let message = "is paused: resume it first".to_owned();
             let problems = vec![Problem { path: Vec::new(), message }];
             return Err(Error::BadInput { what: format!("projection {projection}"), problems });
         }
         let limit_ms = self.ground.settings.command_ms;
-        let replayed = handle.replay(parked.tenant, parked.stream);
+        let replayed = handle.replay(parked.held());
         let unavailable = |reason| Error::Unavailable { reason, retry_after_ms: AGAIN_MS };
         let replayed = tokio::time::timeout(Duration::from_millis(limit_ms), replayed).await.map_err(|_| {
             unavailable(format!(
-                "projection {projection} has not come to the stream within {limit_ms} ms, and still will: look at the \
+                "projection {projection} has not come through it within {limit_ms} ms, and still will: look at the \
                  dead letters later"
             ))
         })?;
         replayed.ok_or_else(|| unavailable(format!("projection {projection} has ended: other code has come")))
     }
 
-    async fn parked(&self, projection: &str, at: Position) -> Result<(Handle, Parked)> {
+    async fn parked(&self, projection: &str, id: &LetterId) -> Result<(Handle, Parked)> {
         let found = self.projection(projection);
         let (key, handle) = found.ok_or(Error::Unknown { kind: "projection", name: projection.to_owned() })?;
-        let letters = self.reads.parked(Some(&key), LONGEST_PAGE).await?;
-        let found = letters.into_iter().map(|(_, parked)| parked).find(|parked| parked.position == at);
-        Ok((handle, found.ok_or_else(|| unknown(projection, at))?))
+        let found = self.reads.letter(&key, id).await?;
+        Ok((handle, found.ok_or_else(|| unknown(projection, id))?))
     }
 
     /// A projection that is live, by its name.
@@ -237,6 +249,6 @@ impl Engine {
     }
 }
 
-fn unknown(projection: &str, at: Position) -> Error {
-    Error::NotFound { kind: "dead letter".into(), id: format!("{projection}:{at}") }
+fn unknown(projection: &str, id: &LetterId) -> Error {
+    Error::NotFound { kind: "dead letter".into(), id: format!("{projection}:{id}") }
 }

@@ -236,6 +236,7 @@ mod tests {
         assert!(ring.read(Position::new(11), 100, 1_000).is_none());
         assert_eq!(ring.read(Position::new(13), 100, 1_000).unwrap().len(), 1);
     }
+
     #[test]
     fn what_was_read_is_taken_in_if_it_follows_on_what_is_there() {
         let mut ring = Ring::new(10, 1 << 20);

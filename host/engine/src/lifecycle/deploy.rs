@@ -329,6 +329,15 @@ impl Owner {
         }
     }
 
+    /// Makes the tables that a projection is to fill. That it uses them is said first, or others might drop them.
+    pub(super) async fn make_tables(&self, projection: &ProjectionType) -> yado_store::Result<()> {
+        self.surroundings.uses.announce(projection).await?;
+        for model in &projection.models {
+            self.surroundings.reads.ensure_table(&model.table).await?;
+        }
+        Ok(())
+    }
+
     /// Gives tables that stay the indexes that they lack.
     async fn index_anew(&self, projection: &ProjectionType) -> Result<(), Refusal> {
         let live = self.live.load();
@@ -370,9 +379,7 @@ impl Owner {
                 (running, origin)
             }
             None => {
-                for model in &projection.models {
-                    self.surroundings.reads.ensure_table(&model.table).await.map_err(unavailable)?;
-                }
+                self.make_tables(projection).await.map_err(unavailable)?;
                 let of = (projection.deployed.manifest().name.clone(), projection.manifest.name.clone());
                 let paused = first && states.get(&of).is_some_and(|state| state.paused && state.pending.is_none());
                 (Running::start(definition, self.surroundings.clone(), paused), Origin::New)
@@ -529,14 +536,6 @@ impl Owner {
             self.surroundings.changes.close(key);
             self.queries.forget(key);
             self.discard(&projection).await;
-        }
-    }
-
-    /// Removes what a projection has written, and how far it has come.
-    pub(super) async fn discard(&self, projection: &ProjectionType) {
-        let tables: Vec<_> = projection.models.iter().map(|model| model.table.name.as_str()).collect();
-        if let Err(error) = self.surroundings.reads.discard(&projection.key, &tables).await {
-            tracing::warn!(projection = %projection.key, %error, "what a projection has left could not be removed");
         }
     }
 }

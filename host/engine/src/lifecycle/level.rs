@@ -4,12 +4,13 @@
 //! against the old ones: whoever has read a row must not find an older one in its place, and no stream may be missing of
 //! which rows can be read.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use yado_model::Position;
 use yado_store::limits::LONGEST_PAGE;
+use yado_store::{Held, Parked};
 
 use super::Owner;
 use crate::catalogue::ProjectionType;
@@ -67,9 +68,14 @@ impl Owner {
             return Ok(None);
         }
         let known = reads.parked(Some(&predecessor.key), LONGEST_PAGE).await?;
-        let known: HashSet<_> = known.iter().map(|(_, parked)| (&parked.tenant, &parked.stream)).collect();
-        let lacks = parked.iter().map(|(_, parked)| parked);
-        let lacks: Vec<_> = lacks.filter(|parked| !known.contains(&(&parked.tenant, &parked.stream))).collect();
+        let known: HashMap<Held, Position> = known.iter().map(|(_, known)| (known.held(), known.position)).collect();
+        // What waits there as well, by itself or with all of its tenant, has no rows to be missed.
+        let waits = |held: &Held, at| known.get(held).is_some_and(|from| *from <= at);
+        let is_lacking = |parked: &&Parked| {
+            let whole = Held { tenant: parked.tenant.clone(), stream: None };
+            !waits(&parked.held(), parked.position) && !waits(&whole, parked.position)
+        };
+        let lacks: Vec<_> = parked.iter().map(|(_, parked)| parked).filter(is_lacking).collect();
         Ok(lacks.first().map(|first| {
             format!(
                 "its code can't be shown {} streams of which the tables that serve have rows, first of all {} of tenant {} at \

@@ -62,7 +62,9 @@ impl Owner {
         if state.paused {
             return Err(refused(name, "is paused: resume it first"));
         }
-        let to = ProjectionState { pending: Some(state.epoch + 1), ..state };
+        // Tables that were given up half filled are never gone on with: what speaks against them is not known here.
+        let epoch = state.epoch.max(state.begun).saturating_add(1);
+        let to = ProjectionState { pending: Some(epoch), begun: epoch, ..state };
         if !reads.set_projection_state(plugin, name.as_str(), &state, &to).await? {
             return Err(refused(name, "was paused, resumed or rebuilt at the same moment: look at it first"));
         }
@@ -70,11 +72,31 @@ impl Owner {
             self.leave(name).await;
         }
         if !self.rebuilds.contains_key(name)
-            && let Err(error) = self.fill(projection, state.epoch + 1, false).await
+            && let Err(error) = self.fill(projection, epoch, false).await
         {
             // It is noted what is wanted, and that is looked at before long.
             tracing::warn!(projection = %name, %error, "a projection that is to be filled anew can't be yet, and will be");
         }
+        Ok(())
+    }
+
+    /// Gives up the filling of a projection's tables, for all processes. The tables that serve go on, and not even what was
+    /// paused about the others stays so.
+    pub(super) async fn cancel(&mut self, name: &Name) -> Result<()> {
+        let live = self.live.load_full();
+        let projection = live.projection(name);
+        let projection = projection.ok_or(Error::Unknown { kind: "projection", name: name.to_string() })?;
+        let (plugin, reads) = (&projection.deployed.manifest().name, &self.surroundings.reads);
+        let state = reads.projection_state(plugin, name.as_str()).await?;
+        if state.pending.is_none() {
+            return Err(refused(name, "is not being rebuilt"));
+        }
+        let to = ProjectionState { pending: None, paused: false, ..state };
+        if !reads.set_projection_state(plugin, name.as_str(), &state, &to).await? {
+            return Err(refused(name, "was paused, resumed or put in place at the same moment: look at it first"));
+        }
+        tracing::info!(projection = %name, epoch = state.pending, "a projection is not filled anew any more");
+        self.leave(name).await;
         Ok(())
     }
 
@@ -87,9 +109,7 @@ impl Owner {
             return Ok(());
         }
         let definition = Definition { projection: next.clone(), catalogue, parks: true };
-        for model in &next.models {
-            self.surroundings.reads.ensure_table(&model.table).await?;
-        }
+        self.make_tables(&next).await?;
         let head = self.surroundings.feed.look().await?;
         let running = Running::start(definition, self.surroundings.clone(), paused);
         self.tell_when_filled(&running, &name, epoch, head);
@@ -134,7 +154,7 @@ impl Owner {
         let installs = installs.collect::<std::result::Result<Vec<_>, _>>().map_err(unfit)?;
         let (plugin, reads) = (&projection.deployed.manifest().name, &self.surroundings.reads);
         let state = reads.projection_state(plugin, name.as_str()).await?;
-        let done = ProjectionState { epoch, ..ProjectionState::default() };
+        let done = ProjectionState { epoch, pending: None, paused: false, ..state };
         let is_pending = state.pending == Some(epoch);
         if !is_pending && state.epoch != epoch {
             // Another process has found that they are of no use any more.
@@ -197,19 +217,19 @@ impl Owner {
         }
     }
 
-    /// Ends the filling of tables here. What there is of them stays, for whoever else fills them.
+    /// Ends the filling of tables here. The last process that does so drops them.
     async fn leave(&mut self, name: &Name) -> Option<Arc<ProjectionType>> {
         let Rebuild { projection, running } = self.rebuilds.remove(name)?;
         self.starting().remove(&projection.key);
         running.stop().await;
         self.surroundings.changes.close(&projection.key);
+        self.discard(&projection).await;
         Some(projection)
     }
 
     /// Ends the filling of tables for all, and drops them.
     async fn give_up(&mut self, name: &Name) {
         let Some(projection) = self.leave(name).await else { return };
-        self.discard(&projection).await;
         let (plugin, reads) = (&projection.deployed.manifest().name, &self.surroundings.reads);
         let forgotten = async {
             let state = reads.projection_state(plugin, name.as_str()).await?;
@@ -236,20 +256,26 @@ impl Owner {
     /// Looks at what operators have decided, here or in another process.
     pub(super) async fn look(&mut self) {
         let live = self.live.load_full();
-        self.look_at(&live.plugins().cloned().collect::<Vec<_>>()).await;
+        if let Some(states) = self.look_at(&live.plugins().cloned().collect::<Vec<_>>()).await {
+            self.drop_unused(&states).await;
+        }
         self.look_later();
     }
 
-    /// Looks at what operators have decided about the projections of plugins.
-    pub(super) async fn look_at(&mut self, plugins: &[Arc<Deployed>]) {
+    /// Looks at what operators have decided about the projections of plugins. Returns what stands of them, if that is known.
+    pub(super) async fn look_at(&mut self, plugins: &[Arc<Deployed>]) -> Option<States> {
         match self.states(plugins).await {
             Ok(states) => {
-                for (of, state) in states {
-                    self.heed(&of, state).await;
+                for (of, state) in &states {
+                    self.heed(of, *state).await;
                 }
+                Some(states)
             }
             // It is looked at again before long.
-            Err(error) => tracing::debug!(%error, "what operators have decided could not be read"),
+            Err(error) => {
+                tracing::debug!(%error, "what operators have decided could not be read");
+                None
+            }
         }
     }
 
@@ -284,7 +310,7 @@ impl Owner {
     }
 
     /// The live catalogue with tables of an epoch, and the projection that fills those.
-    fn at(&self, projection: &ProjectionType, epoch: u32) -> Result<(Arc<Catalogue>, Arc<ProjectionType>)> {
+    pub(super) fn at(&self, projection: &ProjectionType, epoch: u32) -> Result<(Arc<Catalogue>, Arc<ProjectionType>)> {
         let name = &projection.manifest.name;
         let of = (projection.deployed.manifest().name.clone(), name.clone());
         let catalogue = self.live.load().at([(of, epoch)]);

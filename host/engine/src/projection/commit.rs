@@ -6,9 +6,11 @@ use tokio::task::JoinHandle;
 use yado_model::{Position, TenantId};
 use yado_store::{Changed, Checkpoint, Committed, Progress, ReadStore, Step, TableWrites, Write};
 
+use super::Failure;
 use super::memory::Layer;
 use super::quarantine::Letters;
 use super::row;
+use super::unique::Strokes;
 use crate::catalogue::{Model, ProjectionType};
 
 /// More rows than this are made ready on a thread of their own, so that those that serve others don't wait.
@@ -21,6 +23,8 @@ pub(super) struct Errand {
     /// Where it stands after.
     pub(super) to: Checkpoint,
     pub(super) rows: Arc<Layer>,
+    /// What they take and release of what is unique.
+    pub(super) strokes: Strokes,
     pub(super) letters: Letters,
     /// What is told of the rows, if anything is.
     pub(super) news: Option<News>,
@@ -48,7 +52,7 @@ pub(super) struct Commit {
     outcome: Option<Outcome>,
 }
 
-type Outcome = yado_store::Result<Committed>;
+type Outcome = Result<Committed, Failure>;
 
 impl Commit {
     /// Sends rows and progress on their way.
@@ -67,7 +71,7 @@ impl Commit {
     /// Waits for its end. A wait that is given up may be begun again.
     pub(super) async fn wait(&mut self) {
         if self.outcome.is_none() {
-            let lost = |error| Err(yado_store::Error::Unavailable(format!("a commit was given up: {error}")));
+            let lost = |error| Err(lost(&error));
             self.outcome = Some((&mut self.task).await.unwrap_or_else(lost));
         }
     }
@@ -75,13 +79,18 @@ impl Commit {
     /// How far the projection has come with it, what has become of streams, what is told, and whether it went through.
     pub(super) async fn ended(mut self) -> (Checkpoint, Letters, Option<News>, Outcome) {
         self.wait().await;
-        let lost = || Err(yado_store::Error::Unavailable("a commit was given up".into()));
-        (self.to, self.letters, self.news, self.outcome.unwrap_or_else(lost))
+        let outcome = self.outcome.unwrap_or_else(|| Err(lost(&"nobody knows why")));
+        (self.to, self.letters, self.news, outcome)
     }
 }
 
 async fn commit(reads: &dyn ReadStore, projection: Arc<ProjectionType>, errand: Errand) -> Outcome {
-    let Errand { from, to, rows, letters, news } = errand;
+    let Errand { from, to, rows, strokes, letters, news } = errand;
+    if let Err(failure) = strokes.check(reads, &projection.models).await {
+        // What another process has written since is nobody's fault.
+        let found = reads.checkpoint(&projection.key).await?;
+        return if found == from { Err(failure) } else { Ok(Committed::Elsewhere(found)) };
+    }
     let all = (0..projection.models.len()).map(|at| rows.len(at)).sum::<usize>();
     let models = projection.models.clone();
     let writes = if all <= FEW {
@@ -101,7 +110,12 @@ async fn commit(reads: &dyn ReadStore, projection: Arc<ProjectionType>, errand: 
         Some(news) => step.telling(news.from, &news.changes),
         None => step,
     };
-    reads.commit(&step).await
+    Ok(reads.commit(&step).await?)
+}
+
+/// Why a commit has come to nothing that nobody knows anything of.
+fn lost(why: &dyn std::fmt::Display) -> Failure {
+    Failure::Database(yado_store::Error::Unavailable(format!("a commit was given up: {why}")))
 }
 
 /// What is written to each read model's table.

@@ -1,8 +1,7 @@
 //! What an operator tells a projection's loop while it runs.
 
 use tokio::sync::{mpsc, oneshot, watch};
-use yado_model::{StreamId, TenantId};
-use yado_store::Parked;
+use yado_store::{Held, Parked};
 
 use super::Status;
 
@@ -11,8 +10,8 @@ pub(super) const QUEUE: usize = 64;
 
 /// What a loop is told.
 pub(crate) enum Order {
-    /// To take up a stream again that it has put aside.
-    Replay { tenant: TenantId, stream: StreamId, reply: oneshot::Sender<Replayed> },
+    /// To take up again what it has put aside.
+    Replay { held: Held, reply: oneshot::Sender<Replayed> },
     /// To stand still, or to go on.
     Pause(bool),
 }
@@ -20,7 +19,7 @@ pub(crate) enum Order {
 /// What became of a stream that was to be taken up again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replayed {
-    /// All of it is shown.
+    /// All of it is shown. Of a tenant that waited as a whole, streams may wait by themselves.
     Shown,
     /// It fails again, and stays parked.
     Parked(Box<Parked>),
@@ -44,10 +43,10 @@ impl Handle {
         self.status.borrow().name.clone()
     }
 
-    /// Takes up a stream again. None, if the loop has ended.
-    pub(crate) async fn replay(&self, tenant: TenantId, stream: StreamId) -> Option<Replayed> {
+    /// Takes up again what is put aside. None, if the loop has ended.
+    pub(crate) async fn replay(&self, held: Held) -> Option<Replayed> {
         let (reply, answer) = oneshot::channel();
-        self.orders.send(Order::Replay { tenant, stream, reply }).await.ok()?;
+        self.orders.send(Order::Replay { held, reply }).await.ok()?;
         answer.await.ok()
     }
 

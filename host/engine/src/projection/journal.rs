@@ -14,15 +14,13 @@ use super::row::Text;
 /// What a change takes beside its texts.
 const OVERHEAD: usize = 160;
 
-/// How changes are found while events are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Telling {
-    /// They are not.
-    Off,
-    /// The guest says which event it is at.
-    Together,
-    /// The guest does not say it, and is shown one event at a time.
-    Apart,
+/// How it is found which event changes what, while events are shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Telling {
+    /// Whether changes are told.
+    pub(super) told: bool,
+    /// Whether the guest does not say which event it is at, and is shown one at a time.
+    pub(super) apart: bool,
 }
 
 /// The rows that an event has touched so far, and the changes of the events before it.

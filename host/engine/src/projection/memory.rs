@@ -18,6 +18,7 @@ use yado_store::Changed;
 
 use super::journal::Gathered;
 use super::row::Text;
+use super::unique::Strokes;
 
 /// What a row takes beside its key and its text.
 const OVERHEAD: usize = 96;
@@ -42,6 +43,8 @@ pub(super) struct Memory {
     gathered: Layer,
     /// What is told of the rows that have been written since the last commit was begun.
     told: Gathered,
+    /// What those rows have taken and released of what is unique.
+    strokes: Strokes,
     flying: Option<Arc<Layer>>,
     /// What the tables hold: rows that were asked for lately.
     young: Layer,
@@ -108,7 +111,7 @@ impl Memory {
 
     /// Bytes that have been written since the last commit was begun.
     pub(super) const fn gathered_bytes(&self) -> usize {
-        self.gathered.bytes + self.told.bytes()
+        self.gathered.bytes + self.told.bytes() + self.strokes.bytes()
     }
 
     /// Whether anything has been written since the last commit was begun.
@@ -124,6 +127,16 @@ impl Memory {
     /// What is told of the rows that go on their way.
     pub(super) fn told(&mut self) -> Vec<Arc<Changed>> {
         self.told.take()
+    }
+
+    /// Takes in what has been taken and released of what is unique.
+    pub(super) fn strike(&mut self, strokes: Strokes) {
+        self.strokes.append(strokes);
+    }
+
+    /// What the rows that go on their way have taken and released of what is unique.
+    pub(super) fn strokes(&mut self) -> Strokes {
+        self.strokes.take()
     }
 
     /// What was gathered goes on its way.

@@ -14,6 +14,7 @@ use yado_store::{Changed, ReadStore};
 use super::journal::{Change, Journal};
 use super::memory::OfTenant;
 use super::row::{Form, Text};
+use super::unique::{self, Strokes};
 use crate::catalogue::Model;
 use crate::reads;
 
@@ -34,6 +35,8 @@ pub(super) struct Overlay {
     at: Option<Position>,
     /// What is told of rows, if anything is.
     journal: Option<Journal>,
+    /// What is taken and released of what is unique.
+    strokes: Strokes,
     /// Whether the guest has written without saying because of which event.
     unattributed: bool,
 }
@@ -43,6 +46,8 @@ pub(super) struct Left {
     pub(super) rows: OfTenant,
     /// What is told of them.
     pub(super) changes: Vec<Arc<Changed>>,
+    /// What they take and release of what is unique.
+    pub(super) strokes: Strokes,
 }
 
 impl Overlay {
@@ -68,6 +73,7 @@ impl Overlay {
             positions,
             at: single,
             journal: telling.then(Journal::default),
+            strokes: Strokes::default(),
             unattributed: false,
         }
     }
@@ -80,7 +86,8 @@ impl Overlay {
             unknown.sort_unstable();
             unknown.dedup();
             for unknown in unknown.chunks(yado_store::limits::LONGEST_LIST) {
-                let found = self.runtime.block_on(self.reads.rows(&model.table, &self.tenant, unknown))?;
+                let found =
+                    self.runtime.block_on(self.reads.rows(&model.table, &self.tenant, unknown, None))?.into_maps()?;
                 for key in unknown {
                     self.rows.found(at, key.as_str().into(), None);
                 }
@@ -95,7 +102,8 @@ impl Overlay {
     /// The rows, with whatever has been written, and what is told of them.
     pub(super) fn finish(mut self) -> Left {
         self.end_event();
-        Left { rows: self.rows, changes: self.journal.map(Journal::finish).unwrap_or_default() }
+        let changes = self.journal.map(Journal::finish).unwrap_or_default();
+        Left { rows: self.rows, changes, strokes: self.strokes }
     }
 
     /// The event that the guest was at last, as far as that is known.
@@ -104,7 +112,7 @@ impl Overlay {
     }
 
     /// Whether the guest has written without saying because of which event, so that it has to be shown one at a time for
-    /// changes to be told.
+    /// changes to be told, or for it to be known which event takes what is unique.
     pub(super) const fn is_unattributed(&self) -> bool {
         self.unattributed
     }
@@ -125,7 +133,9 @@ impl Overlay {
 
     /// A row is about to be written: how it was before the event is kept.
     fn touch(&mut self, at: usize, model: &Model, key: &str) -> Result<(), RowsError> {
-        let Some(journal) = &self.journal else { return Ok(()) };
+        if self.journal.is_none() && model.table.unique.is_empty() {
+            return Ok(());
+        }
         if self.at.is_none() {
             self.unattributed = true;
             return Err(RowsError::Misused(
@@ -133,13 +143,26 @@ impl Overlay {
                     .into(),
             ));
         }
-        if journal.knows(at, key) {
+        if self.journal.as_ref().is_none_or(|journal| journal.knows(at, key)) {
             return Ok(());
         }
         let before = self.row(at, model, key)?;
         if let Some(journal) = &mut self.journal {
             journal.touch(at, key, before);
         }
+        Ok(())
+    }
+
+    /// Writes a row, or removes it.
+    fn write(&mut self, at: usize, model: &Model, key: Box<str>, row: Option<Text>) -> Result<(), RowsError> {
+        self.touch(at, model, &key)?;
+        if let Some(event) = self.at.filter(|_| !model.table.unique.is_empty()) {
+            let before = self.rows.find(at, &key);
+            if before.is_none_or(|before| !unique::is_same(&model.table, before.as_ref(), row.as_ref())) {
+                self.strokes.add(event, &self.tenant, at, &key, row.clone());
+            }
+        }
+        self.rows.write(at, key, row);
         Ok(())
     }
 
@@ -174,8 +197,9 @@ impl Overlay {
         if let Some(known) = self.rows.find(at, key) {
             return Ok(known);
         }
-        let fetched = self.runtime.block_on(self.reads.rows(&model.table, &self.tenant, &[key.to_owned()]));
-        let row = fetched.map_err(unavailable)?.into_iter().find_map(|row| Form::of(model).stored(row));
+        let fetched = self.runtime.block_on(self.reads.rows(&model.table, &self.tenant, &[key.to_owned()], None));
+        let fetched = fetched.and_then(yado_store::Rows::into_maps).map_err(unavailable)?;
+        let row = fetched.into_iter().find_map(|row| Form::of(model).stored(row));
         let row = row.map(|(_, row)| row);
         self.rows.found(at, key.into(), row.clone());
         Ok(row)
@@ -204,9 +228,7 @@ impl Rows for Overlay {
     fn put(&mut self, model: &str, row: String) -> Result<(), RowsError> {
         let (at, model) = self.model(model)?;
         let (key, row) = Form::of(&model).written(row)?;
-        self.touch(at, &model, &key)?;
-        self.rows.write(at, key, Some(row));
-        Ok(())
+        self.write(at, &model, key, Some(row))
     }
 
     fn patch(&mut self, model: &str, key: &str, fields: String) -> Result<(), RowsError> {
@@ -214,8 +236,7 @@ impl Rows for Overlay {
         let form = Form::of(&model);
         let changes = form.changes(key, &fields)?;
         if let Some(row) = self.row(at, &model, key)? {
-            self.touch(at, &model, key)?;
-            self.rows.write(at, key.into(), Some(form.changed(&row, &changes)?));
+            self.write(at, &model, key.into(), Some(form.changed(&row, &changes)?))?;
         }
         Ok(())
     }
@@ -223,17 +244,14 @@ impl Rows for Overlay {
     fn add(&mut self, model: &str, key: &str, field: &str, amount: &str) -> Result<(), RowsError> {
         let (at, model) = self.model(model)?;
         if let Some(row) = self.row(at, &model, key)? {
-            self.touch(at, &model, key)?;
-            self.rows.write(at, key.into(), Some(Form::of(&model).added(&row, field, amount)?));
+            self.write(at, &model, key.into(), Some(Form::of(&model).added(&row, field, amount)?))?;
         }
         Ok(())
     }
 
     fn delete(&mut self, model: &str, key: &str) -> Result<(), RowsError> {
         let (at, model) = self.model(model)?;
-        self.touch(at, &model, key)?;
-        self.rows.write(at, key.into(), None);
-        Ok(())
+        self.write(at, &model, key.into(), None)
     }
 
     fn find(&mut self, model: &str, selection: Selection) -> Result<Vec<String>, RowsError> {
@@ -242,6 +260,7 @@ impl Rows for Overlay {
         let select = reads::select(&model.table, selection).map_err(RowsError::Misused)?;
         let rows =
             self.runtime.block_on(self.reads.select(&model.table, &self.tenant, &select)).map_err(unavailable)?;
+        let rows = rows.into_maps().map_err(unavailable)?;
         Ok(rows.into_iter().map(|row| Value::Object(row).to_string()).collect())
     }
 

@@ -1,26 +1,44 @@
-//! The streams that a projection has put aside: events of theirs wait, and all others go on.
+//! The streams that a projection has put aside: events of theirs wait, and all others go on. Of a tenant of which too many
+//! are, everything waits from some event on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use yado_model::{Digest, RecordedEvent, StreamId, TenantId};
+use yado_model::{Digest, Position, RecordedEvent, StreamId, TenantId};
 use yado_store::limits::LONGEST_PAGE;
-use yado_store::{Parked, ReadStore, Result};
+use yado_store::{Held, Parked, ReadStore, Result, Scope};
 
 /// The streams that a projection has put aside. A copy shares them until one of the two changes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Quarantine {
-    tenants: Arc<HashMap<TenantId, HashMap<StreamId, Parked>>>,
-    count: usize,
+    tenants: Arc<HashMap<TenantId, OfTenant>>,
+    count: Count,
+}
+
+/// What waits of a tenant.
+#[derive(Debug, Clone, Default)]
+struct OfTenant {
+    streams: HashMap<StreamId, Parked>,
+    /// All of it, from the position of this letter on.
+    whole: Option<Parked>,
+}
+
+/// How much is put aside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// Streams, each by itself.
+    pub(crate) streams: usize,
+    /// Tenants, each as a whole.
+    pub(crate) tenants: usize,
 }
 
 /// What becomes of streams with a step.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Letters {
-    /// Streams that wait from now on, or still do.
+    /// What waits from now on, or still does.
     pub(super) parked: Vec<Parked>,
-    /// Streams that wait no more.
-    pub(super) released: Vec<(TenantId, StreamId)>,
+    /// What waits no more.
+    pub(super) released: Vec<Held>,
 }
 
 impl Quarantine {
@@ -40,35 +58,71 @@ impl Quarantine {
             return;
         }
         let tenants = Arc::make_mut(&mut self.tenants);
-        for (tenant, stream) in released {
-            if let Some(streams) = tenants.get_mut(&tenant) {
-                self.count -= usize::from(streams.remove(&stream).is_some());
+        for Held { tenant, stream } in released {
+            let Some(of_tenant) = tenants.get_mut(&tenant) else { continue };
+            match stream {
+                Some(stream) => self.count.streams -= usize::from(of_tenant.streams.remove(&stream).is_some()),
+                None => self.count.tenants -= usize::from(of_tenant.whole.take().is_some()),
+            }
+            if of_tenant.streams.is_empty() && of_tenant.whole.is_none() {
+                tenants.remove(&tenant);
             }
         }
         for parked in parked {
-            let streams = tenants.entry(parked.tenant.clone()).or_default();
-            self.count += usize::from(streams.insert(parked.stream.clone(), parked).is_none());
+            let of_tenant = tenants.entry(parked.tenant.clone()).or_default();
+            match parked.scope {
+                Scope::Stream => {
+                    let before = of_tenant.streams.insert(parked.stream.clone(), parked);
+                    self.count.streams += usize::from(before.is_none());
+                }
+                Scope::Tenant => self.count.tenants += usize::from(of_tenant.whole.replace(parked).is_none()),
+            }
         }
     }
 
     /// Whether an event has to wait.
     pub(super) fn holds(&self, event: &RecordedEvent) -> bool {
-        self.count > 0 && self.get(&event.tenant, &event.stream).is_some()
+        let of_tenant = || self.tenants.get(&event.tenant);
+        self.len() > 0 && of_tenant().is_some_and(|of| of.whole.is_some() || of.streams.contains_key(&event.stream))
     }
 
-    /// The dead letter of a stream, if that waits.
-    pub(super) fn get(&self, tenant: &TenantId, stream: &StreamId) -> Option<&Parked> {
-        self.tenants.get(tenant)?.get(stream)
+    /// Whether an event has to wait because its stream does, and not only because all of the tenant's do.
+    pub(super) fn holds_stream(&self, event: &RecordedEvent) -> bool {
+        self.tenants.get(&event.tenant).is_some_and(|of| of.streams.contains_key(&event.stream))
     }
 
-    /// How many streams wait.
-    pub(super) const fn len(&self) -> usize {
+    /// The dead letter of what waits, if it does.
+    pub(super) fn get(&self, Held { tenant, stream }: &Held) -> Option<&Parked> {
+        let of_tenant = self.tenants.get(tenant)?;
+        match stream {
+            Some(stream) => of_tenant.streams.get(stream),
+            None => of_tenant.whole.as_ref(),
+        }
+    }
+
+    /// How many streams of a tenant wait, each by itself.
+    pub(super) fn streams_of(&self, tenant: &TenantId) -> usize {
+        self.tenants.get(tenant).map_or(0, |of| of.streams.len())
+    }
+
+    /// From where on everything of a tenant waits, if it does.
+    pub(super) fn waits_from(&self, tenant: &TenantId) -> Option<Position> {
+        self.tenants.get(tenant)?.whole.as_ref().map(|whole| whole.position)
+    }
+
+    /// How much waits.
+    pub(super) const fn count(&self) -> Count {
         self.count
     }
 
-    /// The streams of which something holds, in the order of the events that wait.
+    /// How many dead letters there are.
+    pub(super) const fn len(&self) -> usize {
+        self.count.streams + self.count.tenants
+    }
+
+    /// What waits of which something holds, in the order of the events that wait.
     pub(super) fn in_order(&self, holds: impl Fn(&Parked) -> bool) -> Vec<&Parked> {
-        let all = self.tenants.values().flat_map(HashMap::values);
+        let all = self.tenants.values().flat_map(OfTenant::letters);
         let mut those: Vec<_> = all.filter(|parked| holds(parked)).collect();
         those.sort_unstable_by_key(|parked| parked.position);
         those
@@ -76,7 +130,13 @@ impl Quarantine {
 
     /// Whether code has failed at a stream of a tenant that waits.
     pub(super) fn has_failed(&self, code: Digest, tenant: &TenantId) -> bool {
-        self.tenants.get(tenant).is_some_and(|streams| streams.values().any(|parked| parked.digest == code))
+        self.tenants.get(tenant).is_some_and(|of| of.letters().any(|parked| parked.digest == code))
+    }
+}
+
+impl OfTenant {
+    fn letters(&self) -> impl Iterator<Item = &Parked> {
+        self.streams.values().chain(&self.whole)
     }
 }
 
@@ -88,6 +148,7 @@ mod tests {
 
     fn letter(tenant: &str, stream: &str, position: u64) -> Parked {
         Parked {
+            scope: Scope::Stream,
             tenant: TenantId::parse(tenant).unwrap(),
             stream: StreamId::parse(stream).unwrap(),
             position: Position::new(position),
@@ -116,16 +177,33 @@ mod tests {
         assert_eq!(quarantine.in_order(|parked| parked.tenant == both[0].tenant), [&both[0]]);
         assert!(quarantine.has_failed(both[0].digest, &both[1].tenant));
         assert!(!quarantine.has_failed(Digest::of(b"other code"), &both[1].tenant));
-        let gone = vec![(both[1].tenant.clone(), both[1].stream.clone())];
+        let gone = vec![both[1].held()];
         for _ in 0..2 {
             quarantine.take(Letters { released: gone.clone(), ..Letters::default() });
             assert_eq!(quarantine.len(), 1);
         }
         assert_eq!(quarantine.in_order(|_| true), [&both[0]]);
         assert!(!quarantine.has_failed(both[1].digest, &both[1].tenant));
-        assert_eq!(quarantine.get(&both[1].tenant, &both[1].stream), None);
+        assert_eq!(quarantine.get(&both[1].held()), None);
         // A call that began before sees what it saw.
         assert_eq!(before.len(), 2);
-        assert_eq!(before.get(&both[1].tenant, &both[1].stream), Some(&both[1]));
+        assert_eq!(before.get(&both[1].held()), Some(&both[1]));
+    }
+
+    #[test]
+    fn a_tenant_that_waits_as_a_whole_does_not_hold_up_others() {
+        let mut quarantine = Quarantine::default();
+        let stream = letter("a", "Counter-x", 3);
+        let whole = Parked { scope: Scope::Tenant, ..letter("a", "Counter-y", 5) };
+        quarantine.take(Letters { parked: vec![stream.clone(), whole.clone()], ..Letters::default() });
+        assert_eq!(quarantine.count(), Count { streams: 1, tenants: 1 });
+        assert_eq!((quarantine.streams_of(&whole.tenant), quarantine.len()), (1, 2));
+        assert_eq!(quarantine.waits_from(&whole.tenant), Some(whole.position));
+        assert_eq!(quarantine.waits_from(&TenantId::default()), None);
+        assert_eq!(quarantine.in_order(|_| true), [&stream, &whole]);
+        assert_eq!(quarantine.get(&whole.held()), Some(&whole));
+        quarantine.take(Letters { released: vec![whole.held()], ..Letters::default() });
+        assert_eq!((quarantine.waits_from(&whole.tenant), quarantine.len()), (None, 1));
+        assert_eq!(quarantine.get(&stream.held()), Some(&stream));
     }
 }

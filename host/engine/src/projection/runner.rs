@@ -178,7 +178,7 @@ impl Runner {
         let count = chunk.len() as u64;
         work.tried = count;
         let held = work.quarantine.clone();
-        let telling = work.telling.map_or(Telling::Off, |_| course.telling);
+        let telling = Telling { told: work.telling.is_some(), apart: course.apart };
         self.ask(definition, chunk, work, held, telling).await?;
         work.shown = end;
         work.events += count;
@@ -222,7 +222,8 @@ impl Runner {
     fn send(&self, definition: &Definition, work: &mut Work, to: Checkpoint, letters: Letters) {
         debug_assert!(work.commit.is_none(), "a commit is under way");
         let news = news(work, to);
-        let errand = Errand { from: work.committed, to, rows: work.memory.fly(), letters, news };
+        let strokes = work.memory.strokes();
+        let errand = Errand { from: work.committed, to, rows: work.memory.fly(), strokes, letters, news };
         work.commit = Some(Commit::begin(&self.surroundings.reads, &definition.projection, errand));
         work.events = 0;
         work.paced = Some(Instant::now());
@@ -341,7 +342,7 @@ impl Runner {
     /// Takes note of an order.
     fn take(&mut self, order: Order) {
         match order {
-            Order::Replay { tenant, stream, reply } => self.asked.push(Asked { tenant, stream, reply }),
+            Order::Replay { held, reply } => self.asked.push(Asked { held, reply }),
             Order::Pause(paused) => {
                 self.paused = paused;
                 if !paused {

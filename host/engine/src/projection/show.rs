@@ -41,19 +41,18 @@ pub(super) fn show(
         let events = bring_up_to_date(definition, events)?;
         // What has become of one old event is shown in one call however many events it is: the log has no place between
         // them to which the tables could be brought. A guest that searches finds the rows as they were before the old one.
-        let together = |a: &Cow<'_, RecordedEvent>, b: &Cow<'_, RecordedEvent>| {
-            telling != Telling::Apart || a.position == b.position
-        };
+        let together =
+            |a: &Cow<'_, RecordedEvent>, b: &Cow<'_, RecordedEvent>| !telling.apart || a.position == b.position;
         let mut soon = events.as_slice();
         for events in events.chunk_by(together) {
             let (models, reads, runtime) = (&projection.models, reads.clone(), runtime.clone());
             let positions = events.iter().map(|event| event.position).collect();
-            let told = telling != Telling::Off;
             let rows = memory.take(tenant);
-            let overlay = Overlay::new(models, tenant.clone(), rows, reads, runtime, positions, told);
+            let overlay = Overlay::new(models, tenant.clone(), rows, reads, runtime, positions, telling.told);
             let (overlay, outcome) = call(projection, tenant, events, std::mem::take(&mut soon), overlay);
-            let Left { rows, changes: mut of_call } = overlay.finish();
+            let Left { rows, changes: mut of_call, strokes } = overlay.finish();
             memory.put(rows);
+            memory.strike(strokes);
             outcome?;
             changes.append(&mut of_call);
         }

@@ -2,6 +2,8 @@
 
 use yado_model::Position;
 
+use super::Count;
+
 /// How a projection stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Status {
@@ -11,8 +13,8 @@ pub(crate) struct Status {
     pub(crate) position: Position,
     /// Whether what is shown is of the log that there is.
     pub(crate) stage: Stage,
-    /// How many streams wait, because it fails at an event of theirs.
-    pub(crate) parked: usize,
+    /// How much waits, because it fails at an event.
+    pub(crate) parked: Count,
     /// Whether it stands still because it was told to.
     pub(crate) paused: bool,
     /// Why it does not get on, if it does not.
@@ -54,7 +56,14 @@ pub(crate) enum Trouble {
 
 impl Status {
     pub(crate) const fn begin(name: String) -> Self {
-        Self { name, position: Position::ZERO, stage: Stage::Unknown, parked: 0, paused: false, trouble: None }
+        Self {
+            name,
+            position: Position::ZERO,
+            stage: Stage::Unknown,
+            parked: Count { streams: 0, tenants: 0 },
+            paused: false,
+            trouble: None,
+        }
     }
 
     /// Whether everything up to a position can be seen.

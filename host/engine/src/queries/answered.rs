@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use yado_model::Name;
-use yado_store::Row;
+use yado_store::{Order, Rows};
 
 /// What a named query is answered with.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,22 +11,22 @@ pub enum Answered {
     One {
         /// Whose row.
         model: Name,
-        /// The row.
-        row: Option<Row>,
+        /// The row, or none.
+        rows: Rows,
     },
     /// Rows of a read model.
     List {
         /// Whose rows.
         model: Name,
         /// The rows.
-        rows: Vec<Row>,
+        rows: Rows,
     },
     /// A page of the rows of a read model.
     Page {
         /// Whose rows.
         model: Name,
         /// The rows of this page.
-        rows: Vec<Row>,
+        rows: Rows,
         /// How many there are on all pages, if that was asked for.
         total: Option<u64>,
     },
@@ -42,6 +42,8 @@ pub struct PageOptions {
     pub limit: Option<u32>,
     /// So many rows of a list are skipped first.
     pub offset: u32,
+    /// In which order rows come, where it is not the query's own.
+    pub order: Vec<Order>,
     /// What is wanted of each row; everything, if nothing is said.
     pub columns: Option<Vec<String>>,
     /// Whether the rows of a page are wanted.
@@ -59,6 +61,7 @@ impl Default for PageOptions {
         Self {
             limit: None,
             offset: 0,
+            order: Vec::new(),
             columns: None,
             listed: true,
             counted: true,

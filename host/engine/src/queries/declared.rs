@@ -10,7 +10,7 @@ use serde_json::Value;
 use yado_model::manifest::{Answer, ArgumentPath, CompareOp, Condition, RowsQuery};
 use yado_model::schema::Problem;
 use yado_store::limits::{LONGEST_LIST, LONGEST_NEEDLE, MOST_WORDS};
-use yado_store::{Filter, Op, Order, Select};
+use yado_store::{Filter, Op, Order, Rows, Select};
 
 use super::{Answered, Ask, PageOptions};
 use crate::catalogue::Model;
@@ -28,10 +28,10 @@ pub(super) async fn ask(
     let name = model.manifest.name.clone();
     let found = async {
         // Nothing is read where no row is wanted.
-        if select.limit == 0 || !page.listed { Ok(Vec::new()) } else { reads.select(model, tenant, &select).await }
+        if select.limit == 0 || !page.listed { Ok(Rows::default()) } else { reads.select(model, tenant, &select).await }
     };
     Ok(match rows.answer {
-        Answer::One => Answered::One { model: name, row: found.await?.into_iter().next() },
+        Answer::One => Answered::One { model: name, rows: found.await? },
         Answer::List { .. } => Answered::List { model: name, rows: found.await? },
         Answer::Page { .. } => {
             let total = async {
@@ -51,10 +51,11 @@ fn select(rows: &RowsQuery, arguments: &Value, options: &PageOptions) -> Result<
         Answer::Page { number, size, default_size, .. } => page(number, size, *default_size, arguments, options)?,
     };
     let conditions = rows.conditions.iter().filter_map(|condition| filter(condition, arguments).transpose());
-    let order = rows.order_by.iter().map(|by| Order { field: by.field.to_string(), descending: by.descending });
+    let own = rows.order_by.iter().map(|by| Order { field: by.field.to_string(), descending: by.descending });
+    let order = if options.order.is_empty() { own.collect() } else { options.order.clone() };
     let filter = joined(conditions.collect::<Result<_, _>>()?);
     let columns = options.columns.clone();
-    Ok(Select { filter, order: order.collect(), offset, columns, ..Select::page(limit) })
+    Ok(Select { filter, order, offset, columns, ..Select::page(limit) })
 }
 
 /// All of these, or no filter where there are none.
@@ -268,6 +269,17 @@ mod tests {
         assert_eq!(listed(50, Some(0), 0), Ok((0, 0)));
         assert_eq!(listed(50, Some(51), 0), Err("/limit: must be at most 50".into()));
         assert_eq!(listed(50, None, 100_001), Err("/offset: must be at most 100000".into()));
+    }
+
+    #[test]
+    fn who_says_an_order_gets_it_instead_of_the_querys_own() {
+        let ordered = |order: Vec<Order>| {
+            let options = PageOptions { order, ..PageOptions::default() };
+            select(&query(json!([]), json!({ "list": { "limit": 5 } })), &json!({}), &options).unwrap().order
+        };
+        let by = |field: &str, descending| Order { field: field.into(), descending };
+        assert_eq!(ordered(vec![]), [by("price", true)]);
+        assert_eq!(ordered(vec![by("label", false), by("price", false)]), [by("label", false), by("price", false)]);
     }
 
     #[test]

@@ -78,15 +78,15 @@ impl ReadRows {
 impl Rows for ReadRows {
     fn get(&mut self, model: &str, key: &str) -> Result<Option<String>, RowsError> {
         let model = self.model(model)?;
-        let found = self.wait(self.reads.rows(&model, &self.tenant, &[key.to_owned()]))?;
-        found.into_iter().next().map(|row| self.text(row)).transpose()
+        let found = self.wait(self.reads.rows(&model, &self.tenant, &[key.to_owned()], None))?;
+        maps(found)?.into_iter().next().map(|row| self.text(row)).transpose()
     }
 
     fn find(&mut self, model: &str, selection: Selection) -> Result<Vec<String>, RowsError> {
         let model = self.model(model)?;
         let select = reads::select(&model.table, selection).map_err(RowsError::Misused)?;
         let found = self.wait(self.reads.select(&model, &self.tenant, &select))?;
-        found.into_iter().map(|row| self.text(row)).collect()
+        maps(found)?.into_iter().map(|row| self.text(row)).collect()
     }
 
     fn count(&mut self, model: &str, conditions: Vec<Condition>) -> Result<u64, RowsError> {
@@ -114,6 +114,11 @@ impl Rows for ReadRows {
     fn delete(&mut self, model: &str, _: &str) -> Result<(), RowsError> {
         Err(read_only(model))
     }
+}
+
+/// Rows as guests get them, each by itself.
+fn maps(rows: yado_store::Rows) -> Result<Vec<Row>, RowsError> {
+    rows.into_maps().map_err(|error| RowsError::Unavailable(Box::new(error)))
 }
 
 fn read_only(model: &str) -> RowsError {

@@ -84,6 +84,10 @@ pub(super) fn failed(job: &Job, error: &yado_store::Error) -> Error {
             reason: "the server's disk is full, and nothing was recorded".into(),
             retry_after_ms: 5_000,
         },
+        yado_store::Error::Unavailable(_) => Error::Unavailable {
+            reason: "the database was not available, and nothing was recorded".into(),
+            retry_after_ms: 1_000,
+        },
         _ => Error::Unavailable {
             reason: "the database failed while the command was being recorded; whether it was is not known, and a \
                      repetition with the same idempotency key finds out"

@@ -33,7 +33,9 @@ pub(crate) fn build(plugins: &[Source<'_>], limits: &Limits) -> Result<Api, Stri
         }
     }
     host::add(&mut builder)?;
-    live::add_events(&mut builder)?;
+    if limits.events {
+        live::add_events(&mut builder)?;
+    }
     inputs::add_filters(&mut builder)?;
     for plugin in plugins {
         let plugin = plugin.manifest;

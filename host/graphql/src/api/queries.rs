@@ -1,7 +1,7 @@
 //! What a named query brings: a field of `Query` under its own name, with its arguments and its answer as types.
 //!
-//! A declared query has arguments of the server's beside its author's: how many rows of a list, and what to wait for. A
-//! name that the author has taken stays the author's, and what it would have said can't be said then.
+//! A declared query has arguments of the server's beside its author's: in which order rows come, how many of a list, and
+//! what to wait for. A name that the author has taken stays the author's, and what it would have said can't be said then.
 
 use async_graphql::dynamic::TypeRef;
 use serde_json::Value as Json;
@@ -10,13 +10,15 @@ use yado_model::manifest::{Answer, Manifest, Query, RowsQuery};
 use yado_model::schema::Shape;
 
 use super::build::Builder;
-use super::{Api, Argument, Field, Object, Resolve, Type, models, shapes};
+use super::{Api, Argument, Field, Object, Resolve, Type, inputs, models, shapes};
 use crate::{Limits, names};
 
 /// How many rows of a list.
 pub(crate) const LIMIT: &str = "limit";
 /// How many rows of a list are skipped.
 pub(crate) const OFFSET: &str = "offset";
+/// In which order rows come.
+pub(crate) const ORDER_BY: &str = "orderBy";
 
 /// The rows that answer a declared query.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +39,7 @@ pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, query: &Query) -
     let answer = query.returns.shape().map_err(|e| format!("{owner}: {e}"))?;
     let name = names::pascal(query.name.as_str());
     let mut arguments = shapes::input_fields(builder, &given, &name, &owner)?;
-    let rows = query.rows.as_ref().map(|rows| declared(rows, builder.limits, &mut arguments));
+    let rows = query.rows.as_ref().map(|rows| declared(rows, builder, &mut arguments));
     let place = shapes::Place { name: format!("{name}Answer"), owner: &owner };
     let ty = shapes::output(builder, &answer, true, &place)?;
     let many = builder.api.has_lists(&ty);
@@ -52,16 +54,27 @@ pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, query: &Query) -
 }
 
 /// The rows of a declared query. Adds the server's own arguments to those of its author.
-fn declared(rows: &RowsQuery, limits: &Limits, arguments: &mut Vec<Argument>) -> Declared {
+fn declared(rows: &RowsQuery, builder: &Builder<'_>, arguments: &mut Vec<Argument>) -> Declared {
+    let limits = builder.limits;
     let mut own = match &rows.answer {
-        Answer::List { limit } => page(limits, (*limit).min(limits.page_max)),
-        Answer::One | Answer::Page { .. } => Vec::new(),
+        // Which row it is has been said.
+        Answer::One => Vec::new(),
+        Answer::List { .. } | Answer::Page { .. } => vec![order(rows.model.as_str())],
     };
+    if let Answer::List { limit } = &rows.answer {
+        own.extend(page(limits, (*limit).min(limits.page_max)));
+    }
     own.push(models::min_position());
     own.retain(|own| arguments.iter().all(|argument| argument.name != own.name));
     let given = own.iter().map(|argument| argument.name.clone()).collect();
     arguments.extend(own);
     Declared { model: rows.model.clone(), answer: rows.answer.clone(), given }
+}
+
+/// In which order rows come, where it is not the query's own.
+fn order(model: &str) -> Argument {
+    let order = inputs::order(model);
+    Argument { description: format!("{} Without it, rows come in the query's own order.", order.description), ..order }
 }
 
 /// How many rows of a list that has at most so many.

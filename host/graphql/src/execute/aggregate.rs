@@ -3,16 +3,16 @@
 //! All rows together cost one statement, whatever is computed of them, and none if only groups are asked for. Groups cost
 //! one for each time that they are asked for.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 use yado_engine::{Aggregate, Each, Function, Group};
 use yado_model::Name;
 
-use super::tree::{self, Selected};
-use super::{Execution, Parent};
-use crate::api::{BY_MOST, COUNT, FUNCTIONS, Field, Resolve};
+use super::keys::Keys;
+use super::tree::Selected;
+use super::{Execution, Parents};
+use crate::api::{BY_MOST, COUNT, FUNCTIONS, Resolve};
 use crate::error::Error;
 use crate::input::Arguments;
 use crate::limits::{FIGURES_MOST, GROUPS_MOST, KEYS_MOST};
@@ -62,12 +62,11 @@ impl Execution<'_> {
     pub(super) async fn aggregate(
         &self,
         model: &Name,
-        field: &Field,
         arguments: &Arguments<'_>,
         one: &Selected<'_>,
     ) -> Result<(Json, Arc<Which>), Error> {
         let which = Arc::new(select::which(&self.ground(), model, &[], arguments)?);
-        let figures = self.figures(field, one)?;
+        let figures = figures(one)?;
         let group = if figures.is_empty() {
             Group { key: Map::new(), count: 0, values: Vec::new() }
         } else {
@@ -84,14 +83,13 @@ impl Execution<'_> {
     pub(super) async fn groups(
         &self,
         model: &Name,
-        field: &Field,
         arguments: &Arguments<'_>,
         which: &Which,
         one: &Selected<'_>,
     ) -> Result<Json, Error> {
         let by = by(arguments)?;
-        self.only_by(field, &by, one)?;
-        let figures = self.figures(field, one)?;
+        only_by(&by, one)?;
+        let figures = figures(one)?;
         let most = self.limits.page_max.min(GROUPS_MOST);
         let limit = select::number("limit", arguments, self.limits.page_default.min(most), most)?;
         let offset = select::number("offset", arguments, 0, self.limits.offset_max)?;
@@ -114,82 +112,71 @@ impl Execution<'_> {
     pub(super) async fn to_many_aggregate(
         &self,
         (model, key, property): (&Name, &str, &str),
-        field: &Field,
         arguments: &Arguments<'_>,
         one: &Selected<'_>,
-        parents: &[Parent<'_>],
+        parents: Parents<'_>,
     ) -> Result<Vec<Json>, Error> {
         let which = select::which(&self.ground(), model, &[], arguments)?;
-        let figures = self.figures(field, one)?;
-        let own = |parent: &Parent<'_>| parent.fields.get(key).cloned().unwrap_or_default();
-        let mut values: Vec<Json> = parents.iter().map(own).collect();
-        values.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
-        values.dedup();
-        let mut found: HashMap<String, Json> = HashMap::with_capacity(values.len());
+        let figures = figures(one)?;
+        let keys = Keys::held(parents.property(key));
+        let mut values = keys.texts().to_vec();
+        values.sort_unstable();
+        let mut found: Vec<Option<Json>> = vec![None; values.len()];
         for values in values.chunks(KEYS_MOST) {
-            let each = Each { field: property.to_owned(), values: values.to_vec() };
+            let values = values.iter().map(|text| Json::from(*text)).collect();
+            let each = Each { field: property.to_owned(), values };
             let asked = figures.asked(&which, Vec::new(), 1, 0);
             let groups = self.session.aggregate_each(model, &each, &asked);
             for (value, group) in self.read_all(which.models.iter(), groups).await? {
-                if let Json::String(key) = value {
-                    found.insert(key, Json::Object(figures.shown(group)?));
+                let number = value.as_str().and_then(|key| keys.number(key));
+                if let Some(own) = number.and_then(|number| found.get_mut(number)) {
+                    *own = Some(Json::Object(figures.shown(group)?));
                 }
             }
         }
-        let computed = |parent| own(parent).as_str().and_then(|key| found.get(key)).cloned().unwrap_or_default();
-        Ok(parents.iter().map(computed).collect())
+        Ok(keys.each(&found).into_iter().map(Option::unwrap_or_default).collect())
     }
+}
 
-    /// What is selected of an aggregate, or of groups.
-    fn figures(&self, field: &Field, one: &Selected<'_>) -> Result<Figures, Error> {
-        let mut figures = Figures::default();
-        let ty = field.ty.type_name();
-        for selected in tree::collect(self.document, self.variables, ty, &one.sets()) {
-            let name = selected.first.node.name.node.as_str();
-            figures.count |= name == COUNT;
-            let Some((name, function)) = FUNCTIONS.into_iter().find(|(known, _)| *known == name) else { continue };
-            if !figures.functions.contains(&name) {
-                figures.functions.push(name);
-            }
-            let Some(of) = self.api.object(ty).and_then(|object| object.field(name)) else { continue };
-            for property in tree::collect(self.document, self.variables, of.ty.type_name(), &selected.sets()) {
-                let property = property.first.node.name.node.as_str();
-                let known = figures.of.iter().any(|(_, other, of)| *other == function && of == property);
-                if property != "__typename" && !known {
-                    figures.of.push((name, function, property.to_owned()));
-                }
+/// What is selected of an aggregate, or of groups.
+fn figures(one: &Selected<'_>) -> Result<Figures, Error> {
+    let mut figures = Figures::default();
+    for selected in &one.below {
+        let name = selected.name();
+        figures.count |= name == COUNT;
+        let Some((name, function)) = FUNCTIONS.into_iter().find(|(known, _)| *known == name) else { continue };
+        if !figures.functions.contains(&name) {
+            figures.functions.push(name);
+        }
+        for property in &selected.below {
+            let property = property.name();
+            let known = figures.of.iter().any(|(_, other, of)| *other == function && of == property);
+            if property != "__typename" && !known {
+                figures.of.push((name, function, property.to_owned()));
             }
         }
-        Error::within("values to compute of the same rows", figures.of.len() as u64, FIGURES_MOST as u64)?;
-        Ok(figures)
     }
+    Error::within("values to compute of the same rows", figures.of.len() as u64, FIGURES_MOST as u64)?;
+    Ok(figures)
+}
 
-    /// Refuses what is selected of a key and is not what groups are made by: it would be null in all of them, which looks
-    /// like an answer.
-    fn only_by(&self, field: &Field, by: &[String], one: &Selected<'_>) -> Result<(), Error> {
-        let ty = field.ty.type_name();
-        for key in tree::collect(self.document, self.variables, ty, &one.sets()) {
-            if key.first.node.name.node != KEY {
-                continue;
-            }
-            let Some(field) = self.api.object(ty).and_then(|object| object.field(KEY)) else { continue };
-            let ty = field.ty.type_name();
-            for part in tree::collect(self.document, self.variables, ty, &key.sets()) {
-                let name = part.first.node.name.node.as_str();
-                let Some(field) = self.api.object(ty).and_then(|object| object.field(name)) else { continue };
-                let needed = match &field.resolve {
-                    Resolve::ToOne { field, .. } => field.as_str(),
-                    _ => name,
-                };
-                if by.iter().all(|by| by != needed) {
-                    return Err(Error::input(format!(
-                        "the key of a group has no {name}, because groups are not made by {needed}: add it to \"by\""
-                    )));
-                }
-            }
+/// Refuses what is selected of a key and is not what groups are made by: it would be null in all of them, which looks
+/// like an answer.
+fn only_by(by: &[String], one: &Selected<'_>) -> Result<(), Error> {
+    for part in one.below.iter().filter(|part| part.name() == KEY).flat_map(|key| &key.below) {
+        let Some(field) = part.field else { continue };
+        let needed = match &field.resolve {
+            Resolve::ToOne { field, .. } => field.as_str(),
+            _ => part.name(),
+        };
+        if by.iter().all(|by| by != needed) {
+            return Err(Error::input(format!(
+                "the key of a group has no {}, because groups are not made by {needed}: add it to \"by\"",
+                part.name()
+            )));
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// How many rows there are, as an Int can say it.

@@ -2,18 +2,19 @@
 
 use std::sync::PoisonError;
 
-use async_graphql::Value;
 use serde_json::{Map, Value as Json, json};
-use yado_engine::{CommandOptions, Receipt};
+use yado_engine::{CommandOptions, Receipt, Shown};
 use yado_model::{IdempotencyKey, Name, Revision};
 
-use super::Execution;
-use super::path::Path;
-use super::tree::{self, Selected};
+use super::path::Places;
+use super::resolve::{Resolved, columns};
+use super::tree::Selected;
+use super::value::Value;
+use super::{Execution, Spot};
 use crate::api::RECEIPT;
 use crate::error::Error;
 use crate::input::Arguments;
-use crate::request::Data;
+use crate::write;
 
 impl Execution<'_> {
     /// Runs a command.
@@ -37,51 +38,59 @@ impl Execution<'_> {
         Ok(receipt)
     }
 
-    /// What is selected of a receipt. All of its fields are at hand, and none has parts: nothing is looked up for it.
-    pub(super) fn receipt(&self, receipt: &Receipt, one: &Selected<'_>) -> Data {
-        let mut fields = Vec::new();
-        for part in tree::collect(self.document, self.variables, RECEIPT, &one.sets()) {
-            let value = match part.first.node.name.node.as_str() {
-                "id" => Data::Value(Value::String(receipt.stream.id().to_owned())),
+    /// What is selected of a receipt, as JSON. All of its fields are at hand, and none has parts: nothing is looked up for it.
+    /// Nothing, if a part of it can't be told.
+    pub(super) fn receipt(&self, receipt: &Receipt, spot: &Spot<'_>) -> Option<String> {
+        let revision = i64::try_from(receipt.revision.get()).unwrap_or(i64::MAX);
+        let mut fields = String::from("{");
+        for part in &spot.one.below {
+            if fields.len() > 1 {
+                fields.push(',');
+            }
+            write::string(part.key, &mut fields);
+            fields.push(':');
+            match part.name() {
+                "id" => write::string(receipt.stream.id(), &mut fields),
                 // The schema says that it is an Int, and that has 32 bits.
-                "revision" if i32::try_from(receipt.revision.get()).is_err() => {
-                    let path = Path::root().field(one.key.clone()).field(part.key.clone());
-                    self.bad_row(RECEIPT, &part, &path, &receipt.revision.get().into());
-                    return Data::NULL;
+                "revision" if i32::try_from(revision).is_err() => {
+                    let places = Places::Field(&spot.places, part.key);
+                    let value = Value::Shown(Shown::Integer(revision));
+                    self.bad_rows(&Spot { ty: RECEIPT, one: part, places }, &[(0, value)]);
+                    return None;
                 }
-                "revision" => Data::Count(receipt.revision.get()),
-                "position" => Data::Count(receipt.position.get()),
-                _ => Data::Value(Value::String(RECEIPT.to_owned())),
-            };
-            fields.push((part.key, value));
+                "revision" => write::integer(revision, &mut fields),
+                "position" => write::shown(&mut fields, format_args!("{}", receipt.position.get())),
+                _ => write::string(RECEIPT, &mut fields),
+            }
         }
-        Data::Object(fields)
+        fields.push('}');
+        Some(fields)
     }
 
     /// The row that a command is answered with: as it is after the command, or later.
-    pub(super) async fn written(
+    pub(super) async fn written<'p>(
         &self,
         model: &Name,
         key: &str,
         receipt: &Receipt,
         one: &Selected<'_>,
-    ) -> Result<Json, Error> {
+    ) -> Result<Resolved<'p>, Error> {
         let id = receipt.stream.id();
-        let selected = tree::collect(self.document, self.variables, model.as_str(), &one.sets());
         // Whoever has the answer may ask for lists next, and expects to find the change in them.
         let waited = self.session.caught_up(model, receipt.position).await;
         waited.map_err(|error| Error::from(error).of_row(receipt.position))?;
         // The key is known already, and need not be read.
-        if selected.iter().all(|one| [key, "__typename"].contains(&one.first.node.name.node.as_str())) {
-            return Ok(json!({ key: id }));
+        if one.below.iter().all(|one| [key, "__typename"].contains(&one.name())) {
+            return Ok(Resolved::Json(json!({ key: id })));
         }
-        let keys = [id.to_owned()];
-        let rows = self.read(model, self.session.rows(model, &keys)).await;
-        rows.map_err(|error| error.of_row(receipt.position))?
-            .into_iter()
-            .next()
-            .map(Json::Object)
-            .ok_or_else(|| Error::Gone { model: model.to_string(), id: id.to_owned(), position: receipt.position })
+        let (keys, columns) = ([id.to_owned()], columns(&one.below));
+        let rows = self.read(model, self.session.rows(model, &keys, Some(&columns))).await;
+        let rows = rows.map_err(|error| error.of_row(receipt.position))?;
+        if rows.is_empty() {
+            let (model, id) = (model.to_string(), id.to_owned());
+            return Err(Error::Gone { model, id, position: receipt.position });
+        }
+        Ok(Resolved::Row(rows))
     }
 
     fn idempotency_key(

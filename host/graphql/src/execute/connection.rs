@@ -1,13 +1,14 @@
 //! Connections: a page of a list from a cursor on. What is not selected is not read: neither rows nor their number.
 
 use futures::future::try_join;
-use serde_json::{Map, Value as Json, json};
-use yado_engine::{Filter, Order, Row, Select};
+use serde_json::{Value as Json, json};
+use yado_engine::{Filter, Order, Rows, Select};
 use yado_model::Name;
 
 use super::Execution;
-use super::tree::{self, Selected};
-use crate::api::{EDGES, Field, NODES, PAGE_INFO, TOTAL_COUNT, most};
+use super::resolve::columns;
+use super::tree::Selected;
+use crate::api::{EDGES, NODES, PAGE_INFO, TOTAL_COUNT, most};
 use crate::cursor;
 use crate::error::Error;
 use crate::input::Arguments;
@@ -20,10 +21,28 @@ struct Window {
     backward: bool,
 }
 
-/// Rows, and whether there are more of them in the direction of the question.
+/// Rows, which of them are of the page, and whether there are more of them in the direction of the question.
+#[derive(Default)]
 struct Found {
-    rows: Vec<Row>,
+    rows: Rows,
+    from: usize,
+    to: usize,
     more: bool,
+}
+
+/// A part of a list, as far as it is asked for.
+pub(super) struct Connection {
+    pub(super) rows: Rows,
+    /// The first row that is of it.
+    pub(super) from: usize,
+    /// The one behind the last.
+    pub(super) to: usize,
+    /// The place of each of them.
+    pub(super) cursors: Vec<String>,
+    /// Where the part is in the list.
+    pub(super) page: Option<Json>,
+    /// How many rows there are in the list.
+    pub(super) total: Option<u64>,
 }
 
 impl Execution<'_> {
@@ -32,16 +51,13 @@ impl Execution<'_> {
         &self,
         model: &Name,
         key: &str,
-        field: &Field,
         arguments: &Arguments<'_>,
         one: &Selected<'_>,
-    ) -> Result<Json, Error> {
+    ) -> Result<Connection, Error> {
         let which = select::which(&self.ground(), model, &[], arguments)?;
         let window = self.window(arguments)?;
         let order = select::order(arguments.get("orderBy"));
-        let ty = field.ty.type_name();
-        let parts = tree::collect(self.document, self.variables, ty, &one.sets());
-        let wants = |name: &str| parts.iter().any(|part| part.first.node.name.node == name);
+        let wants = |name: &str| one.below.iter().any(|part| part.name() == name);
         let mark = |name: &str| match arguments.get(name).and_then(Json::as_str) {
             Some(text) => cursor::read(self.api, model, &order, name, text).map(Some),
             None => Ok(None),
@@ -53,14 +69,14 @@ impl Execution<'_> {
             after: mark("after")?,
             before: mark("before")?,
             backward: window.backward,
-            columns: Some(self.row_columns(model, ty, &parts, &order)),
+            columns: Some(row_columns(&one.below, &order)),
             order,
             ..Select::page(0)
         };
         let rows = async {
             match wants(EDGES) || wants(NODES) || wants(PAGE_INFO) {
                 true => self.found(model, &which, &select, &window).await,
-                false => Ok(Found { rows: Vec::new(), more: false }),
+                false => Ok(Found::default()),
             }
         };
         let count = async {
@@ -69,57 +85,32 @@ impl Execution<'_> {
                 false => Ok(None),
             }
         };
-        let (Found { rows, more }, count) = try_join(rows, count).await?;
-        let mut connection = Map::new();
-        if wants(PAGE_INFO) {
-            let cursor = |row: Option<&Row>| row.map(|row| cursor::of(&select.order, row, key));
+        let (Found { rows, from, to, more }, total) = try_join(rows, count).await?;
+        let cursor = |at| cursor::of(&select.order, &rows, at, key);
+        let page = wants(PAGE_INFO).then(|| {
             let (next, previous) = match window.backward {
                 false => (more, select.after.is_some()),
                 true => (select.before.is_some(), more),
             };
-            let page = json!({
+            let (first, last) = (from..to).next().zip((from..to).next_back()).unzip();
+            json!({
                 "hasNextPage": next, "hasPreviousPage": previous,
-                "startCursor": cursor(rows.first()), "endCursor": cursor(rows.last()),
-            });
-            connection.insert(PAGE_INFO.to_owned(), page);
-        }
-        let edge = |row: Row| {
-            let cursor = Json::String(cursor::of(&select.order, &row, key));
-            let node = Json::Object(row);
-            Json::Object([("cursor".to_owned(), cursor), ("node".to_owned(), node)].into_iter().collect())
-        };
-        match (wants(EDGES), wants(NODES)) {
-            (true, true) => {
-                connection.insert(EDGES.to_owned(), rows.iter().cloned().map(edge).collect());
-                connection.insert(NODES.to_owned(), rows.into_iter().map(Json::Object).collect());
-            }
-            (true, false) => {
-                connection.insert(EDGES.to_owned(), rows.into_iter().map(edge).collect());
-            }
-            (false, true) => {
-                connection.insert(NODES.to_owned(), rows.into_iter().map(Json::Object).collect());
-            }
-            (false, false) => {}
-        }
-        if let Some(count) = count {
-            connection.insert(TOTAL_COUNT.to_owned(), count.into());
-        }
-        Ok(Json::Object(connection))
+                "startCursor": first.map(cursor), "endCursor": last.map(cursor),
+            })
+        });
+        let cursors = if wants(EDGES) { (from..to).map(cursor).collect() } else { Vec::new() };
+        Ok(Connection { rows, from, to, cursors, page, total })
     }
 
     async fn found(&self, model: &Name, which: &Which, select: &Select, window: &Window) -> Result<Found, Error> {
         let rows = self.session.select(model, select);
-        let mut rows = self.read_all(which.models.iter(), rows).await?;
-        let more = rows.len() > window.limit as usize;
-        match (more, window.backward) {
-            (false, _) => {}
-            // The one more is at the end at which the page goes on.
-            (true, false) => rows.truncate(window.limit as usize),
-            (true, true) => {
-                rows.remove(0);
-            }
-        }
-        Ok(Found { rows, more })
+        let rows = self.read_all(which.models.iter(), rows).await?;
+        let (limit, count) = (window.limit as usize, rows.len());
+        let more = count > limit;
+        // The one more is at the end at which the page goes on.
+        let from = if window.backward { count.saturating_sub(limit) } else { 0 };
+        let to = if window.backward { count } else { count.min(limit) };
+        Ok(Found { rows, from, to, more })
     }
 
     /// How many rows there are, as an Int can say it.
@@ -141,34 +132,32 @@ impl Execution<'_> {
             (false, true) => Ok(Window { limit: select::number("last", arguments, 0, most)?, backward: true }),
         }
     }
+}
 
-    /// The columns that the selected parts of a connection need.
-    fn row_columns(&self, model: &Name, ty: &str, parts: &[Selected<'_>], order: &[Order]) -> Vec<String> {
-        let mut sets = Vec::new();
-        let mut cursors = false;
-        for part in parts {
-            match part.first.node.name.node.as_str() {
-                NODES => sets.extend(part.sets()),
-                PAGE_INFO => cursors = true,
-                EDGES => {
-                    let edge = self.api.object(ty).and_then(|object| object.field(EDGES));
-                    let edge = edge.map_or("", |edge| edge.ty.type_name());
-                    for part in tree::collect(self.document, self.variables, edge, &part.sets()) {
-                        match part.first.node.name.node.as_str() {
-                            "cursor" => cursors = true,
-                            _ => sets.extend(part.sets()),
-                        }
+/// The columns that the selected parts of a connection need.
+fn row_columns(parts: &[Selected<'_>], order: &[Order]) -> Vec<String> {
+    let mut shown: Vec<&Selected<'_>> = Vec::new();
+    let mut cursors = false;
+    for part in parts {
+        match part.name() {
+            NODES => shown.extend(&part.below),
+            PAGE_INFO => cursors = true,
+            EDGES => {
+                for part in &part.below {
+                    match part.name() {
+                        "cursor" => cursors = true,
+                        _ => shown.extend(&part.below),
                     }
                 }
-                _ => {}
             }
+            _ => {}
         }
-        let mut columns = self.columns(model, &sets);
-        if cursors {
-            columns.extend(order.iter().map(|order| order.field.clone()));
-            columns.sort_unstable();
-            columns.dedup();
-        }
-        columns
     }
+    let mut columns = columns(shown);
+    if cursors {
+        columns.extend(order.iter().map(|order| order.field.clone()));
+        columns.sort_unstable();
+        columns.dedup();
+    }
+    columns
 }

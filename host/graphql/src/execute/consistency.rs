@@ -13,7 +13,7 @@ use yado_engine as engine;
 use yado_model::{Name, Position};
 
 use super::Execution;
-use super::tree::{self, Selected};
+use super::tree::Selected;
 use crate::api::{Field, MIN_POSITION, Resolve};
 use crate::error::Error;
 use crate::input::{self, Arguments};
@@ -105,18 +105,16 @@ impl Execution<'_> {
     }
 
     /// The read models of a field and of all that is selected below it.
-    fn models<'f>(&'f self, field: &'f Field, one: &Selected<'_>, models: &mut BTreeSet<&'f Name>) {
+    fn models<'f>(&'f self, field: &'f Field, one: &Selected<'f>, models: &mut BTreeSet<&'f Name>) {
         models.extend(field.resolve.model());
         match &field.resolve {
             Resolve::Query { rows: Some(rows), .. } => models.extend([&rows.model]),
             Resolve::Query { query, .. } => models.extend(self.models_of(query)),
             _ => {}
         }
-        let ty = field.ty.type_name();
-        let Some(object) = self.api.object(ty) else { return };
-        for below in tree::collect(self.document, self.variables, ty, &one.sets()) {
-            let Some(field) = object.field(below.first.node.name.node.as_str()) else { continue };
-            self.models(field, &below, models);
+        for below in &one.below {
+            let Some(field) = below.field else { continue };
+            self.models(field, below, models);
             // What is wrong with them is told when the field is read.
             let given = input::arguments(self.api, field, &below.first.node, self.variables);
             models.extend(given.iter().flat_map(|arguments| select::related(self.api, field, arguments)));

@@ -3,10 +3,9 @@
 use async_graphql::ServerError;
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition};
 
-use super::path::Path;
+use super::path::Places;
 use super::tree::{self, Selected};
 use crate::api::Api;
-use crate::document;
 use crate::input::{self, Arguments, Variables};
 
 /// A field of an operation itself, with its arguments.
@@ -28,15 +27,12 @@ pub(crate) fn roots<'d>(
     operation: &'d OperationDefinition,
     variables: &Variables<'_>,
 ) -> Result<Vec<Root<'d>>, Vec<ServerError>> {
-    let root = document::root(operation);
-    let object = api.object(root);
     let (mut roots, mut wrong) = (Vec::new(), Vec::new());
-    for selected in tree::collect(document, variables, root, &[&operation.selection_set.node]) {
-        let field = object.and_then(|object| object.field(selected.first.node.name.node.as_str()));
-        match field.map(|field| input::arguments(api, field, &selected.first.node, variables)).transpose() {
+    for selected in tree::collect(api, document, variables, operation) {
+        match selected.field.map(|field| input::arguments(api, field, &selected.first.node, variables)).transpose() {
             Ok(arguments) => roots.push(Root { selected, arguments }),
             Err(error) => {
-                wrong.push(error.at(Some(selected.first.pos), Path::root().field(selected.key.clone()).segments()));
+                wrong.push(error.at(Some(selected.first.pos), Places::Field(&Places::Top, selected.key).first(1)));
             }
         }
     }

@@ -1,14 +1,14 @@
 //! Named queries: from the arguments of a field to rows, or to what a guest answers.
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use yado_engine::{Answered, PageOptions};
 use yado_model::Name;
 use yado_model::manifest::Answer;
 
 use super::Execution;
-use super::resolve::list;
-use super::tree::{self, Selected};
-use crate::api::{Declared, Field, LIMIT, MIN_POSITION, OFFSET};
+use super::resolve::{Resolved, columns};
+use super::tree::Selected;
+use crate::api::{Declared, Field, LIMIT, MIN_POSITION, OFFSET, ORDER_BY};
 use crate::error::Error;
 use crate::input::Arguments;
 use crate::select;
@@ -19,20 +19,20 @@ impl Execution<'_> {
     pub(super) async fn ask(&self, field: &Field, query: &Name, arguments: Arguments<'_>) -> Result<Json, Error> {
         let arguments = Json::Object(arguments.into_object());
         let asked = self.session.ask(query, arguments, PageOptions::default());
-        let answer = json(self.read_all(self.models_of(query), asked).await?, None);
+        // Rows answer declared queries alone.
+        let Answered::Json(answer) = self.read_all(self.models_of(query), asked).await? else { return Ok(Json::Null) };
         let listed = self.api.listed(&field.ty, &answer);
         Error::within("objects in the answer to a query", listed, self.limits.page_max.into())?;
         Ok(answer)
     }
 
     /// Asks a declared query for no more than is selected of its answer.
-    pub(super) async fn ask_rows(
+    pub(super) async fn ask_rows<'p>(
         &self,
-        field: &Field,
-        (query, rows): (&Name, &Declared),
+        (query, rows): (&Name, &'p Declared),
         mut arguments: Arguments<'_>,
         one: &Selected<'_>,
-    ) -> Result<Json, Error> {
+    ) -> Result<Resolved<'p>, Error> {
         let mut page = PageOptions {
             rows_max: self.limits.page_max,
             offset_max: self.limits.offset_max,
@@ -47,38 +47,35 @@ impl Execution<'_> {
                 page.offset = select::number(OFFSET, &arguments, 0, page.offset_max)?;
             }
         }
+        if rows.gives(ORDER_BY) {
+            page.order = select::order(arguments.get(ORDER_BY));
+        }
         let names = match &rows.answer {
             Answer::Page { rows, total, .. } => Some((rows, total)),
             Answer::One | Answer::List { .. } => None,
         };
-        let mut sets = one.sets();
+        let mut shown: Vec<&Selected<'_>> = one.below.iter().collect();
         if let Some((listed, counted)) = names {
-            let parts = tree::collect(self.document, self.variables, field.ty.type_name(), &sets);
-            let is = |part: &Selected<'_>, name: &Name| part.first.node.name.node == name.as_str();
-            page.counted = parts.iter().any(|part| is(part, counted));
-            sets = parts.iter().filter(|part| is(part, listed)).flat_map(Selected::sets).collect();
-            page.listed = !sets.is_empty();
+            let is = |part: &Selected<'_>, name: &Name| part.name() == name.as_str();
+            page.counted = shown.iter().any(|part| is(part, counted));
+            page.listed = shown.iter().any(|part| is(part, listed));
+            shown = one.below.iter().filter(|part| is(part, listed)).flat_map(|part| &part.below).collect();
         }
-        page.columns = Some(self.columns(&rows.model, &sets));
-        for name in [LIMIT, OFFSET, MIN_POSITION] {
+        page.columns = Some(columns(shown));
+        for name in [ORDER_BY, LIMIT, OFFSET, MIN_POSITION] {
             if rows.gives(name) {
                 arguments.take(name);
             }
         }
         let asked = self.session.ask(query, Json::Object(arguments.into_object()), page);
-        Ok(json(self.read(&rows.model, asked).await?, names))
-    }
-}
-
-/// An answer as the field's type has it. `names` are those of the parts of a page.
-fn json(answered: Answered, names: Option<(&Name, &Name)>) -> Json {
-    match (answered, names) {
-        (Answered::Json(answer), _) => answer,
-        (Answered::One { row, .. }, _) => row.map_or(Json::Null, Json::Object),
-        (Answered::Page { rows, total, .. }, Some((listed, counted))) => {
-            let total = total.map(|total| (counted.to_string(), total.into()));
-            Json::Object(Map::from_iter(total.into_iter().chain([(listed.to_string(), list(rows))])))
-        }
-        (Answered::List { rows, .. } | Answered::Page { rows, .. }, _) => list(rows),
+        Ok(match (self.read(&rows.model, asked).await?, names) {
+            (Answered::One { rows, .. }, _) => Resolved::Row(rows),
+            (Answered::Page { rows, total, .. }, Some((listed, counted))) => {
+                let total = total.map(|total| (counted.as_str(), total));
+                Resolved::Page { rows, listed: listed.as_str(), total }
+            }
+            (Answered::List { rows, .. } | Answered::Page { rows, .. }, _) => Resolved::Rows(rows),
+            (Answered::Json(answer), _) => Resolved::Json(answer),
+        })
     }
 }

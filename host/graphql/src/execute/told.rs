@@ -1,6 +1,5 @@
 //! What a subscription tells: values of its only field, brought into the form that was asked for.
 
-use std::borrow::Cow;
 use std::sync::PoisonError;
 
 use async_graphql::Positioned;
@@ -8,16 +7,19 @@ use async_graphql::parser::types::OperationDefinition;
 use serde_json::Value as Json;
 use yado_model::Position;
 
-use super::path::Path;
-use super::{Completed, Execution, Failed, Item, Root, objects_of, tree};
+use super::column::Column;
+use super::objects::Part;
+use super::path::Places;
+use super::value::Value;
+use super::{Execution, Parents, Root, Spot, tree};
 use crate::api::{Field, SUBSCRIPTION};
 use crate::input::Arguments;
-use crate::request::{Data, Response};
+use crate::request::Response;
 
 impl<'d> Root<'d> {
     /// The field, and what it is given; nothing for what the API does not have.
     pub(crate) fn field(&self, object: &'d crate::api::Object) -> Option<(&'d Field, &Arguments<'d>)> {
-        let field = object.field(self.selected.first.node.name.node.as_str())?;
+        let field = object.field(self.selected.name())?;
         Some((field, self.arguments.as_ref()?))
     }
 
@@ -28,7 +30,7 @@ impl<'d> Root<'d> {
 
     /// Where in the answer it stands.
     pub(crate) fn path(&self) -> Vec<async_graphql::PathSegment> {
-        Path::root().field(self.selected.key.clone()).segments()
+        Places::Field(&Places::Top, self.selected.key).first(1)
     }
 
     /// What its argument of a name is given by, if it is a variable.
@@ -48,31 +50,29 @@ impl<'a> Execution<'a> {
         self,
         operation: &'a Positioned<OperationDefinition>,
         position: Position,
-        values: &[Json],
+        values: &[&Json],
     ) -> Option<Vec<Response>> {
         let count = values.len();
-        let sets = [&operation.node.selection_set.node];
-        let selected = tree::collect(self.document, self.variables, SUBSCRIPTION, &sets);
-        let mut columns = Vec::with_capacity(selected.len());
+        let selected = tree::collect(self.api, self.document, self.variables, &operation.node);
+        let objects = vec![Value::Fields(&[]); count];
+        let parents = Parents { ty: SUBSCRIPTION, values: &objects, places: Places::Top, of: None };
+        let mut parts = Vec::with_capacity(selected.len());
         if let Some(one) = selected.first() {
-            let path = Path::root().field(one.key.clone());
-            let object = self.api.object(SUBSCRIPTION);
-            let field = object.and_then(|object| object.field(one.first.node.name.node.as_str()));
-            let completed: Vec<Completed> = match field {
+            parts.push(Part::Column(match one.field {
                 Some(field) => {
                     self.wait_for_related(field, one, position).await;
-                    let item = |value| Item { value: Cow::Borrowed(value), path: path.clone(), of: None };
-                    self.complete(SUBSCRIPTION, one, &field.ty, values.iter().map(item).collect()).await
+                    let spot = Spot { ty: SUBSCRIPTION, one, places: Places::Field(&parents.places, one.key) };
+                    let values = values.iter().map(|value| Value::Json(value)).collect();
+                    self.complete(spot, &field.ty, values, None).await
                 }
-                None => vec![Err(Failed); count],
-            };
-            columns.push(completed);
+                None => Column::nowhere(true, count),
+            }));
         }
-        let all = objects_of(&selected, columns, count);
+        let all = self.put_together(&selected, parts, parents).into_texts();
         let errors = self.errors.into_inner().unwrap_or_else(PoisonError::into_inner);
         if count > 1 && !errors.is_empty() {
             return None;
         }
-        Some(all.into_iter().map(|data| Response::new(data.unwrap_or(Data::NULL), errors.clone())).collect())
+        Some(all.into_iter().map(|data| Response::new(data, errors.clone())).collect())
     }
 }

@@ -2,10 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use async_graphql::parser::types::{Directive, ExecutableDocument, Field, Selection, SelectionSet};
+use async_graphql::parser::types::{
+    Directive, ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet,
+};
 use async_graphql::{Name, Positioned};
 use async_graphql_value::Value;
 
+use crate::api::{self, Api};
+use crate::document;
 use crate::input::Variables;
 
 /// Up to so many fields the one of a name is found by looking at each; beyond, a map pays.
@@ -14,31 +18,59 @@ const FEW: usize = 16;
 /// A field of the answer.
 pub(super) struct Selected<'d> {
     /// Its name in the answer.
-    pub(super) key: Name,
+    pub(super) key: &'d Name,
     /// Where it is first selected. Validation has seen to it that its arguments are the same everywhere.
     pub(super) first: &'d Positioned<Field>,
-    /// Everywhere that it is selected; what is selected below is merged.
-    pub(super) all: Vec<&'d Positioned<Field>>,
+    /// Where else it is selected, which it hardly ever is; what is selected below is merged.
+    more: Vec<&'d Positioned<Field>>,
+    /// What the API says of it. What is asked about the schema itself is not there.
+    pub(super) field: Option<&'d api::Field>,
+    /// What is selected of it.
+    pub(super) below: Vec<Self>,
 }
 
 impl<'d> Selected<'d> {
-    /// What is selected below it, everywhere.
-    pub(super) fn sets(&self) -> Vec<&'d SelectionSet> {
-        self.all.iter().map(|field| &field.node.selection_set.node).collect()
+    /// The name of the field.
+    pub(super) fn name(&self) -> &'d str {
+        self.first.node.name.node.as_str()
     }
 }
 
-/// The fields that several selections on objects of one type come to, in the document's order.
+/// The fields that an operation comes to, in the document's order. It has been found not to unfold to too much.
 pub(super) fn collect<'d>(
+    api: &'d Api,
+    document: &'d ExecutableDocument,
+    variables: &Variables<'_>,
+    operation: &'d OperationDefinition,
+) -> Vec<Selected<'d>> {
+    let sets = [&operation.selection_set.node];
+    of_type(api, document, variables, document::root(operation), &mut sets.into_iter())
+}
+
+/// The fields that several selections on objects of one type come to.
+fn of_type<'d>(
+    api: &'d Api,
     document: &'d ExecutableDocument,
     variables: &Variables<'_>,
     ty: &str,
-    sets: &[&'d SelectionSet],
+    sets: &mut dyn Iterator<Item = &'d SelectionSet>,
 ) -> Vec<Selected<'d>> {
     let (seen, places) = (HashSet::new(), HashMap::new());
     let mut collector = Collector { document, variables, ty, seen, fields: Vec::new(), places };
-    sets.iter().for_each(|set| collector.set(set));
-    collector.fields
+    sets.for_each(|set| collector.set(set));
+    let mut fields = collector.fields;
+    let Some(object) = api.object(ty) else { return fields };
+    for one in &mut fields {
+        one.field = object.field(one.name());
+        if let Some(field) = one.field
+            && !one.first.node.selection_set.node.items.is_empty()
+        {
+            let all = [one.first].into_iter().chain(one.more.iter().copied());
+            let mut sets = all.map(|field| &field.node.selection_set.node);
+            one.below = of_type(api, document, variables, field.ty.type_name(), &mut sets);
+        }
+    }
+    fields
 }
 
 struct Collector<'d, 'v> {
@@ -79,18 +111,18 @@ impl<'d> Collector<'d, '_> {
     fn field(&mut self, field: &'d Positioned<Field>) {
         let key = &field.node.response_key().node;
         let place = match self.fields.len() {
-            0..=FEW => self.fields.iter().position(|known| known.key == *key),
+            0..=FEW => self.fields.iter().position(|known| known.key == key),
             _ => self.places.get(key).copied(),
         };
         if let Some(known) = place.and_then(|place| self.fields.get_mut(place)) {
-            known.all.push(field);
+            known.more.push(field);
             return;
         }
-        self.fields.push(Selected { key: key.clone(), first: field, all: vec![field] });
+        self.fields.push(Selected { key, first: field, more: Vec::new(), field: None, below: Vec::new() });
         if self.fields.len() > FEW {
             let noted = self.places.len();
             let places = self.fields.iter().enumerate().skip(noted);
-            self.places.extend(places.map(|(at, known)| (&known.first.node.response_key().node, at)));
+            self.places.extend(places.map(|(at, known)| (known.key, at)));
         }
     }
 

@@ -5,11 +5,13 @@
 //! refused by a status.
 //!
 //! A subscription that is cut short because the server stops, or because its client takes nothing, is not told `complete`:
-//! to a client that is the end it asked for, and one whose stream ends without it comes back.
+//! to a client that is the end it asked for, and one whose stream ends without it comes back. Whoever took nothing is told
+//! so before that, by an answer with the error `SLOW_READER`.
 //!
 //! What is told goes through a few places to the connection, and whoever fills them keeps the place of the stream and the
 //! subscription. A connection that nobody reads from is known only to the HTTP library, which waits for it as long as the
-//! network does; so it is here that it is noticed, and that all that it held is given back.
+//! network does; so it is here that it is noticed, and that all that it held is given back. What is left is a few events,
+//! and the reason behind them.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,16 +19,17 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY};
 use axum::http::{HeaderName, HeaderValue, Response as HttpResponse, StatusCode};
+use futures::Stream;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc::error::SendTimeoutError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::Fault;
 use crate::GraphQl;
 use crate::error::Error;
 use crate::graphql::Begun;
-use crate::live::{Place, Told};
+use crate::live::{Place, Subscriber, Told};
 use crate::request::{Request, Response};
 
 /// Keeps proxies from gathering events.
@@ -34,6 +37,9 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 
 /// A sign of life: a comment, which clients pass over.
 const ALIVE: &[u8] = b":\n\n";
+
+/// The end that a client has asked for, or that lies in what it has asked for.
+const COMPLETE: &[u8] = b"event: complete\ndata: \n\n";
 
 /// So many events are on their way to a connection at most. All that has one answer fits in, so that it need not wait.
 const ON_THE_WAY: usize = 4;
@@ -55,21 +61,19 @@ pub(super) async fn answer(graphql: &GraphQl, request: Request) -> HttpResponse<
         }
     };
     let closing = graphql.live().closing();
-    let complete = stream::once(async { Bytes::from_static(b"event: complete\ndata: \n\n") });
     let events = match graphql.begin(request).await {
-        Err(response) => once(*response).chain(complete).boxed(),
-        Ok(Begun::Once(answer)) => stream::once(answer).flat_map(once).chain(complete).boxed(),
-        Ok(Begun::Live(subscriber)) => {
-            subscriber.told().flat_map(told).chain(complete).take_until(closed(closing)).boxed()
-        }
+        Err(response) => once(*response),
+        Ok(Begun::Once(answer)) => stream::once(answer).flat_map(once).boxed(),
+        Ok(Begun::Live(subscriber)) => told(subscriber).take_until(closed(closing)).boxed(),
     };
     // The first word is said at once, so that whoever is in between sees that there is an answer.
     let opened = stream::once(async { Bytes::from_static(ALIVE) });
     let pause = Duration::from_millis(graphql.limits().keep_alive_ms.max(1));
     let said = opened.chain(kept_alive(events, pause)).boxed();
     let (connection, taken) = mpsc::channel(ON_THE_WAY);
-    tokio::spawn(send(place, said, connection, Duration::from_millis(graphql.limits().slow_ms)));
-    let mut answer = HttpResponse::new(body(taken));
+    let (last, ending) = oneshot::channel();
+    tokio::spawn(send(place, said, connection, last, Duration::from_millis(graphql.limits().slow_ms)));
+    let mut answer = HttpResponse::new(body(taken, ending));
     answer.extensions_mut().insert(Streaming);
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
@@ -81,17 +85,30 @@ pub(super) async fn answer(graphql: &GraphQl, request: Request) -> HttpResponse<
     answer
 }
 
+/// The only answer to a request.
 fn once(response: Response) -> BoxStream<'static, Bytes> {
-    stream::once(async move { next(&response.to_json()) }).boxed()
+    stream::iter([next(&response.to_json()), Bytes::from_static(COMPLETE)]).boxed()
 }
 
-fn told(told: Told) -> BoxStream<'static, Bytes> {
-    let event = match told {
-        Told::Next(message) => next(&message.payload),
-        Told::Failed(errors) => next(&[b"{\"errors\":", errors.as_ref(), b"}"].concat()),
-        Told::Slow => next(&Response::refused(vec![Error::SlowReader.whole()]).to_json()),
-    };
-    stream::once(async move { event }).boxed()
+/// What a subscription tells, and how it ends.
+fn told(subscriber: Subscriber) -> impl Stream<Item = Bytes> + Send {
+    stream::unfold(Some(subscriber.told().boxed()), |told| async {
+        let mut told = told?;
+        Some(match told.next().await {
+            Some(Told::Next(message)) => (next(&message.payload), Some(told)),
+            Some(Told::Failed(errors)) => {
+                let answer = [b"{\"errors\":", errors.as_ref(), b"}"].concat();
+                ([next(&answer), Bytes::from_static(COMPLETE)].concat().into(), None)
+            }
+            Some(Told::Slow) => (slow(), None),
+            None => (Bytes::from_static(COMPLETE), None),
+        })
+    })
+}
+
+/// Why a stream ends whose client did not take what it was told.
+fn slow() -> Bytes {
+    next(&Response::refused(vec![Error::SlowReader.whole()]).to_json())
 }
 
 /// An event with an answer, which has no line breaks: JSON is written without them.
@@ -116,11 +133,12 @@ fn kept_alive(events: BoxStream<'static, Bytes>, pause: Duration) -> BoxStream<'
 }
 
 /// Sends events to a connection, and keeps a place, until they have ended, are not wanted any more, or are not taken for too
-/// long.
+/// long. Then the last word is why.
 async fn send(
     _place: Place,
     mut events: BoxStream<'static, Bytes>,
     connection: mpsc::Sender<Bytes>,
+    last: oneshot::Sender<Bytes>,
     patience: Duration,
 ) {
     loop {
@@ -135,17 +153,20 @@ async fn send(
             Err(SendTimeoutError::Closed(_)) => return,
             Err(SendTimeoutError::Timeout(_)) => {
                 tracing::warn!("a stream of events was not taken in time, and is ended");
+                // Nobody may be there to take that either.
+                let _ = last.send(slow());
                 return;
             }
         }
     }
 }
 
-/// What comes over a channel, until that ends.
-fn body(events: mpsc::Receiver<Bytes>) -> Body {
+/// What comes over a channel until that ends, and the last word, if there is one.
+fn body(events: mpsc::Receiver<Bytes>, last: oneshot::Receiver<Bytes>) -> Body {
     let events = stream::unfold(events, |mut events| async move {
         let event = events.recv().await?;
-        Some((Ok::<_, Infallible>(event), events))
+        Some((event, events))
     });
-    Body::from_stream(events)
+    let last = stream::once(last).filter_map(async |last| last.ok());
+    Body::from_stream(events.chain(last).map(Ok::<_, Infallible>))
 }

@@ -26,6 +26,8 @@ use futures::future::{Either, FutureExt as _};
 use futures::stream::{self, AbortHandle, BoxStream, SelectAll, abortable};
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::Error as SocketError;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 
 use super::{Fault, caller};
 use crate::error::Error;
@@ -52,6 +54,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Why a socket is closed: the protocol's codes, and those of WebSockets.
 mod code {
     pub(super) const GOING_AWAY: u16 = 1001;
+    pub(super) const PROTOCOL: u16 = 1002;
+    pub(super) const NOT_UTF_8: u16 = 1007;
     pub(super) const TOO_LARGE: u16 = 1009;
     pub(super) const BAD_REQUEST: u16 = 4400;
     pub(super) const UNAUTHORIZED: u16 = 4401;
@@ -225,7 +229,7 @@ impl Socket {
             Some(Ok(Frame::Binary(_))) => return Err(Wrong::new("messages are texts").into()),
             Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => return Ok(()),
             Some(Ok(Frame::Close(_))) | None => return Err(End::Gone),
-            Some(Err(error)) => return Err(broken(&error)),
+            Some(Err(error)) => return Err(broken(error)),
         };
         match message::read(text.as_bytes())? {
             Sent::Init if self.is_acknowledged => {
@@ -374,11 +378,26 @@ fn sent(sent: Result<Result<(), axum::Error>, tokio::time::error::Elapsed>) -> R
 }
 
 /// What is wrong with what came over a socket.
-fn broken(error: &axum::Error) -> End {
-    let text = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-    if text.contains("too long") {
-        return End::closing(code::TOO_LARGE, text);
-    }
-    tracing::debug!(error = text, "a socket broke");
-    End::Gone
+fn broken(error: axum::Error) -> End {
+    let error = match error.into_inner().downcast::<SocketError>() {
+        Ok(error) => *error,
+        Err(error) => {
+            tracing::debug!(error, "a socket broke");
+            return End::Gone;
+        }
+    };
+    let code = match &error {
+        SocketError::Capacity(_) => code::TOO_LARGE,
+        SocketError::Utf8(_) => code::NOT_UTF_8,
+        // Nobody is there any more to be told.
+        SocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake | ProtocolError::SendAfterClosing) => {
+            return End::Gone;
+        }
+        SocketError::Protocol(_) | SocketError::AttackAttempt => code::PROTOCOL,
+        _ => {
+            tracing::debug!(%error, "a socket broke");
+            return End::Gone;
+        }
+    };
+    End::closing(code, error.to_string())
 }

@@ -99,11 +99,9 @@ impl Buffer {
         }
     }
 
-    /// All that has happened up to here has been told, if it was to be. Returns whether what is followed has begun by that.
-    pub(super) fn settle(&mut self, reached: Option<Cursor>) -> bool {
-        let had_begun = self.reached.is_some();
+    /// All that has happened up to here has been told, if it was to be.
+    pub(super) fn settle(&mut self, reached: Option<Cursor>) {
         self.reached = self.reached.max(reached);
-        !had_begun && self.reached.is_some()
     }
 
     /// The next message for a subscriber.
@@ -257,14 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_whoever_comes_in_is_behind_all_that_is_settled() {
-        let mut buffer = buffer(10, 5);
-        assert_eq!(buffer.enter().1, None);
-        let begins = |buffer: &mut Buffer, position| buffer.settle(Some(Cursor::all_of(Position::new(position))));
-        assert!(!buffer.settle(None));
-        assert!(begins(&mut buffer, 7));
-        assert!(!begins(&mut buffer, 5), "it begins once");
-        assert!(!buffer.settle(None));
-        assert_eq!(buffer.enter().1, Some(Cursor::all_of(Position::new(7))));
+    fn a_place_is_known_once_what_is_followed_has_begun_and_never_goes_back() {
+        let mut buffer = buffer(10, 100);
+        let at = |position| Some(Cursor::all_of(Position::new(position)));
+        buffer.settle(None);
+        assert_eq!(buffer.reached(), None);
+        for (settled, reached) in [(at(7), at(7)), (at(5), at(7)), (None, at(7)), (at(8), at(8))] {
+            buffer.settle(settled);
+            assert_eq!(buffer.reached(), reached);
+        }
     }
 }

@@ -14,8 +14,11 @@ use yado_model::Code;
 
 use super::Live;
 use super::buffer::{Buffer, Next, Taken};
+use super::happening::Happened;
+use super::hub::Hub;
+use super::inbox::{Arrived, Inbox, Missed};
 use super::plan::{Key, Plan};
-use super::source::{Failure, Followed, Happened};
+use super::source::{Bound, Failure, Followed, gather};
 use super::subscriber::Message;
 use crate::Limits;
 use crate::error::Error;
@@ -27,10 +30,13 @@ pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Dur
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Once so much is gathered to be brought into form, in bytes of what it is read from, no more is.
-const AT_ONCE_BYTES: usize = 1024 * 1024;
+pub(super) const AT_ONCE_BYTES: usize = 1024 * 1024;
+
+/// Once so much waits to be brought into form, in bytes of what it is read from, no more is kept.
+const WAITING_BYTES: usize = 1024 * 1024;
 
 /// When those are to come again who followed something whose loop has failed.
-const AGAIN_MS: u64 = 1_000;
+pub(super) const AGAIN_MS: u64 = 1_000;
 
 /// How long the next deployment is waited for when what is followed is not live any more: the one comes right after the
 /// other.
@@ -46,6 +52,10 @@ pub(super) struct Ending {
 /// Those that ask for the same.
 pub(super) struct Cohort {
     pub(super) key: Arc<Key>,
+    /// What it is called where it is brought what happens.
+    id: u64,
+    pub(super) hub: Arc<Hub>,
+    inbox: Arc<Inbox>,
     plan: Mutex<Arc<Plan>>,
     buffer: Mutex<Buffer>,
     told: Notify,
@@ -59,11 +69,16 @@ pub(super) struct Cohort {
 
 impl Cohort {
     /// Begins to follow what is asked for. From when this returns nothing is missed.
-    pub(super) fn start(live: &Arc<Live>, plan: Arc<Plan>) -> Result<Arc<Self>, Error> {
-        let followed = live.source.follow(&plan.topic, plan.tenant(), None)?;
-        let buffer = Buffer::new(followed.reached(), live.limits.live_buffer, live.limits.live_buffer_bytes);
+    pub(super) fn start(live: &Arc<Live>, hub: Arc<Hub>, id: u64, plan: Arc<Plan>) -> Arc<Self> {
+        let most = Bound { most: live.limits.live_buffer.max(1), bytes: WAITING_BYTES };
+        let inbox = Arc::new(Inbox::new(most));
+        let reached = hub.enter(id, &plan.topic, &inbox);
+        let buffer = Buffer::new(reached, live.limits.live_buffer, live.limits.live_buffer_bytes);
         let cohort = Arc::new(Self {
             key: plan.key.clone(),
+            id,
+            hub,
+            inbox,
             plan: Mutex::new(plan),
             buffer: Mutex::new(buffer),
             told: Notify::new(),
@@ -72,11 +87,11 @@ impl Cohort {
             ending: OnceLock::new(),
             task: OnceLock::new(),
         });
-        let follow = follow(Course { live: live.clone(), cohort: cohort.clone() }, followed);
+        let follow = follow(Course { live: live.clone(), cohort: cohort.clone() });
         let task = tokio::spawn(Box::pin(follow));
         // It was empty.
         let _ = cohort.task.set(task.abort_handle());
-        Ok(cohort)
+        cohort
     }
 
     pub(super) fn plan(&self) -> Arc<Plan> {
@@ -86,6 +101,7 @@ impl Cohort {
     /// Lets one in. It is told everything after the place that is returned.
     pub(super) fn enter(&self) -> (Next, Option<Cursor>) {
         self.subscribers.fetch_add(1, Ordering::Relaxed);
+        self.settle();
         self.buffer().enter()
     }
 
@@ -101,8 +117,19 @@ impl Cohort {
         taken
     }
 
+    /// How far it has come. Nothing, if what it follows has not begun yet.
     pub(super) fn reached(&self) -> Option<Cursor> {
+        self.settle();
         self.buffer().reached()
+    }
+
+    /// All that has happened up to where what is followed has come has been told, if none of it waits.
+    fn settle(&self) {
+        // In this order: what is brought after the first look is behind the place.
+        let brought = self.hub.brought();
+        if self.inbox.is_idle() {
+            self.buffer().settle(brought);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -124,8 +151,24 @@ impl Cohort {
 
     /// Follows nothing any more.
     pub(super) fn stop(&self) {
+        self.hub.leave(self.id);
         if let Some(task) = self.task.get() {
             task.abort();
+        }
+    }
+
+    /// Brings what has happened into form, and says it to all.
+    async fn tell(&self, plan: &Plan, happened: &[Arc<Happened>], live: &Live) {
+        if happened.is_empty() {
+            return;
+        }
+        // What that takes is large, and most of the time there is nothing to tell.
+        let told = Box::pin(plan.tell(happened, &live.limits, live.backend.as_ref())).await;
+        live.figures.messages.increment(told.len() as u64);
+        for message in told {
+            self.say(message, &live.limits).await;
+            // Those who are told are to come to their turn.
+            tokio::task::consume_budget().await;
         }
     }
 
@@ -142,14 +185,6 @@ impl Cohort {
         }
         self.buffer().push(Arc::new(message));
         self.told.notify_waiters();
-    }
-
-    /// All that has happened up to here has been told, if it was to be.
-    fn settle(&self, reached: Option<Cursor>) {
-        if self.buffer().settle(reached) {
-            // Those wait for this who are to be told first what lies behind it.
-            self.told.notify_waiters();
-        }
     }
 
     fn end(&self, list: &[ServerError]) {
@@ -189,87 +224,96 @@ impl Drop for Course {
 }
 
 /// The loop of a cohort. It ends with the cohort, or with the last that is in it.
-async fn follow(course: Course, followed: Box<dyn Followed>) {
-    let reason = goes_on(&course.live, &course.cohort, followed).await;
+async fn follow(course: Course) {
+    let reason = goes_on(&course.live, &course.cohort).await;
     course.cohort.end(&reason);
 }
 
 /// Tells what happens for as long as that is possible, and then why it is not.
-async fn goes_on(live: &Arc<Live>, cohort: &Arc<Cohort>, mut followed: Box<dyn Followed>) -> Vec<ServerError> {
+async fn goes_on(live: &Arc<Live>, cohort: &Arc<Cohort>) -> Vec<ServerError> {
     let mut changes = live.current.changes();
     let mut plan = cohort.plan();
-    let mut pause = PAUSES.0;
+    let mut alone = Alone::default();
     // Between the request and here there may have been a deployment.
     changes.mark_changed();
     loop {
-        let happened = tokio::select! {
+        let arrived = tokio::select! {
             biased;
             _ = changes.changed() => {
                 let served = live.current.get();
                 if !plan.is_by(&served) {
-                    plan = match plan.by(served, &live.limits).await {
+                    plan = match plan.by(served, live).await {
                         Ok(next) => Arc::new(next),
                         Err(problems) => return vec![Error::SchemaChanged { problems: told(&problems) }.whole()],
                     };
                     *cohort.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan.clone();
+                    cohort.hub.enter(cohort.id, &plan.topic, &cohort.inbox);
                 }
                 continue;
             }
-            happened = followed.next(&plan.topic, None) => happened,
+            arrived = cohort.inbox.next(plan.at_once()) => arrived,
         };
-        let failure = match happened {
-            Ok(Some(first)) => {
-                pause = PAUSES.0;
-                let (happened, failure) = gather(first, &plan, followed.as_mut(), None);
-                // What that takes is large, and most of the time there is nothing to tell.
-                let told = Box::pin(plan.tell(happened, &live.limits, live.backend.as_ref())).await;
-                live.figures.messages.increment(told.len() as u64);
-                for message in told {
-                    cohort.say(message, &live.limits).await;
-                    // Those who are told are to come to their turn.
-                    tokio::task::consume_budget().await;
+        let failure = match arrived {
+            Arrived::Happened(happened) => {
+                cohort.tell(&plan, &happened, live).await;
+                continue;
+            }
+            Arrived::Missed(missed) => match alone.read(live, &plan, missed).await {
+                Ok((happened, reached, failure)) => {
+                    cohort.tell(&plan, &happened, live).await;
+                    cohort.inbox.has_read(reached);
+                    let Some(failure) = failure else { continue };
+                    failure
                 }
-                failure
-            }
-            Ok(None) => None,
-            Err(failure) => Some(failure),
+                Err(failure) => failure,
+            },
+            Arrived::Failed(error) => Failure { error, passes: false },
         };
-        match failure {
-            None => {}
-            Some(Failure { error, passes: true }) => {
-                tracing::warn!(%error, "what is subscribed to can't be read; it is tried again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSES.1);
-            }
-            Some(Failure { error, passes: false }) => return over(&mut changes, error).await,
+        if !failure.passes {
+            return over(&mut changes, failure.error).await;
         }
-        cohort.settle(followed.reached());
+        tracing::warn!(error = %failure.error, "what is subscribed to can't be read; it is tried again");
+        tokio::time::sleep(alone.pause()).await;
     }
 }
 
-/// What is at hand behind the first, as much as is brought into form at once; and why there may be no more.
-pub(super) fn gather(
-    first: Happened,
-    plan: &Plan,
-    followed: &mut dyn Followed,
-    until: Option<Cursor>,
-) -> (Vec<Happened>, Option<Failure>) {
-    let mut bytes = first.bytes;
-    let mut all = vec![first];
-    while all.len() < plan.at_once
-        && bytes < AT_ONCE_BYTES
-        && until.is_none_or(|until| followed.reached() < Some(until))
-    {
-        match followed.at_hand(&plan.topic) {
-            Ok(Some(next)) => {
-                bytes += next.bytes;
-                all.push(next);
-            }
-            Ok(None) => break,
-            Err(failure) => return (all, Some(failure)),
+/// What a cohort reads for itself, because it has come in while others were being told.
+#[derive(Default)]
+struct Alone {
+    followed: Option<Box<dyn Followed>>,
+    failures: u32,
+}
+
+impl Alone {
+    /// The next of what has been left out, how far that goes, and why there may be no more.
+    async fn read(
+        &mut self,
+        live: &Live,
+        plan: &Plan,
+        missed: Missed,
+    ) -> Result<(Vec<Arc<Happened>>, Cursor, Option<Failure>), Failure> {
+        let known = self.followed.take().filter(|followed| followed.reached() == Some(missed.after));
+        let mut followed = match known {
+            Some(followed) => followed,
+            None => live.source.follow(&plan.topic.subject(), plan.tenant(), Some(missed.after))?,
+        };
+        followed.more(Some(missed.until)).await?;
+        let (happened, failure) = gather(followed.as_mut(), &plan.topic, missed.until, plan.at_once());
+        self.failures = 0;
+        // What lies behind the end is brought, or left out as well.
+        let reached = followed.reached().map_or(missed.after, |reached| reached.min(missed.until));
+        if reached < missed.until {
+            self.followed = Some(followed);
         }
+        Ok((happened, reached, failure))
     }
-    (all, None)
+
+    /// How long it is waited before it is tried again.
+    fn pause(&mut self) -> Duration {
+        self.followed = None;
+        self.failures = self.failures.saturating_add(1);
+        (PAUSES.0 * 2_u32.saturating_pow(self.failures - 1)).min(PAUSES.1)
+    }
 }
 
 /// Why a subscription is over that its source has ended.

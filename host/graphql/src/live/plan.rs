@@ -10,8 +10,12 @@ use serde_json::Value as Json;
 use yado_engine::{Cursor, Table, Until, What};
 use yado_model::{Actor, Position, TenantId};
 
-use super::source::{Happened, Topic};
+use super::Live;
+use super::cohort::AT_ONCE_BYTES;
+use super::happening::Happened;
+use super::source::Bound;
 use super::subscriber::Message;
+use super::topic::Topic;
 use crate::api::{AFTER, Resolve, SUBSCRIPTION};
 use crate::backend::Backend;
 use crate::error::Error;
@@ -36,9 +40,9 @@ pub(crate) struct Key {
 pub(crate) struct Plan {
     opened: Opened,
     pub(crate) key: Arc<Key>,
-    pub(crate) topic: Topic,
+    pub(super) topic: Arc<Topic>,
     /// So much of what has happened is brought into form at once.
-    pub(crate) at_once: usize,
+    at_once: usize,
 }
 
 /// More than so much is not brought into form at once, however little it is.
@@ -60,7 +64,11 @@ impl Plan {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub(crate) async fn new(opened: Opened, limits: &Limits) -> Result<(Self, Option<Cursor>), Vec<ServerError>> {
+    pub(crate) async fn new(
+        opened: Opened,
+        limits: &Limits,
+        backend: &dyn Backend,
+    ) -> Result<(Self, Option<Cursor>), Vec<ServerError>> {
         let operation = opened.operation()?;
         let variables = Variables::new(&operation.node, &opened.variables);
         let Sound { roots, .. } = opened.check(limits, &variables).await?;
@@ -73,7 +81,7 @@ impl Plan {
             return Err(vec![Error::input("a subscription asks for exactly one field of Subscription").whole()]);
         };
         let at = |error: Error| vec![error.at(Some(root.position()), root.path())];
-        let topic = topic(&opened.served, limits, &field.resolve, arguments).map_err(at)?;
+        let topic = Arc::new(topic(&opened, limits, backend, &field.resolve, arguments).map_err(at)?);
         let after = after(arguments.get(AFTER)).map_err(at)?;
         // Where to go on from is left out of what subscriptions have in common, if nothing else is said by it.
         let own = root.variable(AFTER).filter(|name| uses(&opened.prepared.document, name) == 1);
@@ -103,9 +111,18 @@ impl Plan {
     ///
     /// # Errors
     /// Why it is not sound any more.
-    pub(crate) async fn by(&self, served: Arc<Served>, limits: &Limits) -> Result<Self, Vec<ServerError>> {
-        let (plan, _) = Self::new(self.opened.by(served), limits).await?;
-        Ok(plan)
+    pub(super) async fn by(&self, served: Arc<Served>, live: &Live) -> Result<Self, Vec<ServerError>> {
+        let (plan, _) = Self::new(self.opened.by(served), &live.limits, live.backend.as_ref()).await?;
+        if plan.topic.subject() == self.topic.subject() {
+            Ok(plan)
+        } else {
+            Err(vec![Error::input("what is asked for is of another read model by now").whole()])
+        }
+    }
+
+    /// How much is brought into form at once.
+    pub(super) const fn at_once(&self) -> Bound {
+        Bound { most: self.at_once, bytes: AT_ONCE_BYTES }
     }
 
     /// Whether it was read by a deployment.
@@ -122,7 +139,7 @@ impl Plan {
     /// # Errors
     /// If the asker may not see what is asked for.
     pub(crate) fn admit(&self, limits: &Limits, backend: &dyn Backend) -> Result<(), Error> {
-        let what = match &self.topic {
+        let what = match &*self.topic {
             Topic::Events { .. } => What::Events,
             Topic::Changes { model, .. } => What::Changes(model),
         };
@@ -130,43 +147,48 @@ impl Plan {
     }
 
     /// Brings what has happened into the form that was asked for.
-    pub(crate) async fn tell(&self, happened: Vec<Happened>, limits: &Limits, backend: &dyn Backend) -> Vec<Message> {
-        let (cursors, values): (Vec<Cursor>, Vec<Json>) =
-            happened.into_iter().map(|Happened { cursor, value, .. }| (cursor, value)).unzip();
-        if let Some(told) = self.form(&cursors, &values, limits, backend).await {
+    pub(super) async fn tell(
+        &self,
+        happened: &[Arc<Happened>],
+        limits: &Limits,
+        backend: &dyn Backend,
+    ) -> Vec<Message> {
+        if let Some(told) = self.form(happened, limits, backend).await {
             return told;
         }
-        let mut all = Vec::with_capacity(values.len());
-        for (cursor, value) in cursors.iter().zip(&values) {
-            let (cursor, value) = (std::slice::from_ref(cursor), std::slice::from_ref(value));
-            all.extend(self.form(cursor, value, limits, backend).await.unwrap_or_default());
+        let mut all = Vec::with_capacity(happened.len());
+        for one in happened {
+            all.extend(self.form(std::slice::from_ref(one), limits, backend).await.unwrap_or_default());
         }
         all
     }
 
     /// The same, unless something goes wrong with one of several.
-    async fn form(
-        &self,
-        cursors: &[Cursor],
-        values: &[Json],
-        limits: &Limits,
-        backend: &dyn Backend,
-    ) -> Option<Vec<Message>> {
-        let position = cursors.last()?.position;
+    async fn form(&self, happened: &[Arc<Happened>], limits: &Limits, backend: &dyn Backend) -> Option<Vec<Message>> {
+        let position = happened.last()?.cursor.position;
+        let values: Vec<&Json> = happened.iter().map(|happened| &happened.value).collect();
         // It was found when the plan was made.
         let operation = self.opened.operation().ok()?;
         let variables = Variables::new(&operation.node, &self.opened.variables);
         let (until, nothing) = (Until::after(limits.timeout_ms), async_graphql::Value::Null);
         let session = self.opened.session(backend, until);
         let execution = self.opened.execution(limits, &*session, &variables, nothing, until);
-        let told = execution.told(operation, position, values).await?;
-        let message =
-            |(cursor, response): (Cursor, Response)| Message { cursor, payload: response.at(cursor).to_json().into() };
-        Some(cursors.iter().copied().zip(told).map(message).collect())
+        let told = execution.told(operation, position, &values).await?;
+        let message = |(happened, response): (&Arc<Happened>, Response)| {
+            let cursor = happened.cursor;
+            Message { cursor, payload: response.at(cursor).to_json().into() }
+        };
+        Some(happened.iter().zip(told).map(message).collect())
     }
 }
 
-fn topic(served: &Served, limits: &Limits, resolve: &Resolve, arguments: &Arguments<'_>) -> Result<Topic, Error> {
+fn topic(
+    opened: &Opened,
+    limits: &Limits,
+    backend: &dyn Backend,
+    resolve: &Resolve,
+    arguments: &Arguments<'_>,
+) -> Result<Topic, Error> {
     let text = |name: &str| arguments.get(name).and_then(Json::as_str).map(str::to_owned);
     let texts = |name: &str| {
         let items = arguments.get(name)?.as_array()?;
@@ -175,15 +197,15 @@ fn topic(served: &Served, limits: &Limits, resolve: &Resolve, arguments: &Argume
     match resolve {
         Resolve::Events => Ok(Topic::Events { aggregates: texts("aggregates"), names: texts("names"), id: text("id") }),
         Resolve::Changes { model, kind, key } => {
-            let ground = Ground { api: &served.api, limits, tables: &Alone };
-            let which = select::which(&ground, model, &[], arguments)?;
-            Ok(Topic::Changes {
-                model: model.clone(),
-                deployed: served.catalogue.model(model).cloned(),
-                kind: *kind,
-                key: text(key),
-                filter: which.filter,
-            })
+            let ground = Ground { api: &opened.served.api, limits, tables: &Alone };
+            let filter = match select::which(&ground, model, &[], arguments)?.filter {
+                Some(filter) => {
+                    let session = opened.session(backend, Until::after(limits.timeout_ms));
+                    Some((filter, opened.served.table(model, || session.table(model))?))
+                }
+                None => None,
+            };
+            Ok(Topic::Changes { model: model.clone(), kind: *kind, key: text(key), filter })
         }
         _ => Err(Error::input("a subscription asks for exactly one field of Subscription")),
     }

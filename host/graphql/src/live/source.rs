@@ -3,48 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value as Json, json};
-use yado_engine::{ChangeKind, ChangeStream, Changed, Cursor, Engine, Error, EventPage, Events, Filter, Model, Result};
-use yado_model::schema::Problem;
-use yado_model::{Code, Name, Position, RecordedEvent, TenantId};
+use yado_engine::{ChangeStream, Changed, Cursor, Engine, Error, EventPage, Events, Result};
+use yado_model::{Code, Position, TenantId};
 
-/// What is asked for.
-#[derive(Debug)]
-pub(crate) enum Topic {
-    /// Events of the log; where something is given, only those that it holds of.
-    Events {
-        /// Of these aggregates.
-        aggregates: Option<Vec<String>>,
-        /// Of these names.
-        names: Option<Vec<String>>,
-        /// Of what has this id.
-        id: Option<String>,
-    },
-    /// Changes of rows; where something is given, only those that it holds of.
-    Changes {
-        /// Of which read model.
-        model: Name,
-        /// It as it is deployed.
-        deployed: Option<Arc<Model>>,
-        /// What has become of the row.
-        kind: ChangeKind,
-        /// Of the row with this key.
-        key: Option<String>,
-        /// Of rows of which this holds.
-        filter: Option<Filter>,
-    },
-}
-
-/// Something that has happened.
-#[derive(Debug, Clone)]
-pub(crate) struct Happened {
-    /// Its place.
-    pub(crate) cursor: Cursor,
-    /// What is told of it.
-    pub(crate) value: Json,
-    /// The length of the text that this was read from.
-    pub(crate) bytes: usize,
-}
+use super::happening::{Happened, Happening, Occurred};
+use super::topic::{Subject, Topic};
 
 /// Why it is not known what happens next.
 #[derive(Debug)]
@@ -64,11 +27,11 @@ impl From<Error> for Failure {
 /// Where what is told comes from.
 #[async_trait]
 pub(crate) trait Source: Send + Sync {
-    /// Follows a topic from a place on; from now on, if there is none.
+    /// Follows what becomes of a subject from a place on; from now on, if there is none.
     ///
     /// # Errors
     /// If it can't be followed.
-    fn follow(&self, topic: &Topic, tenant: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>>;
+    fn follow(&self, subject: &Subject, tenant: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>>;
 
     /// Whether anything has been recorded at a position or behind it.
     ///
@@ -80,33 +43,72 @@ pub(crate) trait Source: Send + Sync {
 /// What is followed.
 #[async_trait]
 pub(crate) trait Followed: Send {
-    /// What happens next of a topic, which must be one of the same kind as at the beginning; nothing, once everything up to
-    /// a place has been told, and nothing as well when it begins that had not begun yet, so that its place is known from then
-    /// on. Whoever stops waiting misses nothing.
+    /// Waits until something is at hand. There may be nothing then: once everything up to a place has been taken, and when it
+    /// begins that had not begun yet, so that its place is known from then on. Whoever stops waiting misses nothing.
     ///
     /// # Errors
-    /// If that is not known. What passes may be asked again, and misses nothing.
-    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>, Failure>;
+    /// If it is not known what comes next. What passes may be asked again, and misses nothing.
+    async fn more(&mut self, until: Option<Cursor>) -> Result<(), Failure>;
 
-    /// The same, if it is at hand already.
-    ///
-    /// # Errors
-    /// Those of [`Followed::next`].
-    fn at_hand(&mut self, topic: &Topic) -> Result<Option<Happened>, Failure>;
+    /// Takes what comes next, if it is at hand.
+    fn take(&mut self) -> Option<Occurred<'_>>;
 
-    /// Everything up to here has been told, or was not to be. Nothing, if it has not begun yet.
+    /// Everything up to here has been taken. Nothing, if it has not begun yet.
     fn reached(&self) -> Option<Cursor>;
+}
+
+/// What is at hand of a topic, as much as is brought into form at once and is not behind a place; and why there may be no
+/// more.
+pub(super) fn gather(
+    followed: &mut dyn Followed,
+    topic: &Topic,
+    until: Cursor,
+    bound: Bound,
+) -> (Vec<Arc<Happened>>, Option<Failure>) {
+    let (mut all, mut bytes) = (Vec::new(), 0);
+    while !bound.is_reached(all.len(), bytes)
+        && let Some(occurred) = followed.take().filter(|occurred| occurred.cursor() <= until)
+    {
+        let happening = Happening::new(occurred);
+        match topic.holds_of(&happening).and_then(|holds| holds.then(|| happening.told().cloned()).transpose()) {
+            Ok(None) => {}
+            Ok(Some(happened)) => {
+                bytes += happened.bytes;
+                all.push(happened);
+            }
+            Err(failure) => return (all, Some(failure)),
+        }
+    }
+    (all, None)
+}
+
+/// How much is brought into form at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bound {
+    /// How many.
+    pub(super) most: usize,
+    /// The length of the texts that they are read from, in bytes. One alone may be as long as it likes.
+    pub(super) bytes: usize,
+}
+
+impl Bound {
+    /// Whether no more goes with so many that are so long.
+    pub(super) const fn is_reached(self, count: usize, bytes: usize) -> bool {
+        count >= self.most || bytes >= self.bytes
+    }
 }
 
 #[async_trait]
 impl Source for Engine {
-    fn follow(&self, topic: &Topic, tenant: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>> {
-        Ok(match topic {
-            Topic::Events { .. } => {
+    fn follow(&self, subject: &Subject, tenant: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>> {
+        Ok(match subject {
+            Subject::Events => {
                 let events = self.events(after.map(|after| after.position));
                 Box::new(OfLog { events, page: None, at: 0, tenant: tenant.clone() })
             }
-            Topic::Changes { model, .. } => Box::new(self.watch(model, tenant, after)?),
+            Subject::Changes(model) => {
+                Box::new(OfModel { changes: self.watch(model, tenant, after)?, next: None, before: None })
+            }
         })
     }
 
@@ -118,7 +120,7 @@ impl Source for Engine {
 /// Events of a tenant.
 struct OfLog {
     events: Events,
-    /// What is told at present, and how far that is.
+    /// What is taken from at present, and how far that is.
     page: Option<EventPage>,
     at: usize,
     tenant: TenantId,
@@ -126,162 +128,69 @@ struct OfLog {
 
 #[async_trait]
 impl Followed for OfLog {
-    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>, Failure> {
-        loop {
-            if let Some(happened) = self.at_hand(topic)? {
-                return Ok(Some(happened));
-            }
-            if until.is_some_and(|until| self.events.position() >= until.position) {
-                return Ok(None);
-            }
+    async fn more(&mut self, until: Option<Cursor>) -> Result<(), Failure> {
+        let is_far_enough = until.is_some_and(|until| self.reached() >= Some(until));
+        if self.page.is_none() && !is_far_enough {
             self.page = Some(self.events.next().await?);
             self.at = 0;
+            // Whoever passes over all that comes from memory must not keep others from their turn.
+            tokio::task::consume_budget().await;
         }
+        Ok(())
     }
 
-    fn at_hand(&mut self, topic: &Topic) -> Result<Option<Happened>, Failure> {
-        let Some(page) = &self.page else { return Ok(None) };
-        let found = page.iter().enumerate().skip(self.at).find(|(_, event)| self.is_told(topic, event));
-        let Some((at, event)) = found else {
+    fn take(&mut self) -> Option<Occurred<'_>> {
+        let mut left = self.page.as_ref()?.iter().skip(self.at);
+        let Some(passed) = left.position(|event| event.tenant == self.tenant) else {
+            drop(left);
             self.page = None;
-            return Ok(None);
+            return None;
         };
-        let (cursor, bytes) = (Cursor::all_of(event.position), event.event.payload.len());
-        let happened = Happened { cursor, value: shown(event)?, bytes };
+        drop(left);
+        let at = self.at + passed;
         self.at = at + 1;
-        Ok(Some(happened))
+        self.page.as_ref()?.iter().nth(at).map(Occurred::Event)
     }
 
     fn reached(&self) -> Option<Cursor> {
-        let told = self.page.as_ref().and_then(|page| page.iter().nth(self.at.checked_sub(1)?));
-        let position = match (&self.page, told) {
-            (Some(_), Some(event)) => event.position,
-            _ => self.events.position(),
+        let Some(page) = &self.page else { return Some(Cursor::all_of(self.events.position())) };
+        let before = match self.at.checked_sub(1) {
+            Some(taken) => page.iter().nth(taken).map(|event| event.position.get()),
+            None => page.iter().next().map(|event| event.position.get().saturating_sub(1)),
         };
-        Some(Cursor::all_of(position))
+        Some(Cursor::all_of(before.map_or(self.events.position(), Position::new)))
     }
 }
 
-impl OfLog {
-    fn is_told(&self, topic: &Topic, event: &RecordedEvent) -> bool {
-        let Topic::Events { aggregates, names, id } = topic else { return false };
-        let among = |wanted: &Option<Vec<String>>, known: &str| {
-            wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| wanted == known))
-        };
-        event.tenant == self.tenant
-            && among(names, &event.event.name)
-            && among(aggregates, event.stream.aggregate())
-            && id.as_ref().is_none_or(|id| id == event.stream.id())
-    }
-}
-
-/// An event as it is told.
-fn shown(event: &RecordedEvent) -> Result<Json, Failure> {
-    let payload: Json = serde_json::from_str(&event.event.payload).map_err(|error| {
-        tracing::error!(%error, position = %event.position, "the payload of an event in the log is not JSON");
-        unreadable()
-    })?;
-    Ok(json!({
-        "position": event.position.get(),
-        "aggregate": event.stream.aggregate(),
-        "id": event.stream.id(),
-        "revision": event.revision.get(),
-        "name": event.event.name,
-        "version": event.event.version,
-        "payload": payload,
-        "recordedAt": event.recorded_at.to_string(),
-        "commandId": event.command.command_id.0.to_string(),
-        "correlationId": event.command.correlation_id.to_string(),
-        "causationId": event.command.causation_id.map(|id| id.to_string()),
-        "actor": event.command.actor.as_ref().map(ToString::to_string),
-    }))
+/// Changes of a read model's rows.
+struct OfModel {
+    changes: ChangeStream,
+    /// What has been waited for, and is taken next.
+    next: Option<Arc<Changed>>,
+    /// What had been taken before that.
+    before: Option<Cursor>,
 }
 
 /// The place before which there is none.
 const FIRST: Cursor = Cursor { position: Position::new(0), place: 0 };
 
 #[async_trait]
-impl Followed for ChangeStream {
-    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>, Failure> {
-        loop {
+impl Followed for OfModel {
+    async fn more(&mut self, until: Option<Cursor>) -> Result<(), Failure> {
+        if self.next.is_none() {
+            self.before = self.changes.cursor();
             // What has not begun has handed out everything up to the very first place as soon as it begins.
-            let begins = self.cursor().is_none().then_some(FIRST);
-            let Some(changed) = self.next_until(until.or(begins)).await? else { return Ok(None) };
-            if let Some(happened) = told(topic, &changed)? {
-                return Ok(Some(happened));
-            }
+            let begins = self.before.is_none().then_some(FIRST);
+            self.next = self.changes.next_until(until.or(begins)).await?;
         }
+        Ok(())
     }
 
-    fn at_hand(&mut self, topic: &Topic) -> Result<Option<Happened>, Failure> {
-        while let Some(changed) = self.ready() {
-            if let Some(happened) = told(topic, &changed)? {
-                return Ok(Some(happened));
-            }
-        }
-        Ok(None)
+    fn take(&mut self) -> Option<Occurred<'_>> {
+        self.next.take().or_else(|| self.changes.ready()).map(Occurred::Changed)
     }
 
     fn reached(&self) -> Option<Cursor> {
-        self.cursor()
-    }
-}
-
-/// A change, if it is to be told.
-fn told(topic: &Topic, changed: &Changed) -> Result<Option<Happened>, Failure> {
-    let Topic::Changes { deployed, kind, key, filter, .. } = topic else { return Ok(None) };
-    if changed.kind != *kind || key.as_ref().is_some_and(|key| *key != changed.key) {
-        return Ok(None);
-    }
-    let row: Map<String, Json> = serde_json::from_str(&changed.row).map_err(|error| {
-        tracing::error!(%error, model = %changed.model, position = %changed.position, "a row in a journal is not JSON");
-        unreadable()
-    })?;
-    let holds = match (filter, deployed) {
-        (None, _) => true,
-        // A filter that the row can't be held against is the asker's.
-        (Some(filter), Some(model)) => filter.matches(&model.table, &row).map_err(|error| Error::BadInput {
-            what: "where".into(),
-            problems: vec![Problem { path: Vec::new(), message: error.to_string() }],
-        })?,
-        // Whoever asks for some of the rows is not told of all of them because it isn't known which those are.
-        (Some(_), None) => return Err(Error::SchemaChanged { model: changed.model.to_string() }.into()),
-    };
-    let (cursor, bytes) = (Cursor::from(changed), changed.row.len());
-    Ok(holds.then(|| Happened { cursor, value: Json::Object(row), bytes }))
-}
-
-/// What is not what it was when it was written does not become so by another attempt.
-fn unreadable() -> Failure {
-    let reason = "what is kept of the changes can't be read; the server's log says why".into();
-    Failure { error: Error::Unavailable { reason, retry_after_ms: 10_000 }, passes: false }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_that_can_not_be_held_against_a_row_lets_none_through() {
-        let changed = Changed {
-            position: Position::new(1),
-            place: 0,
-            tenant: TenantId::default(),
-            model: Name::parse("Ticket").unwrap(),
-            key: "t".into(),
-            kind: ChangeKind::Created,
-            row: r#"{"id":"t"}"#.into(),
-        };
-        let topic = |filter| Topic::Changes {
-            model: changed.model.clone(),
-            deployed: None,
-            kind: changed.kind,
-            key: None,
-            filter,
-        };
-        assert!(told(&topic(None), &changed).unwrap().is_some());
-        let filter = Filter::Null { field: "label".into() };
-        let failure = told(&topic(Some(filter)), &changed).unwrap_err();
-        assert_eq!((failure.error.code(), failure.passes), (Code::SchemaChanged, false));
+        if self.next.is_some() { self.before } else { self.changes.cursor() }
     }
 }

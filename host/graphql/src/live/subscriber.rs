@@ -10,9 +10,9 @@ use yado_engine::Cursor;
 
 use super::Live;
 use super::buffer::{Next, Taken};
-use super::cohort::{Cohort, Ending, PAUSES, gather};
+use super::cohort::{Cohort, Ending, PAUSES};
 use super::plan::Plan;
-use super::source::Failure;
+use super::source::{Failure, gather};
 use crate::error::Error;
 
 /// Once so much is ready of what lies behind a subscriber, in bytes, no more is made ready.
@@ -72,17 +72,12 @@ impl Behind {
 
     /// Makes the next messages ready, as far as they are at hand; or says that there are none any more.
     async fn make_ready(&mut self, live: &Live, plan: &Plan, until: Cursor) -> Result<bool, Failure> {
-        let mut followed = live.source.follow(&plan.topic, plan.tenant(), self.from)?;
-        let next = followed.next(&plan.topic, Some(until)).await;
-        // A long way on which there is nothing to tell need not be gone twice.
-        let next = next.inspect_err(|_| self.from = followed.reached())?;
-        let Some(mut first) = next.filter(|next| next.cursor <= until) else { return Ok(true) };
+        let mut followed = live.source.follow(&plan.topic.subject(), plan.tenant(), self.from)?;
         let mut bytes = 0;
         loop {
-            let (mut happened, failure) = gather(first, plan, followed.as_mut(), Some(until));
+            let (happened, failure) = gather(followed.as_mut(), &plan.topic, until, plan.at_once());
             let reached = followed.reached();
-            happened.retain(|happened| happened.cursor <= until);
-            for message in Box::pin(plan.tell(happened, &live.limits, live.backend.as_ref())).await {
+            for message in Box::pin(plan.tell(&happened, &live.limits, live.backend.as_ref())).await {
                 if bytes >= READY_BYTES {
                     return Ok(false);
                 }
@@ -90,16 +85,21 @@ impl Behind {
                 self.from = Some(message.cursor);
                 self.ready.push_back(Arc::new(message));
             }
+            // A long way on which there is nothing to tell need not be gone twice.
             self.from = reached;
             if let Some(failure) = failure {
                 return Err(failure);
             }
-            if bytes >= READY_BYTES {
-                return Ok(false);
+            if reached >= Some(until) {
+                return Ok(self.ready.is_empty());
             }
-            match followed.at_hand(&plan.topic)?.filter(|next| next.cursor <= until) {
-                Some(next) => first = next,
-                None => return Ok(false),
+            if happened.is_empty() {
+                if bytes > 0 {
+                    return Ok(false);
+                }
+                followed.more(Some(until)).await?;
+            } else if bytes >= READY_BYTES {
+                return Ok(false);
             }
         }
     }
@@ -152,7 +152,7 @@ impl Subscriber {
     async fn catch_up(&mut self) -> Option<Told> {
         let Some(behind) = &mut self.behind else { return None };
         let Some(until) = behind.until else {
-            // The cohort says when it has begun, wherever that is.
+            // What is followed says when it has begun, wherever that is.
             let told = self.cohort.told();
             let mut told = pin!(told);
             told.as_mut().enable();
@@ -160,7 +160,10 @@ impl Subscriber {
                 Some(reached) => behind.until = Some(reached),
                 None => match self.cohort.ending() {
                     Some(Ending { errors }) => return Some(Told::Failed(errors)),
-                    None => told.await,
+                    None => tokio::select! {
+                        () = told => {}
+                        () = self.cohort.hub.begun() => {}
+                    },
                 },
             }
             return None;

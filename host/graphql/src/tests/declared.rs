@@ -2,10 +2,10 @@
 //! engine's to say.
 
 use serde_json::{Value as Json, json};
-use yado_engine::{Answered, PageOptions, Row};
+use yado_engine::{Answered, PageOptions, Row, Rows};
 use yado_model::{Name, Position};
 
-use super::fixture::{Fixture, fixture, limited};
+use super::fixture::{Fixture, fixture, limited, shown};
 use crate::{Caller, Limits, Request};
 
 fn ticket(id: usize) -> Row {
@@ -25,12 +25,12 @@ fn answering() -> Fixture {
 }
 
 fn answer(fixture: &Fixture) {
-    let rows = || (0..3).map(ticket).collect::<Vec<_>>();
+    let rows = || shown(&(0..3).map(ticket).collect::<Vec<_>>());
     for (query, answer) in [
         ("findTickets", Answered::Page { model: model(), rows: rows(), total: Some(7) }),
         ("ticketsUpTo", Answered::List { model: model(), rows: rows() }),
         ("openTickets", Answered::List { model: model(), rows: rows() }),
-        ("labelledTicket", Answered::One { model: model(), row: None }),
+        ("labelledTicket", Answered::One { model: model(), rows: Rows::default() }),
     ] {
         fixture.memory.rows_answered.lock().unwrap().insert(query.into(), answer);
     }
@@ -66,8 +66,8 @@ async fn where_there_is_no_row_the_answer_is_null() {
     let answer = fixture.ask("{ labelledTicket(label: \"a\") { id venue { name } } }").await;
     assert_eq!(answer, json!({ "data": { "labelledTicket": null }, "extensions": { "position": 0 } }));
     assert_eq!(asked(&fixture).0, json!({ "label": "a" }));
-    let row = Some(ticket(1));
-    fixture.memory.rows_answered.lock().unwrap().insert("labelledTicket".into(), Answered::One { model: model(), row });
+    let answer = Answered::One { model: model(), rows: shown(&[ticket(1)]) };
+    fixture.memory.rows_answered.lock().unwrap().insert("labelledTicket".into(), answer);
     let answer = fixture.ask("{ labelledTicket(label: \"a\") { id venue { name } } }").await;
     assert_eq!(answer["data"]["labelledTicket"], json!({ "id": "t1", "venue": { "name": "Hall v1" } }));
 }
@@ -116,6 +116,24 @@ async fn who_asks_for_a_list_says_how_many_within_what_its_author_allows() {
     fixture.ask("{ openTickets { id } findTickets { total } }").await;
     assert_eq!(fixture.memory.pages.lock().unwrap()[0].1.limit, Some(10));
     assert_eq!(fixture.memory.pages.lock().unwrap()[1].1.rows_max, 10);
+}
+
+#[tokio::test]
+async fn who_asks_for_rows_says_in_which_order() {
+    let fixture = answering();
+    let order = async |query: &str| {
+        let answer = fixture.ask(query).await;
+        assert!(answer.get("errors").is_none(), "{answer}");
+        let (arguments, page) = asked(&fixture);
+        assert_eq!(arguments, json!({}));
+        page.order.iter().map(|by| format!("{}{}", by.field, if by.descending { "-" } else { "+" })).collect::<String>()
+    };
+    assert_eq!(order("{ openTickets { id } }").await, "");
+    assert_eq!(order("{ openTickets(orderBy: null) { id } }").await, "");
+    assert_eq!(order("{ openTickets(orderBy: [{ price: DESC }, { label: ASC }]) { id } }").await, "price-label+");
+    assert_eq!(order("{ findTickets(orderBy: [{ seats: ASC }]) { tickets { id } } }").await, "seats+");
+    let refused = fixture.refused("{ labelledTicket(label: \"a\", orderBy: [{ price: ASC }]) { id } }").await;
+    assert!(refused.contains("orderBy"), "{refused}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Two plugins, and a backend in memory.
 
 use std::cmp::Ordering as Cmp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value as Json, json};
 use yado_engine::{
-    Aggregate, Answered, Catalogue, Circumstances, CommandOptions, Dispatch, DispatchOptions, Each, Error, Filter,
-    Function, Group, Mark, Op, Order, PageOptions, Quantifier, Receipt, Result, Row, Select, Table, What,
+    Aggregate, Answered, Catalogue, Circumstances, Column, ColumnKind, CommandOptions, Dispatch, DispatchOptions, Each,
+    Error, Filter, Function, Group, Mark, Op, Order, PageOptions, Quantifier, Receipt, Result, Row, Rows, Select,
+    Table, What,
 };
 use yado_model::{Digest, EntityId, Manifest, Name, Position, Revision, StreamId};
 
@@ -120,7 +121,7 @@ pub(super) fn venues() -> Json {
               "arguments": { "type": "object", "required": ["label"], "properties": { "label": { "type": "string" } } },
               "returns": { "anyOf": [ticket, { "type": "null" }] },
               "rows": { "model": "Ticket", "where": [{ "field": "label", "op": "eq", "argument": "label" }],
-                        "answer": "one" } },
+                        "orderBy": [{ "field": "price" }], "answer": "one" } },
             { "name": "openTickets", "arguments": { "type": "object", "properties": {} },
               "returns": { "type": "array", "items": ticket },
               "rows": { "model": "Ticket", "where": [{ "field": "status", "op": "eq", "value": "OPEN" }],
@@ -235,13 +236,18 @@ impl Memory {
             true => rows.len().saturating_sub(select.limit as usize),
             false => select.offset as usize,
         };
-        let mut page: Vec<Row> = rows.into_iter().skip(skipped).take(select.limit as usize).collect();
-        if let Some(columns) = &select.columns {
-            self.columns.lock().unwrap().push(columns.clone());
-            page.iter_mut().for_each(|row| row.retain(|name, _| name == "id" || columns.contains(name)));
-        }
+        let page: Vec<Row> = rows.into_iter().skip(skipped).take(select.limit as usize).collect();
         self.handed_out.fetch_add(page.len(), Ordering::Relaxed);
         page
+    }
+
+    /// Rows as a statement answers with them.
+    fn read(&self, mut rows: Vec<Row>, columns: Option<&[String]>) -> Rows {
+        if let Some(columns) = columns {
+            self.columns.lock().unwrap().push(columns.to_vec());
+            rows.iter_mut().for_each(|row| row.retain(|name, _| name == "id" || columns.contains(name)));
+        }
+        shown(&rows)
     }
 
     fn chosen(&self, model: &Name, filter: Option<&Filter>) -> Vec<Row> {
@@ -356,31 +362,32 @@ impl Session for OnMemory {
         Position::new(self.positions.lock().unwrap().get(model.as_str()).copied().unwrap_or_default())
     }
 
-    async fn rows(&self, model: &Name, keys: &[String]) -> Result<Vec<Row>> {
+    async fn rows(&self, model: &Name, keys: &[String], columns: Option<&[String]>) -> Result<Rows> {
         if self.slow.load(Ordering::Relaxed) {
             return Err(Error::Late { what: format!("reading {model}"), limit_ms: self.never().await });
         }
         self.asked(format!("rows {model} {}", keys.len()))?;
         let rows = self.rows.lock().unwrap();
         let rows = rows.get(model.as_str()).into_iter().flatten();
-        Ok(rows.filter(|row| keys.iter().any(|key| row["id"] == **key)).cloned().collect())
+        let rows = rows.filter(|row| keys.iter().any(|key| row["id"] == **key)).cloned().collect();
+        Ok(self.read(rows, columns))
     }
 
-    async fn select(&self, model: &Name, select: &Select) -> Result<Vec<Row>> {
+    async fn select(&self, model: &Name, select: &Select) -> Result<Rows> {
         self.asked(format!("select {model} {} {:?}", select.limit, select.order.first().map(|order| &order.field)))?;
-        Ok(self.selected(model, select))
+        Ok(self.read(self.selected(model, select), select.columns.as_deref()))
     }
 
-    async fn select_each(&self, model: &Name, each: &Each, select: &Select) -> Result<Vec<Row>> {
+    async fn select_each(&self, model: &Name, each: &Each, select: &Select) -> Result<Rows> {
         let order = select.order.first().map(|order| &order.field);
         self.asked(format!("select {model} {} {order:?} for each of {}", select.limit, each.values.len()))?;
         let page = |value: &Json| {
             let equal = Filter::Compare { field: each.field.clone(), op: Op::Equal, value: value.clone() };
             let filter = Filter::All(select.filter.clone().into_iter().chain([equal]).collect());
-            let columns = select.columns.clone().map(|columns| [columns, vec![each.field.clone()]].concat());
-            self.selected(model, &Select { filter: Some(filter), columns, ..select.clone() })
+            self.selected(model, &Select { filter: Some(filter), ..select.clone() })
         };
-        Ok(each.values.iter().flat_map(page).collect())
+        let columns = select.columns.clone().map(|columns| [columns, vec![each.field.clone()]].concat());
+        Ok(self.read(each.values.iter().flat_map(page).collect(), columns.as_deref()))
     }
 
     async fn count(&self, model: &Name, filter: Option<&Filter>) -> Result<u64> {
@@ -408,9 +415,17 @@ impl Session for OnMemory {
 
     fn table(&self, model: &Name) -> Result<Table> {
         let key = Name::parse("id").unwrap();
+        let columns = [
+            ("id", ColumnKind::Text),
+            ("venueId", ColumnKind::Text),
+            ("label", ColumnKind::Text),
+            ("name", ColumnKind::Text),
+            ("price", ColumnKind::Decimal),
+        ];
+        let column = |(name, kind)| Column { name: Name::parse(name).unwrap(), kind, nullable: name != "id" };
         Ok(Table {
             name: model.to_string(),
-            columns: Vec::new(),
+            columns: columns.map(column).to_vec(),
             key,
             indexes: Vec::new(),
             unique: Vec::new(),
@@ -432,6 +447,23 @@ impl Session for OnMemory {
     fn admit(&self, _: What<'_>) -> Result<()> {
         Ok(())
     }
+}
+
+/// Rows out of JSON. What a column holds is said by what the rows have in it, which need not be what a schema says.
+pub(super) fn shown(rows: &[Row]) -> Rows {
+    let names: BTreeSet<&String> = rows.iter().flat_map(Map::keys).collect();
+    let column = |name: &String| {
+        let held = || rows.iter().filter_map(|row| row.get(name)).filter(|value| !value.is_null());
+        let all = |is: fn(&Json) -> bool| held().all(is);
+        let kind = match () {
+            () if all(Json::is_string) => ColumnKind::Text,
+            () if all(Json::is_i64) => ColumnKind::Integer,
+            () if all(Json::is_boolean) => ColumnKind::Boolean,
+            () => ColumnKind::Json,
+        };
+        Column { name: Name::parse(name).unwrap(), kind, nullable: true }
+    };
+    Rows::of(&names.into_iter().map(column).collect::<Vec<_>>(), rows)
 }
 
 /// As much of the meaning of filters as these tests need; the rest is the stores' to prove.

@@ -1,17 +1,19 @@
 //! What has happened, in memory: subscriptions of these tests follow it.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use tokio::sync::watch;
-use yado_engine::{ChangeKind, Cursor, Error, Result};
-use yado_model::{Position, TenantId};
+use uuid::Uuid;
+use yado_engine::{ChangeKind, Changed, Cursor, Error, Result};
+use yado_model::{
+    CommandId, CommandMeta, Name, NewEvent, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp,
+};
 
 use super::fixture::InMemory;
-use crate::live::{Failure, Followed, Happened, Source, Topic};
+use crate::live::{Failure, Followed, Occurred, Source, Subject};
 
 /// What has happened. Copies of it are the same.
 #[derive(Clone)]
@@ -26,13 +28,14 @@ pub(super) struct Past {
     panics: Arc<AtomicBool>,
     /// How many follow what happens.
     followed: Arc<()>,
+    /// How often somebody has begun to.
+    begun: Arc<Mutex<usize>>,
 }
 
 #[derive(Clone)]
-struct Entry {
-    /// The read model and what has become of its row; nothing for an event of the log.
-    change: Option<(String, ChangeKind)>,
-    happened: Happened,
+enum Entry {
+    Event(Box<RecordedEvent>),
+    Changed(Arc<Changed>),
 }
 
 impl Default for Past {
@@ -44,24 +47,45 @@ impl Default for Past {
             is_held_back: Arc::default(),
             panics: Arc::default(),
             followed: Arc::default(),
+            begun: Arc::default(),
         }
     }
 }
 
 impl Past {
-    /// An event is recorded. Returns its position.
+    /// An event is recorded of a ticket. Returns its position.
     pub(super) fn record(&self, id: &str, name: &str, payload: Json) -> u64 {
-        self.add(None, |position| {
-            json!({
-                "position": position, "aggregate": "Ticket", "id": id, "revision": 1, "name": name, "version": 1,
-                "payload": payload, "recordedAt": "2026-01-31T09:30:00.000000Z", "commandId": "c", "correlationId": "r",
-            })
+        self.add(|position| {
+            let command_id = Uuid::from_u128(u128::from(position.get()));
+            Entry::Event(Box::new(RecordedEvent {
+                tenant: TenantId::default(),
+                stream: StreamId::parse(&format!("Ticket-{id}")).unwrap(),
+                revision: Revision::new(1),
+                position,
+                recorded_at: Timestamp::from_micros(0),
+                event: NewEvent { name: name.into(), version: 1, payload: payload.to_string(), tags: Vec::new() },
+                command: CommandMeta {
+                    command_id: CommandId(command_id),
+                    correlation_id: command_id,
+                    causation_id: None,
+                    actor: None,
+                },
+            }))
         })
     }
 
     /// A row changes. Returns the position.
     pub(super) fn change(&self, model: &str, kind: ChangeKind, row: Json) -> u64 {
-        self.add(Some((model.to_owned(), kind)), |_| row)
+        let text: Arc<str> = row.to_string().into();
+        self.change_to(model, kind, row["id"].as_str().unwrap(), text)
+    }
+
+    /// The same, where what is kept of the row may be anything.
+    pub(super) fn change_to(&self, model: &str, kind: ChangeKind, key: &str, row: Arc<str>) -> u64 {
+        self.add(|position| {
+            let (tenant, model) = (TenantId::default(), Name::parse(model).unwrap());
+            Entry::Changed(Arc::new(Changed { position, place: 0, tenant, model, key: key.to_owned(), kind, row }))
+        })
     }
 
     /// What is followed fails from now on, or again does not.
@@ -87,37 +111,59 @@ impl Past {
         Arc::strong_count(&self.followed) - 1
     }
 
+    /// How often somebody has begun to follow it.
+    pub(super) fn begun(&self) -> usize {
+        *self.begun.lock().unwrap()
+    }
+
     /// The position of the last thing that has happened.
     pub(super) fn head(&self) -> u64 {
         *self.head.borrow() as u64
     }
 
-    fn add(&self, change: Option<(String, ChangeKind)>, value: impl FnOnce(u64) -> Json) -> u64 {
+    fn add(&self, entry: impl FnOnce(Position) -> Entry) -> u64 {
         let mut entries = self.entries.lock().unwrap();
         let position = entries.len() as u64 + 1;
-        let place = if change.is_some() { 0 } else { u32::MAX };
-        let cursor = Cursor { position: Position::new(position), place };
-        let value = value(position);
-        let bytes = value.to_string().len();
-        entries.push(Entry { change, happened: Happened { cursor, value, bytes } });
+        entries.push(entry(Position::new(position)));
         self.head.send_replace(entries.len());
         position
     }
 }
 
+impl Entry {
+    fn cursor(&self) -> Cursor {
+        match self {
+            Self::Event(event) => Cursor::all_of(event.position),
+            Self::Changed(changed) => Cursor::from(&**changed),
+        }
+    }
+
+    fn is_of(&self, subject: &Subject) -> bool {
+        match (subject, self) {
+            (Subject::Events, Self::Event(_)) => true,
+            (Subject::Changes(model), Self::Changed(changed)) => changed.model == *model,
+            _ => false,
+        }
+    }
+}
+
 struct Following {
     past: Past,
+    subject: Subject,
     head: watch::Receiver<usize>,
-    /// Everything up to here has been looked at; nothing, if it has not begun yet.
+    /// Everything up to here has been taken; nothing, if it has not begun yet.
     seen: Option<Cursor>,
+    /// What has been taken last.
+    taken: Option<Entry>,
 }
 
 #[async_trait]
 impl Source for InMemory {
-    fn follow(&self, _: &Topic, _: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>> {
+    fn follow(&self, subject: &Subject, _: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>> {
         let past = self.0.past.clone();
+        *past.begun.lock().unwrap() += 1;
         let head = past.head.subscribe();
-        let mut following = Following { past, head, seen: after };
+        let mut following = Following { past, subject: subject.clone(), head, seen: after, taken: None };
         following.begin();
         Ok(Box::new(following))
     }
@@ -129,36 +175,36 @@ impl Source for InMemory {
 
 #[async_trait]
 impl Followed for Following {
-    async fn next(&mut self, topic: &Topic, until: Option<Cursor>) -> Result<Option<Happened>, Failure> {
+    async fn more(&mut self, until: Option<Cursor>) -> Result<(), Failure> {
         loop {
-            self.head.borrow_and_update();
+            let head = *self.head.borrow_and_update() as u64;
             assert!(!self.past.panics.load(Ordering::SeqCst), "what is followed is made to fail by a test");
             if self.begin() {
-                return Ok(None);
+                return Ok(());
             }
             if let Some(failure) = self.past.failure.lock().unwrap().clone() {
                 return Err(failure.into());
             }
-            if let Some(happened) = self.at_hand(topic)? {
-                return Ok(Some(happened));
+            if self.next().is_some() {
+                return Ok(());
             }
-            if self.seen.zip(until).is_some_and(|(seen, until)| seen.position >= until.position) {
-                return Ok(None);
+            if self.seen.is_some() {
+                self.seen = self.seen.max(Some(Cursor::all_of(Position::new(head))));
+            }
+            if self.seen.zip(until).is_some_and(|(seen, until)| seen >= until) {
+                return Ok(());
             }
             self.head.changed().await.unwrap();
         }
     }
 
-    fn at_hand(&mut self, topic: &Topic) -> Result<Option<Happened>, Failure> {
-        let entries = self.past.entries.lock().unwrap();
-        let Some(seen) = self.seen else { return Ok(None) };
-        for entry in entries.iter().filter(|entry| entry.happened.cursor > seen) {
-            self.seen = Some(entry.happened.cursor);
-            if is_told(topic, entry) {
-                return Ok(Some(entry.happened.clone()));
-            }
-        }
-        Ok(None)
+    fn take(&mut self) -> Option<Occurred<'_>> {
+        self.taken = Some(self.next()?);
+        self.seen = self.taken.as_ref().map(Entry::cursor);
+        self.taken.as_ref().map(|entry| match entry {
+            Entry::Event(event) => Occurred::Event(event),
+            Entry::Changed(changed) => Occurred::Changed(changed.clone()),
+        })
     }
 
     fn reached(&self) -> Option<Cursor> {
@@ -175,26 +221,13 @@ impl Following {
         }
         begins
     }
-}
 
-fn is_told(topic: &Topic, entry: &Entry) -> bool {
-    let value = &entry.happened.value;
-    match (topic, &entry.change) {
-        (Topic::Events { aggregates, names, id }, None) => {
-            let among = |wanted: &Option<Vec<String>>, known: &Json| {
-                wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| known == wanted.as_str()))
-            };
-            among(aggregates, &value["aggregate"])
-                && among(names, &value["name"])
-                && id.as_ref().is_none_or(|id| value["id"] == id.as_str())
-        }
-        (Topic::Changes { model, kind, key, filter, .. }, Some((changed, what))) => {
-            let row = value.as_object().unwrap();
-            model.as_str() == changed
-                && kind == what
-                && key.as_ref().is_none_or(|key| value["id"] == key.as_str())
-                && filter.as_ref().is_none_or(|filter| super::fixture::holds(filter, row, &HashMap::new()))
-        }
-        _ => false,
+    /// What has happened next.
+    fn next(&self) -> Option<Entry> {
+        let seen = self.seen?;
+        let entries = self.past.entries.lock().unwrap();
+        let behind = usize::try_from(seen.position.get()).unwrap().saturating_sub(1);
+        let mut left = entries.iter().skip(behind);
+        left.find(|entry| entry.cursor() > seen && entry.is_of(&self.subject)).cloned()
     }
 }

@@ -7,7 +7,7 @@ use axum::http::{Request, Response};
 use tower::ServiceExt as _;
 use yado_model::Digest;
 
-use super::fixture::{InMemory, fixture};
+use super::fixture::{InMemory, fixture, limited};
 use crate::{GraphQl, Limits, router};
 
 #[test]
@@ -20,6 +20,19 @@ fn the_schema_of_an_empty_server_is_valid_and_has_no_mutations() {
     let graphql = GraphQl::over(&[], Arc::new(InMemory::default()), Limits::default()).unwrap();
     let sdl = graphql.sdl();
     assert!(sdl.contains("yado: YadoServer!") && !sdl.contains("Mutation"), "{sdl}");
+}
+
+#[test]
+fn events_are_of_the_schema_unless_they_are_switched_off() {
+    let sdl = |events| limited(Limits { events, ..Limits::default() }).graphql.sdl();
+    let (on, off) = (sdl(true), sdl(false));
+    for shown in ["\tevents(", "type RecordedEvent"] {
+        assert!(on.contains(shown) && !off.contains(shown), "{shown}: {off}");
+    }
+    assert!(off.contains("ticketCreated"), "{off}");
+    let empty = GraphQl::over(&[], Arc::new(InMemory::default()), Limits { events: false, ..Limits::default() });
+    let empty = empty.map(|graphql: GraphQl| graphql.sdl()).unwrap();
+    assert!(!empty.contains("Subscription"), "{empty}");
 }
 
 #[test]

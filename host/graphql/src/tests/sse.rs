@@ -114,7 +114,7 @@ async fn what_is_no_request_is_refused_by_a_status() {
 }
 
 #[tokio::test]
-async fn a_stream_that_ends_says_why_and_is_complete() {
+async fn a_stream_that_ends_says_why_and_is_complete_unless_its_client_is_to_come_back() {
     let fixture = limited(Limits { live_buffer: 2, ..Limits::default() });
     let mut slow = Events::post(&fixture, "subscription { events { name } }").await;
     let mut other = Events::post(&fixture, "subscription { events { name } }").await;
@@ -128,7 +128,7 @@ async fn a_stream_that_ends_says_why_and_is_complete() {
         answer = slow.next().await;
     }
     assert_eq!(answer["errors"][0]["extensions"]["code"], "SLOW_READER", "{answer}");
-    assert!(slow.is_complete().await);
+    assert_eq!(slow.event().await, None, "a client that is told so comes back");
     fixture.memory.past.fail(Some(Error::Unknown { kind: "read model", name: "Ticket".into() }));
     assert_eq!(other.next().await["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
     assert!(other.is_complete().await);
@@ -152,12 +152,16 @@ async fn a_stream_that_nobody_reads_gives_back_all_that_it_holds() {
     gone(&fixture).await;
     // Its place is another one's by now.
     let _next = Events::post(&fixture, "subscription { events { name } }").await;
-    let mut told = 0;
+    let mut told = Vec::new();
     while let Some(event) = unread.event().await {
         assert!(event.starts_with("event: next\n"), "{event}");
-        told += 1;
+        told.push(event);
     }
-    assert!(told < 20, "{told} have come");
+    assert!(told.len() < 20, "{} have come", told.len());
+    // Whoever reads it after all finds out why there is no more.
+    let (last, before) = told.split_last().unwrap();
+    assert!(last.contains("\"SLOW_READER\""), "{last}");
+    assert!(!before.iter().any(|event| event.contains("errors")), "{before:?}");
 }
 
 #[tokio::test]

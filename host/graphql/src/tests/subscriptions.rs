@@ -64,7 +64,7 @@ impl Followed {
     }
 
     /// Why it is over.
-    async fn over(&mut self) -> String {
+    pub(super) async fn over(&mut self) -> String {
         match self.told().await.unwrap() {
             Told::Failed(errors) => told(&serde_json::from_slice::<Json>(&errors).unwrap()[0]),
             Told::Slow => "slow".to_owned(),
@@ -77,7 +77,7 @@ impl Followed {
     }
 
     /// Whether there is nothing to tell at this moment.
-    fn is_quiet(&mut self) -> bool {
+    pub(super) fn is_quiet(&mut self) -> bool {
         self.0.next().now_or_never().is_none()
     }
 }

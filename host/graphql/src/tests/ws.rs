@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value as Json, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -130,6 +131,24 @@ async fn a_message_beyond_the_limit_is_not_read() {
     client.send(json!({ "type": "ping", "payload": { "much": "x".repeat(70_000) } })).await;
     let (code, reason) = client.closed().await;
     assert_eq!(code, 1009, "{reason}");
+}
+
+#[tokio::test]
+async fn what_breaks_the_rules_of_sockets_is_closed_with_the_code_of_that_rule() {
+    for (frame, code) in [
+        // A text that is none: 0xff stands nowhere in UTF-8.
+        (&[0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe][..], 1007),
+        // A frame without a mask, which clients have to put on.
+        (&[0x81, 0x02, b'{', b'}'], 1002),
+        // The rest of a message of which there was no beginning.
+        (&[0x80, 0x82, 0, 0, 0, 0, b'{', b'}'], 1002),
+    ] {
+        let mut client = Client::begun(&fixture()).await;
+        client.0.get_mut().write_all(frame).await.unwrap();
+        let (found, reason) = client.closed().await;
+        assert_eq!(found, code, "{frame:?}: {reason}");
+        assert!(!reason.is_empty(), "{frame:?}");
+    }
 }
 
 #[tokio::test]
@@ -285,8 +304,8 @@ async fn what_is_no_handshake_is_refused() {
     let address = served(&fixture.graphql).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = "GET /graphql HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: close\r\n\r\n";
-    tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.unwrap();
+    stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("BAD_USER_INPUT"), "{answer}");
 }

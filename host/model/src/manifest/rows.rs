@@ -109,7 +109,9 @@ pub struct QueryOrder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Answer {
-    /// The first row, or null where there is none.
+    /// The first row, or null where there is none. The query says which row that is: its key, or all properties that are unique
+    /// together, are equal to constants or to arguments that are always given; or it has an order, and none of its conditions
+    /// falls away.
     One,
     /// The rows. Who asks says how many, and how many are skipped before them.
     List {

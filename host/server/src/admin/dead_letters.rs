@@ -1,6 +1,7 @@
 //! `/admin/dead-letters`: events that projections can't be shown, and the way to have them shown again.
 //!
-//! A dead letter is named by its projection and the position of its event: `Saying:17`.
+//! A dead letter is named by its projection and the position of its event, `Saying:17`; that of a tenant of which everything
+//! waits by the tenant, `Saying:tenant:acme`.
 
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use yado_engine::{DeadLetter, Replayed};
-use yado_model::{Position, RecordedEvent};
+use yado_engine::{DeadLetter, LetterId, Replayed, Scope};
+use yado_model::RecordedEvent;
 
 use super::{Admin, refused};
 
@@ -31,16 +32,16 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>, Query(Most { limit }):
 }
 
 pub(super) async fn show(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Response {
-    let Some((projection, position)) = named(&id) else { return nameless(&id) };
-    match admin.engine.dead_letter(projection, position).await {
+    let Some((projection, id)) = named(&id) else { return nameless(&id) };
+    match admin.engine.dead_letter(projection, &id).await {
         Ok((letter, event)) => Json(whole(&letter, &event)).into_response(),
         Err(error) => refused(&error),
     }
 }
 
 pub(super) async fn replay(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Response {
-    let Some((projection, position)) = named(&id) else { return nameless(&id) };
-    match admin.engine.replay(projection, position).await {
+    let Some((projection, id)) = named(&id) else { return nameless(&id) };
+    match admin.engine.replay(projection, &id).await {
         Ok(Replayed::Shown) => Json(json!({ "replayed": true })).into_response(),
         Ok(Replayed::Parked(parked)) => {
             let letter = DeadLetter { projection: projection.to_owned(), parked: *parked };
@@ -52,8 +53,12 @@ pub(super) async fn replay(State(admin): State<Arc<Admin>>, Path(id): Path<Strin
 
 fn shown(DeadLetter { projection, parked }: &DeadLetter) -> Value {
     json!({
-        "id": format!("{projection}:{}", parked.position),
+        "id": format!("{projection}:{}", parked.id()),
         "projection": projection,
+        "waits": match parked.scope {
+            Scope::Stream => "stream",
+            Scope::Tenant => "tenant",
+        },
         "tenant": parked.tenant,
         "stream": parked.stream.to_string(),
         "revision": parked.revision.get(),
@@ -82,28 +87,34 @@ fn whole(letter: &DeadLetter, event: &RecordedEvent) -> Value {
     all
 }
 
-/// The projection and the position that a name has.
-fn named(id: &str) -> Option<(&str, Position)> {
-    let (projection, position) = id.rsplit_once(':')?;
-    Some((projection, Position::new(position.parse().ok()?)))
+/// The projection, and which of its letters a name means.
+fn named(id: &str) -> Option<(&str, LetterId)> {
+    let (projection, letter) = id.split_once(':')?;
+    Some((projection, letter.parse().ok()?))
 }
 
 fn nameless(id: &str) -> Response {
     let problem = yado_model::schema::Problem {
         path: Vec::new(),
-        message: format!("{id:?} names none: write PROJECTION:POSITION, such as Saying:17"),
+        message: format!(
+            "{id:?} names none: write PROJECTION:POSITION, such as Saying:17, or PROJECTION:tenant:TENANT"
+        ),
     };
     refused(&yado_engine::Error::BadInput { what: "the dead letter".into(), problems: vec![problem] })
 }
 
 #[cfg(test)]
 mod tests {
+    use yado_model::{Position, TenantId};
+
     use super::*;
 
     #[test]
-    fn a_dead_letter_is_named_by_its_projection_and_position() {
-        assert_eq!(named("Saying:17"), Some(("Saying", Position::new(17))));
-        for wrong in ["", "Saying", "Saying:", "Saying:x", "17", "Saying:-1"] {
+    fn a_dead_letter_is_named_by_its_projection_and_what_waits() {
+        assert_eq!(named("Saying:17"), Some(("Saying", LetterId::Event(Position::new(17)))));
+        let acme = TenantId::parse("acme").unwrap();
+        assert_eq!(named("Saying:tenant:acme"), Some(("Saying", LetterId::Tenant(acme))));
+        for wrong in ["", "Saying", "Saying:", "Saying:x", "17", "Saying:-1", "Saying:tenant:"] {
             assert_eq!(named(wrong), None, "{wrong:?}");
         }
     }

@@ -27,6 +27,10 @@ pub(super) async fn rebuild(State(admin): State<Arc<Admin>>, Path(name): Path<St
     done(admin.engine.rebuild(&name).await)
 }
 
+pub(super) async fn cancel(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> Response {
+    done(admin.engine.cancel_rebuild(&name).await)
+}
+
 fn done(outcome: yado_engine::Result<()>) -> Response {
     match outcome {
         Ok(()) => Json(json!({ "done": true })).into_response(),
@@ -35,7 +39,8 @@ fn done(outcome: yado_engine::Result<()>) -> Response {
 }
 
 fn shown(status: &ProjectionStatus) -> Value {
-    let ProjectionStatus { name, key, state, position, target, rate, left_ms, parked, trouble } = status;
+    let ProjectionStatus { name, key, state, position, target, rate, left_ms, parked, parked_tenants, trouble } =
+        status;
     json!({
         "name": name,
         "key": key,
@@ -45,6 +50,7 @@ fn shown(status: &ProjectionStatus) -> Value {
         "rate": rate,
         "leftMs": left_ms,
         "parked": parked,
+        "parkedTenants": parked_tenants,
         "trouble": trouble,
     })
 }

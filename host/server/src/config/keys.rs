@@ -263,6 +263,8 @@ table! {
         "graphql-documents-kept-bytes" "YADO_GRAPHQL_DOCUMENTS_KEPT_BYTES" documents_kept_bytes: Natural => documents_kept_bytes,
         /// The time for one request, in milliseconds.
         "graphql-timeout-ms" "YADO_GRAPHQL_TIMEOUT_MS" timeout_ms: Positive => timeout_ms,
+        /// Whether the events of the log can be followed: true or false. If not, the schema has no field for it.
+        "graphql-events" "YADO_GRAPHQL_EVENTS" events: bool => events,
         /// WebSockets and streams of events at a time. They are not counted among the connections.
         "graphql-sockets-max" "YADO_GRAPHQL_SOCKETS_MAX" sockets_max: SmallNatural => sockets_max,
         /// Subscriptions at a time.
@@ -361,8 +363,10 @@ table! {
         "limits-projection-retry-ms" "YADO_LIMITS_PROJECTION_RETRY_MS" projection_retry_ms: Positive => projection_retry_ms,
         /// Attempts at an event at which a projection fails, before its stream is parked.
         "limits-poison-attempts" "YADO_LIMITS_POISON_ATTEMPTS" poison_attempts: SmallPositive => poison_attempts,
-        /// Streams that one projection parks at most. Beyond that it stands.
+        /// Streams of a tenant that one projection parks at most. Beyond that all of the tenant waits, for that projection.
         "limits-parked-streams" "YADO_LIMITS_PARKED_STREAMS" parked_streams: SmallNatural => parked_streams,
+        /// Dead letters that one projection has at most, of all tenants. Beyond that it stands.
+        "limits-parked-letters" "YADO_LIMITS_PARKED_LETTERS" parked_letters: SmallNatural => parked_letters,
         /// How long a projection may have events to show without getting on, before it is told of, in milliseconds.
         "limits-stalled-ms" "YADO_LIMITS_STALLED_MS" stalled_ms: Positive => stalled_ms,
         /// How long the table of a replaced read model is kept, in milliseconds.

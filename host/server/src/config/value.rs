@@ -299,6 +299,16 @@ impl<const LEAST: u64, const MOST: u64> Held<Option<u64>> for Number<LEAST, MOST
     }
 }
 
+impl Held<bool> for bool {
+    fn put(self, place: &mut bool) {
+        *place = self;
+    }
+
+    fn of(place: &bool) -> Option<Self> {
+        Some(*place)
+    }
+}
+
 impl Held<yado_runtime::Isolation> for Isolation {
     fn put(self, place: &mut yado_runtime::Isolation) {
         *place = match self {

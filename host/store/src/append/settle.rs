@@ -237,7 +237,7 @@ impl<T: Copy + Eq + Hash> Distinct<T> {
         });
     }
 
-    fn at(&self, item: &T) -> Option<usize> {
+    pub(crate) fn at(&self, item: &T) -> Option<usize> {
         self.places.get(item).copied()
     }
 

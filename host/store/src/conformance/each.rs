@@ -28,7 +28,7 @@ fn each(values: &[&str]) -> Each {
 }
 
 async fn found(store: &dyn ReadStore, each: &Each, select: &Select) -> Result<Vec<String>> {
-    let rows = store.select_each(&tickets(), &TenantId::default(), each, select).await?;
+    let rows = store.select_each(&tickets(), &TenantId::default(), each, select).await?.into_maps()?;
     Ok(rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect())
 }
 
@@ -70,10 +70,15 @@ pub async fn rows_of_each_value_come_as_any_rows_do(store: &dyn ReadStore) {
     let theirs = [json!({ "id": "theirs", "title": "few" })];
     let writes = theirs.into_iter().map(|fields| (tenant("other"), Write::Put(super::fixtures::row(fields))));
     super::fixtures::step(store, TableWrites { table: &tickets(), writes: writes.collect() }).await.unwrap();
-    let rows = store.select_each(&tickets(), &TenantId::default(), &each(&["few"]), &page(9)).await.unwrap();
+    let rows = store
+        .select_each(&tickets(), &TenantId::default(), &each(&["few"]), &page(9))
+        .await
+        .unwrap()
+        .into_maps()
+        .unwrap();
     let few = Filter::Compare { field: "title".into(), op: Op::Equal, value: json!("few") };
     let select = Select { filter: Some(few), ..page(9) };
-    assert_eq!(rows, store.select(&tickets(), &TenantId::default(), &select).await.unwrap());
+    assert_eq!(rows, store.select(&tickets(), &TenantId::default(), &select).await.unwrap().into_maps().unwrap());
     assert_eq!(rows.len(), 3);
     assert_eq!((&rows[1]["unitPrice"], &rows[1]["extra"]), (&json!("1.50"), &json!({ "at": 1 })));
 }

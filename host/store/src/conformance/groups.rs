@@ -105,7 +105,7 @@ pub async fn random_groups_are_those_of_the_naive_model(store: &dyn ReadStore) {
     let rows = random.rows(&tickets(), 45);
     put(store, &tickets(), rows.into_iter().map(Value::Object)).await;
     let tenant = TenantId::default();
-    let all = store.select(&tickets(), &tenant, &Select::page(100)).await.unwrap();
+    let all = store.select(&tickets(), &tenant, &Select::page(100)).await.unwrap().into_maps().unwrap();
     for _ in 0..ROUNDS {
         let aggregate = random.aggregate();
         let holds =

@@ -19,7 +19,7 @@ fn mark(order: &[Order], row: &Row) -> Mark {
 }
 
 async fn select(store: &dyn ReadStore, select: &Select) -> Result<Vec<Row>> {
-    store.select(&tickets(), &TenantId::default(), select).await
+    store.select(&tickets(), &TenantId::default(), select).await?.into_maps()
 }
 
 async fn ids(store: &dyn ReadStore, selection: Select) -> String {
@@ -80,7 +80,7 @@ pub async fn a_page_begins_after_one_place_and_ends_before_another(store: &dyn R
     // Each value has the place for itself.
     let each = Each { field: "isOpen".into(), values: vec![json!(true), json!(false)] };
     let after = Select { after: at(&[], "a"), before: at(&[], "f"), backward: true, ..Select::page(2) };
-    let rows = store.select_each(&tickets(), &TenantId::default(), &each, &after).await.unwrap();
+    let rows = store.select_each(&tickets(), &TenantId::default(), &each, &after).await.unwrap().into_maps().unwrap();
     assert_eq!(rows.iter().map(|row| row["id"].as_str().unwrap()).collect::<String>(), "bdce");
 }
 
@@ -118,7 +118,12 @@ pub async fn of_rows_only_what_is_asked_for_is_read(store: &dyn ReadStore) {
     let price = select(store, &some(&["unitPrice", "title", "unitPrice"])).await.unwrap();
     assert_eq!(price, [row(json!({ "id": "d", "title": "T", "unitPrice": "3.50" }))]);
     let each = Each { field: "isOpen".into(), values: vec![json!(false)] };
-    let rows = store.select_each(&tickets(), &TenantId::default(), &each, &some(&["seats"])).await.unwrap();
+    let rows = store
+        .select_each(&tickets(), &TenantId::default(), &each, &some(&["seats"]))
+        .await
+        .unwrap()
+        .into_maps()
+        .unwrap();
     assert_eq!(rows, [row(json!({ "id": "d", "seats": 3, "isOpen": false }))]);
 }
 

@@ -4,10 +4,14 @@ use serde_json::json;
 use yado_model::{Digest, Position, Revision, TenantId, Timestamp};
 
 use super::fixtures::{row, stream, tenant, tickets};
-use crate::{Checkpoint, Committed, Parked, Progress, ProjectionState, ReadStore, Step, Table, TableWrites, Write};
+use crate::{
+    Checkpoint, Committed, Held, LetterId, Parked, Progress, ProjectionState, ReadStore, Scope, Step, Table,
+    TableWrites, Write,
+};
 
 fn letter(of: &str, to: &str, position: u64) -> Parked {
     Parked {
+        scope: Scope::Stream,
         tenant: tenant(of),
         stream: stream(to),
         position: Position::new(position),
@@ -49,7 +53,7 @@ pub async fn a_stream_is_parked_by_the_step_that_passes_its_event(store: &dyn Re
     assert_eq!(parked(store).await, [second.clone(), first.clone()]);
     // Whoever stands elsewhere parks nothing and lets nothing go.
     let third = [letter("default", "Counter-c", 5)];
-    let gone = [(first.tenant.clone(), first.stream.clone())];
+    let gone = [first.held()];
     let lost = Step::new(step(start, 5), &[]).parking(&third, &gone);
     assert!(matches!(store.commit(&lost).await.unwrap(), Committed::Elsewhere(_)));
     assert_eq!(parked(store).await, [second.clone(), first]);
@@ -69,7 +73,7 @@ pub async fn a_replay_tells_others_that_rows_have_changed_where_the_checkpoint_s
     store.commit(&Step::new(step(Checkpoint::START, 4), &[]).parking(&letters, &[])).await.unwrap();
     let from = store.checkpoint("tickets").await.unwrap();
     let to = Checkpoint { replays: from.replays + 1, ..from };
-    let (writes, released) = ([one_row(&table, "a")], [(TenantId::default(), stream("Counter-a"))]);
+    let (writes, released) = ([one_row(&table, "a")], [letters[0].held()]);
     let replay = Step::new(Progress { projection: "tickets", from, to }, &writes).parking(&[], &released);
     assert_eq!(store.commit(&replay).await.unwrap(), Committed::Yes);
     assert_eq!(parked(store).await, []);
@@ -108,6 +112,36 @@ pub async fn a_stream_that_fails_again_stays_parked_with_the_new_reason(store: &
     assert_eq!(parked(store).await, [Parked { error, ..again }]);
 }
 
+pub async fn a_tenant_that_waits_as_a_whole_is_told_from_its_streams(store: &dyn ReadStore) {
+    let of_stream = letter("acme", "Counter-a", 3);
+    // The event at which the projection failed may be of a stream that waits by itself by now.
+    let whole = Parked { scope: Scope::Tenant, position: Position::new(5), ..of_stream.clone() };
+    let other = letter("default", "Counter-a", 5);
+    let letters = [whole.clone(), other.clone(), of_stream.clone()];
+    store.commit(&Step::new(step(Checkpoint::START, 6), &[]).parking(&letters, &[])).await.unwrap();
+    assert_eq!(parked(store).await, [of_stream.clone(), whole.clone(), other.clone()]);
+    let found = async |id: LetterId| store.letter("tickets", &id).await.unwrap();
+    for letter in &letters {
+        assert_eq!(found(letter.id()).await.as_ref(), Some(letter));
+    }
+    for nobody in [LetterId::Event(Position::new(4)), LetterId::Tenant(tenant("default"))] {
+        assert_eq!(found(nobody).await, None);
+    }
+    assert_eq!(store.letter("others", &whole.id()).await.unwrap(), None);
+    // It moves on and goes, and its streams stay.
+    let from = store.checkpoint("tickets").await.unwrap();
+    let moved = Parked { position: Position::new(6), ..whole };
+    let to = Checkpoint { replays: 1, ..from };
+    let on = Progress { projection: "tickets", from, to };
+    store.commit(&Step::new(on, &[]).parking(std::slice::from_ref(&moved), &[])).await.unwrap();
+    assert_eq!(parked(store).await, [of_stream.clone(), other.clone(), moved.clone()]);
+    let held = Held { tenant: tenant("acme"), stream: None };
+    assert_eq!(moved.held(), held);
+    let gone = Progress { projection: "tickets", from: to, to: Checkpoint { replays: 2, ..to } };
+    store.commit(&Step::new(gone, &[]).parking(&[], &[held])).await.unwrap();
+    assert_eq!(parked(store).await, [of_stream, other]);
+}
+
 pub async fn what_is_parked_goes_with_what_a_projection_has_left(store: &dyn ReadStore) {
     let letters = [letter("default", "Counter-a", 3)];
     for anew in [true, false] {
@@ -128,7 +162,7 @@ pub async fn what_is_parked_goes_with_what_a_projection_has_left(store: &dyn Rea
 }
 
 pub async fn the_state_of_a_projection_is_kept_by_its_name(store: &dyn ReadStore) {
-    let state = |epoch, pending, paused| ProjectionState { epoch, pending, paused };
+    let state = |epoch, pending, paused| ProjectionState { epoch, pending, begun: pending.unwrap_or(3), paused };
     assert_eq!(store.projection_state("counters", "Counts").await.unwrap(), ProjectionState::default());
     let mut from = ProjectionState::default();
     for to in [state(0, Some(1), false), state(1, None, true), state(7, Some(8), true)] {

@@ -380,7 +380,7 @@ pub async fn random_selections_are_those_of_the_naive_model(store: &dyn ReadStor
         put(store, table, rows.iter().cloned().map(Value::Object)).await;
         // As the store gives them, so that values are spelled as it spells them.
         let all = Select::page(100);
-        filled.push(store.select(table, &TenantId::default(), &all).await.unwrap());
+        filled.push(store.select(table, &TenantId::default(), &all).await.unwrap().into_maps().unwrap());
     }
     let rows_of = |table: &Table| filled[usize::from(table.name != tables[0].name)].clone();
 
@@ -395,13 +395,13 @@ pub async fn random_selections_are_those_of_the_naive_model(store: &dyn ReadStor
         let expected: Vec<Row> = rows_of(table).into_iter().filter(holds).collect();
         let count = store.count(table, &TenantId::default(), select.filter.as_ref()).await.unwrap();
         assert_eq!(count, expected.len() as u64, "round {round}: {select:#?}");
-        let found = store.select(table, &TenantId::default(), &select).await.unwrap();
+        let found = store.select(table, &TenantId::default(), &select).await.unwrap().into_maps().unwrap();
         assert_eq!(found, page(table, &select, expected.clone()), "round {round}: {select:#?}");
         met += usize::from(!found.is_empty());
 
         let field = random.field(table, |name| name != "extra");
         let each = Each { values: (0..random.below(4)).map(|_| random.value(&field)).collect(), field };
-        let found = store.select_each(table, &TenantId::default(), &each, &select).await.unwrap();
+        let found = store.select_each(table, &TenantId::default(), &each, &select).await.unwrap().into_maps().unwrap();
         let pages = pages(table, &each, &select, &expected);
         // Values are in any order, and the rows of each are together.
         let mut left = found.as_slice();

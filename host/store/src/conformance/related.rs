@@ -79,7 +79,7 @@ async fn filled(store: &dyn ReadStore) {
 
 async fn found(store: &dyn ReadStore, table: &Table, filter: Filter) -> Result<String> {
     let select = Select { filter: Some(filter), ..Select::page(100) };
-    let rows = store.select(table, &TenantId::default(), &select).await?;
+    let rows = store.select(table, &TenantId::default(), &select).await?.into_maps()?;
     let count = store.count(table, &TenantId::default(), select.filter.as_ref()).await?;
     assert_eq!(count, rows.len() as u64);
     Ok(rows.iter().map(|row| row["id"].as_str().unwrap()).collect())
@@ -136,14 +136,14 @@ pub async fn rows_are_found_by_what_belongs_to_them(store: &dyn ReadStore) {
     // A row that several others belong to is one row, also where it is skipped.
     let filter = Some(to_baskets(Quantifier::Some, None));
     let select = Select { filter, offset: 1, ..Select::page(5) };
-    let rows = store.select(&tickets(), &TenantId::default(), &select).await.unwrap();
+    let rows = store.select(&tickets(), &TenantId::default(), &select).await.unwrap().into_maps().unwrap();
     assert_eq!(rows.iter().map(|row| row["id"].as_str().unwrap()).collect::<Vec<_>>(), ["b"]);
 
     // Where rows are asked for each of several values, too.
     let each = Each { field: "title".into(), values: vec![json!("Opera"), json!("Ballet")] };
     let filter = Some(to_baskets(Quantifier::Some, first()));
     let select = Select { filter, ..Select::page(5) };
-    let rows = store.select_each(&tickets(), &TenantId::default(), &each, &select).await.unwrap();
+    let rows = store.select_each(&tickets(), &TenantId::default(), &each, &select).await.unwrap().into_maps().unwrap();
     assert_eq!(rows.iter().map(|row| row["id"].as_str().unwrap()).collect::<Vec<_>>(), ["a"]);
 }
 

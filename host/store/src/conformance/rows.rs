@@ -1,14 +1,15 @@
 //! Rows come back as they were put.
 
 use serde_json::{Value, json};
-use yado_model::TenantId;
+use yado_model::{Name, TenantId};
 
 use super::fixtures::{put, row, step, tenant, tickets};
-use crate::{Error, ReadStore, Row, TableWrites, Write};
+use crate::{Error, ReadStore, Row, Shown, TableWrites, Write};
 
 async fn by_keys(store: &dyn ReadStore, keys: &[&str]) -> Vec<Row> {
     let keys: Vec<_> = keys.iter().map(|key| (*key).to_owned()).collect();
-    let mut rows = store.rows(&tickets(), &TenantId::default(), &keys).await.unwrap();
+    let rows = store.rows(&tickets(), &TenantId::default(), &keys, None).await.unwrap();
+    let mut rows = rows.into_maps().unwrap();
     rows.sort_by_key(|row| row["id"].to_string());
     rows
 }
@@ -87,8 +88,9 @@ pub async fn rows_of_one_key_in_two_tenants_are_two(store: &dyn ReadStore) {
     let title = |title: &str| Write::Put(row(json!({ "id": "a", "title": title })));
     let writes = vec![(TenantId::default(), title("ours")), (tenant("acme"), title("theirs"))];
     step(store, TableWrites { table: &tickets(), writes }).await.unwrap();
-    let theirs = store.rows(&tickets(), &tenant("acme"), &["a".into()]).await.unwrap();
-    assert_eq!(theirs[0]["title"], "theirs");
+    let theirs = store.rows(&tickets(), &tenant("acme"), &["a".into()], Some(&["title".into()])).await.unwrap();
+    assert_eq!(theirs.get(0, "title"), Shown::Text("theirs"));
+    assert_eq!(theirs.columns().map(Name::as_str).collect::<Vec<_>>(), ["id", "title"]);
     let writes = vec![(tenant("acme"), Write::Delete("a".into()))];
     step(store, TableWrites { table: &tickets(), writes }).await.unwrap();
     assert_eq!(store.count(&tickets(), &tenant("acme"), None).await.unwrap(), 0);
@@ -103,7 +105,7 @@ pub async fn rows_are_found_by_many_keys_at_once(store: &dyn ReadStore) {
     assert_eq!(seats, [0, 17, 49]);
     assert_eq!(by_keys(store, &[]).await, Vec::<Row>::new());
     let many = vec!["a".to_owned(); crate::limits::LONGEST_LIST + 1];
-    assert!(matches!(store.rows(&tickets(), &TenantId::default(), &many).await, Err(Error::Invalid(_))));
+    assert!(matches!(store.rows(&tickets(), &TenantId::default(), &many, None).await, Err(Error::Invalid(_))));
 }
 
 pub async fn a_value_that_does_not_fit_is_refused_and_nothing_is_written(store: &dyn ReadStore) {

@@ -35,9 +35,9 @@ async fn filled(store: &dyn ReadStore) {
 
 async fn select(store: &dyn ReadStore, filter: Filter) -> Result<String> {
     let select = Select { filter: Some(filter.clone()), ..Select::page(100) };
-    let rows = store.select(&people(), &TenantId::default(), &select).await?;
+    let rows = store.select(&people(), &TenantId::default(), &select).await?.into_maps()?;
     // A row alone tells the same.
-    let all = store.select(&people(), &TenantId::default(), &Select::page(100)).await?;
+    let all = store.select(&people(), &TenantId::default(), &Select::page(100)).await?.into_maps()?;
     let matching = all.iter().filter(|row| filter.matches(&people(), row).unwrap()).collect::<Vec<_>>();
     assert_eq!(matching, rows.iter().collect::<Vec<_>>(), "{filter:?}");
     Ok(rows.iter().map(|row| row["id"].as_str().unwrap()).collect())

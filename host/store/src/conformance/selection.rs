@@ -16,7 +16,7 @@ fn all() -> Select {
 }
 
 async fn select(store: &dyn ReadStore, select: Select) -> Result<Vec<String>> {
-    let rows = store.select(&tickets(), &TenantId::default(), &select).await?;
+    let rows = store.select(&tickets(), &TenantId::default(), &select).await?.into_maps()?;
     let count = store.count(&tickets(), &TenantId::default(), select.filter.as_ref()).await?;
     assert!(count >= rows.len() as u64);
     Ok(rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect())

@@ -84,7 +84,10 @@ pub async fn a_table_takes_names_that_sql_has_a_meaning_for(store: &dyn ReadStor
             order: vec![Order { field, descending: true }],
             ..Select::page(10)
         };
-        assert_eq!(store.select(&table, &TenantId::default(), &select).await.unwrap(), std::slice::from_ref(&fields));
+        assert_eq!(
+            store.select(&table, &TenantId::default(), &select).await.unwrap().into_maps().unwrap(),
+            std::slice::from_ref(&fields)
+        );
     }
 }
 

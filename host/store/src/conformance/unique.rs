@@ -34,7 +34,7 @@ async fn write(store: &dyn ReadStore, writes: Vec<Write>) -> Result<()> {
 }
 
 async fn labels(store: &dyn ReadStore) -> Vec<String> {
-    let rows = store.select(&seats(), &TenantId::default(), &Select::page(100)).await.unwrap();
+    let rows = store.select(&seats(), &TenantId::default(), &Select::page(100)).await.unwrap().into_maps().unwrap();
     rows.iter().map(|row| format!("{}={}", row["id"].as_str().unwrap(), row["label"])).collect()
 }
 
@@ -105,7 +105,7 @@ pub async fn indexes_come_and_go_and_rows_stay(store: &dyn ReadStore) {
         let order = vec![Order { field: "seats".into(), descending: true }];
         let filter = Some(Filter::Compare { field: "seats".into(), op: Op::Less, value: json!(10) });
         let select = Select { filter, order, ..Select::page(2) };
-        let rows = store.select(&table, &TenantId::default(), &select).await.unwrap();
+        let rows = store.select(&table, &TenantId::default(), &select).await.unwrap().into_maps().unwrap();
         assert_eq!(rows.iter().map(|row| row["id"].as_str().unwrap()).collect::<Vec<_>>(), ["09", "08"]);
     }
     // What must be unique is not among the indexes that go.

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use sqlx::error::DatabaseError;
-use sqlx::postgres::PgDatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sqlx::sqlite::SqliteError;
 
 use super::{Error, SHOWN};
@@ -21,7 +21,10 @@ impl From<sqlx::Error> for Error {
             {
                 Self::Unavailable(error.to_string())
             }
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => Self::Unheard(error.to_string()),
+            // An answer that makes no sense tells nothing of what was asked for.
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+                Self::Unheard(error.to_string())
+            }
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::BeginFailed => {
                 Self::Unavailable(error.to_string())
             }
@@ -64,11 +67,18 @@ impl From<sqlx::migrate::MigrateError> for Error {
     }
 }
 
+impl Error {
+    /// What PostgreSQL says, however it was asked.
+    pub(crate) fn told_by_postgres(severity: &str, code: &str, words: String) -> Self {
+        of_postgres(PgSeverity::try_from(severity).unwrap_or(PgSeverity::Error), code, words)
+    }
+}
+
 fn of_database(error: &dyn DatabaseError) -> Error {
     let message = error.message().to_owned();
     if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
         let duplicate = if error.code() == "23505" { duplicate(error.table(), error.detail()) } else { None };
-        duplicate.unwrap_or_else(|| of_postgres(error.code(), message))
+        duplicate.unwrap_or_else(|| of_postgres(error.severity(), error.code(), message))
     } else if error.try_downcast_ref::<SqliteError>().is_some() {
         let code = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
         of_sqlite(code, message)
@@ -91,9 +101,12 @@ fn duplicate(table: Option<&str>, detail: Option<&str>) -> Option<Error> {
 }
 
 /// By the codes of PostgreSQL's appendix A.
-fn of_postgres(code: &str, message: String) -> Error {
+fn of_postgres(severity: PgSeverity, code: &str, message: String) -> Error {
     let message = format!("{message} ({code})");
     match code {
+        // The whole server breaks off, whatever the code: a commit whose record it could not sync, because the disk failed
+        // or was full, may be on the disk all the same, and is found there when the server comes up again.
+        _ if severity == PgSeverity::Panic => Error::Unheard(message),
         "53100" => Error::Full(message),
         "XX001" | "XX002" => Error::corrupt("PostgreSQL's own files", message),
         // A value that the engine can't hold: numbers out of range, entries too large for an index, too deep a document.
@@ -103,8 +116,9 @@ fn of_postgres(code: &str, message: String) -> Error {
         "57014" | "55P03" | "40001" | "40P01" | "53000" | "53200" | "53300" | "25006" | "25P03" | "58030" => {
             Error::Unavailable(message)
         }
-        // Connections that break, as whoever stands between us and the server says.
-        code if code.starts_with("08") => Error::Unheard(message),
+        // Connections that break, as whoever stands between us and the server says; or because another session has
+        // crashed, for which this one is ended wherever it is.
+        code if code.starts_with("08") || code == "57P02" => Error::Unheard(message),
         // The server goes down or comes up, and says so of a session that is at its end.
         code if code.starts_with("57P") => Error::Unavailable(message),
         code if code.starts_with("22") => Error::Invalid(message),
@@ -119,8 +133,11 @@ fn of_sqlite(code: i32, message: String) -> Error {
         13 => Error::Full(message),
         11 | 26 => Error::corrupt("SQLite's file", message),
         18 => Error::Invalid(message),
-        // Busy, locked, out of memory, interrupted, the disk does not answer, the file can't be opened, its locks fail.
-        5 | 6 | 7 | 9 | 10 | 14 | 15 => Error::Unavailable(message),
+        // The disk does not answer. A commit whose sync has failed is undone here; but it is in the write-ahead log, where
+        // whoever opens the file next may find it whole, unless another one has taken its place by then.
+        10 => Error::Unheard(message),
+        // Busy, locked, out of memory, interrupted, the file can't be opened, its locks fail.
+        5 | 6 | 7 | 9 | 14 | 15 => Error::Unavailable(message),
         _ => Error::Engine(message),
     }
 }
@@ -128,6 +145,11 @@ fn of_sqlite(code: i32, message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is said of one statement.
+    fn of_postgres(code: &str, message: String) -> Error {
+        super::of_postgres(PgSeverity::Error, code, message)
+    }
 
     #[test]
     fn a_full_disk_is_told_from_other_trouble() {
@@ -156,10 +178,11 @@ mod tests {
         let failure = |code| Error::from(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
         assert!(matches!(failure(13), Error::Full(_)));
         assert!(matches!(failure(11), Error::Corrupt { .. }));
-        // 2570 is SQLITE_IOERR_BEGIN_ATOMIC, an extended code of 10.
-        for code in [5, 6, 2_570] {
+        for code in [5, 6, 261] {
             assert!(matches!(failure(code), Error::Unavailable(_)), "{code}");
         }
+        // 1034 is SQLITE_IOERR_FSYNC, an extended code of 10.
+        assert!(matches!(failure(1_034), Error::Unheard(_)));
         let range = rusqlite::Error::IntegralValueOutOfRange(0, -1);
         assert!(matches!(Error::from(range), Error::Corrupt { .. }));
     }
@@ -187,6 +210,19 @@ mod tests {
         for error in [refused, Error::from(sqlx::Error::PoolTimedOut), of_postgres("57P01", String::new())] {
             assert!(matches!(error, Error::Unavailable(_)), "{error}");
         }
+    }
+
+    #[test]
+    fn nobody_says_that_nothing_was_recorded_when_the_server_breaks_off_in_a_commit() {
+        for code in ["53100", "58030", "XX000"] {
+            let error = super::of_postgres(PgSeverity::Panic, code, String::new());
+            assert!(matches!(error, Error::Unheard(_)), "{error}");
+        }
+        for error in [of_postgres("57P02", String::new()), of_sqlite(1_034, String::new())] {
+            assert!(matches!(error, Error::Unheard(_)), "{error}");
+        }
+        let garbled = Error::from(sqlx::Error::Protocol("unexpected message".into()));
+        assert!(matches!(garbled, Error::Unheard(_)), "{garbled}");
     }
 
     #[test]

@@ -68,7 +68,7 @@ async fn hear(database: &Database, heard: &watch::Sender<Position>, pulse: &Puls
                 .ok_or_else(|| Error::Unavailable("the connection that listens for other nodes has broken".into()))?,
             // What is announced meanwhile is kept for the next turn.
             Err(_) => {
-                pulse.head(&mut listener).await?;
+                raise(heard, pulse.head(&mut listener).await?);
                 continue;
             }
         };
@@ -159,14 +159,17 @@ mod tests {
         // As long as the connection stands it stays, and hears what comes after it has asked.
         grow(6).await;
         hears.wait_for(|position| position.get() == 6).await.unwrap();
+        // What nobody has announced it finds when it asks.
+        execute("update log_head set last = 7").await;
+        hears.wait_for(|position| position.get() == 7).await.unwrap();
         cut.send_replace(());
         let error = listening.await.unwrap().unwrap_err();
         assert!(matches!(error, Error::Unheard(_)), "{error}");
 
         let again = async { hear(&database, &heard, &pulse()).await };
         let news = async {
-            grow(7).await;
-            hears.wait_for(|position| position.get() == 7).await.unwrap();
+            grow(8).await;
+            hears.wait_for(|position| position.get() == 8).await.unwrap();
         };
         tokio::select! {
             ended = again => panic!("{ended:?}"),

@@ -3,16 +3,18 @@
 //! Exact numbers and documents travel as texts, which lose nothing, and are cast in the statement. Texts are bound as
 //! `text`; the columns' collation is "C", so that order and equality are those of the bytes on every server.
 
-use sqlx::postgres::PgRow;
-use sqlx::{Postgres, QueryBuilder, Row as _};
+use sqlx::{Postgres, QueryBuilder};
 use yado_model::TenantId;
 
-use super::time::Time;
-use crate::cell::Cell;
+use super::bound::Bound;
+use super::line::{Answer, Record, oid};
+use super::time::{Time, from_epoch};
+use crate::cell::{Cell, damaged};
 use crate::read::aggregate::{Found, Total};
 use crate::read::search::{Place, pattern};
 use crate::read::select::Dialect;
-use crate::{Column, Kind, Result};
+use crate::read::sql::Sql;
+use crate::{Column, Error, Kind, Result, Rows, Shown};
 
 pub(super) struct PostgresDialect;
 
@@ -58,40 +60,48 @@ pub(super) fn push_array<'a>(sql: &mut QueryBuilder<Postgres>, kind: Kind, cells
 }
 
 impl Dialect for PostgresDialect {
-    type Database = Postgres;
+    type Bound = Bound;
 
     const EXISTS: &'static str = "";
 
-    fn tenant(&self, sql: &mut QueryBuilder<Postgres>, tenant: &TenantId) {
-        sql.push_bind(tenant.as_str());
+    fn tenant(&self, sql: &mut Sql<Bound>, tenant: &TenantId) {
+        sql.bind(Bound::Text(tenant.to_string()));
     }
 
-    fn value(&self, sql: &mut QueryBuilder<Postgres>, cell: Cell) {
+    fn value(&self, sql: &mut Sql<Bound>, cell: Cell) {
         match cell {
             Cell::Null => sql.push("null"),
-            Cell::Text(text) => sql.push_bind(text),
-            Cell::Decimal(text) => sql.push_bind(text).push(cast(Kind::Decimal)),
-            Cell::Json(text) => sql.push_bind(text).push(cast(Kind::Json)),
-            Cell::Integer(number) => sql.push_bind(number),
-            Cell::Float(float) => sql.push_bind(float),
-            Cell::Boolean(truth) => sql.push_bind(truth),
-            Cell::Timestamp(time) => sql.push_bind(Time(time)),
+            Cell::Text(text) => sql.bind(Bound::Text(text)),
+            Cell::Decimal(text) => sql.bind(Bound::Text(text)).push(cast(Kind::Decimal)),
+            Cell::Json(text) => sql.bind(Bound::Text(text)).push(cast(Kind::Json)),
+            Cell::Integer(number) => sql.bind(Bound::Integer(number)),
+            Cell::Float(float) => sql.bind(Bound::Float(float)),
+            Cell::Boolean(truth) => sql.bind(Bound::Boolean(truth)),
+            Cell::Timestamp(time) => sql.bind(Bound::Time(time)),
         };
     }
 
-    /// As one array, so that lists of all lengths share one prepared statement.
-    fn among(&self, sql: &mut QueryBuilder<Postgres>, kind: Kind, cells: Vec<Cell>) {
-        sql.push(" = any(");
-        push_array(sql, kind, cells.iter());
-        if kind == Kind::Decimal {
-            sql.push("::numeric[]");
+    fn among(&self, sql: &mut Sql<Bound>, kind: Kind, cells: Vec<Cell>) {
+        /// What the cells hold. They were made for their column, and none of them is null.
+        macro_rules! held {
+            ($cell:pat => $value:expr) => {
+                cells.into_iter().filter_map(|cell| if let $cell = cell { Some($value) } else { None }).collect()
+            };
         }
-        sql.push(")");
+        sql.push(" = any(").bind(match kind {
+            Kind::Text | Kind::Decimal | Kind::Json => {
+                Bound::Texts(held!(Cell::Text(text) | Cell::Decimal(text) | Cell::Json(text) => text))
+            }
+            Kind::Integer => Bound::Integers(held!(Cell::Integer(number) => number)),
+            Kind::Float => Bound::Floats(held!(Cell::Float(float) => float)),
+            Kind::Boolean => Bound::Booleans(held!(Cell::Boolean(truth) => truth)),
+            Kind::Timestamp => Bound::Times(held!(Cell::Timestamp(time) => time)),
+        });
+        sql.push(if kind == Kind::Decimal { "::numeric[])" } else { ")" });
     }
 
-    fn matches(&self, sql: &mut QueryBuilder<Postgres>, column: &str, place: Place, needle: &str) {
-        sql.push(format_args!("{column} like "));
-        sql.push_bind(pattern(place, needle));
+    fn matches(&self, sql: &mut Sql<Bound>, column: &str, place: Place, needle: &str) {
+        sql.push(format_args!("{column} like ")).bind(Bound::Text(pattern(place, needle)));
     }
 
     fn total(&self, column: &str, kind: Kind) -> Vec<String> {
@@ -107,32 +117,68 @@ impl Dialect for PostgresDialect {
     }
 }
 
-fn cell(found: &PgRow, at: usize, column: &Column) -> Result<Cell> {
-    let cell = match column.kind {
-        Kind::Text => found.try_get::<Option<String>, _>(at)?.map(Cell::Text),
-        Kind::Integer => found.try_get::<Option<i64>, _>(at)?.map(Cell::Integer),
-        Kind::Float => found.try_get::<Option<f64>, _>(at)?.map(Cell::Float),
-        Kind::Decimal => found.try_get::<Option<String>, _>(at)?.map(Cell::Decimal),
-        Kind::Boolean => found.try_get::<Option<bool>, _>(at)?.map(Cell::Boolean),
-        Kind::Timestamp => found.try_get::<Option<Time>, _>(at)?.map(|time| Cell::Timestamp(time.0)),
-        Kind::Json => found.try_get::<Option<String>, _>(at)?.map(Cell::Json),
+/// What a column has. The statement says what its type is, and that has to be the one that the column was made with.
+fn shown<'a>(column: &Column, (kind, cell): (u32, Option<&'a [u8]>)) -> Result<Shown<'a>> {
+    let Some(cell) = cell else { return Ok(Shown::Null) };
+    let shown = match (column.kind, kind) {
+        (Kind::Text, oid::TEXT) => text(cell).map(Shown::Text),
+        (Kind::Decimal, oid::TEXT) => text(cell).map(Shown::Decimal),
+        (Kind::Json, oid::TEXT) => text(cell).map(Shown::Json),
+        (Kind::Integer, oid::INT8) => number(cell).map(i64::from_be_bytes).map(Shown::Integer),
+        (Kind::Float, oid::FLOAT8) => number(cell).map(f64::from_be_bytes).map(Shown::Float),
+        (Kind::Boolean, oid::BOOL) => cell.first().map(|byte| Shown::Boolean(*byte != 0)),
+        (Kind::Timestamp, oid::TIMESTAMPTZ) => number(cell).map(i64::from_be_bytes).map(from_epoch).map(Shown::Time),
+        _ => {
+            return Err(damaged(
+                column,
+                &format!("it has PostgreSQL's type {kind} instead of {}", declared(column.kind)),
+            ));
+        }
     };
-    Ok(cell.unwrap_or(Cell::Null))
+    shown.ok_or_else(|| damaged(column, "what came is no value of its type"))
 }
 
-impl Found for PgRow {
-    fn value(&self, at: usize, column: &Column) -> Result<serde_json::Value> {
-        cell(self, at, column)?.into_json(column)
+fn text(cell: &[u8]) -> Option<&str> {
+    std::str::from_utf8(cell).ok()
+}
+
+fn number(cell: &[u8]) -> Option<[u8; 8]> {
+    cell.try_into().ok()
+}
+
+/// All rows of an answer, where these columns were asked for.
+pub(super) fn rows(answer: &Answer, columns: &[&Column]) -> Result<Rows> {
+    let mut filling = Rows::filling(columns.iter().copied().cloned().collect());
+    for record in answer.records() {
+        let mut cells = record.cells();
+        for column in columns {
+            let cell = cells.next().unwrap_or_else(|| Err(damaged(column, "it was not answered")))?;
+            filling.push(shown(column, cell)?);
+        }
+    }
+    Ok(filling.done())
+}
+
+impl Found for Record<'_> {
+    fn cell(&self, at: usize, column: &Column) -> Result<Shown<'_>> {
+        shown(column, Record::cell(*self, at)?)
     }
 
     fn count(&self, at: usize) -> Result<i64> {
-        Ok(self.try_get(at)?)
+        match Record::cell(*self, at)? {
+            (oid::INT8, Some(cell)) => number(cell).map(i64::from_be_bytes),
+            _ => None,
+        }
+        .ok_or_else(|| Error::corrupt("an answer of PostgreSQL", "a count is no number"))
     }
 
     fn total(&self, at: usize, column: &Column) -> Result<Option<Total>> {
-        Ok(match column.kind {
-            Kind::Float => self.try_get::<Option<f64>, _>(at)?.map(Total::Float),
-            _ => self.try_get::<Option<String>, _>(at)?.map(Total::Exact),
-        })
+        let total = match Record::cell(*self, at)? {
+            (_, None) => return Ok(None),
+            (oid::FLOAT8, Some(cell)) => number(cell).map(f64::from_be_bytes).map(Total::Float),
+            (oid::TEXT, Some(cell)) => text(cell).map(|text| Total::Exact(text.to_owned())),
+            _ => None,
+        };
+        total.map(Some).ok_or_else(|| damaged(column, "a sum is no number"))
     }
 }

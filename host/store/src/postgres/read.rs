@@ -6,13 +6,15 @@ mod parked;
 #[cfg(test)]
 mod plans;
 mod readers;
+mod shapes;
 mod step;
 mod tables;
+mod uses;
 mod warm;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Postgres, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 use yado_model::{Position, TenantId};
 
@@ -20,18 +22,19 @@ use self::indexes::Building;
 use self::readers::Readers;
 use self::warm::{FOR_STEPS, MOST_FOR_STEPS, Warm};
 use super::Database;
-use super::dialect::PostgresDialect;
+use super::bound::Bound;
+use super::dialect::{self, PostgresDialect};
 use crate::limits::{self, LONGEST_NAME};
 use crate::number::loaded;
 use crate::open::Promise;
-use crate::read::aggregate::{self, Found as _};
+use crate::read::aggregate;
 use crate::read::changed;
 use crate::read::changes::Changes;
 use crate::read::select::{self, Question};
 use crate::table::{check_name, quoted};
 use crate::{
-    Aggregate, ChangePage, Checkpoint, Committed, Each, Filter, Forgotten, Group, Options, Parked, Progress,
-    ProjectionState, ReadStore, Result, Row, Select, Step, Table,
+    Aggregate, ChangePage, Checkpoint, Committed, Each, Filter, Forgotten, Group, LetterId, Options, Parked, Progress,
+    ProjectionState, ReadStore, Result, Rows, Select, Step, Table, TablesInUse,
 };
 
 /// Nodes that start together make the same tables; `if not exists` alone does not keep them from colliding. The number
@@ -58,7 +61,7 @@ pub(crate) struct Reads {
 impl Reads {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
         let database = Database::open(url, options, Promise::Derived).await?;
-        let readers = Readers::new(database.pool.clone(), options);
+        let readers = Readers::new(&database.listening.connect, options);
         let warm = Warm::new(database.pool.clone(), options.acquire_timeout(), Some(FOR_STEPS), MOST_FOR_STEPS);
         Ok(Self { database, readers, warm, building: Building::default() })
     }
@@ -73,9 +76,8 @@ impl Reads {
         Ok(())
     }
 
-    async fn fetch(&self, question: Question<'_, Postgres>) -> Result<Vec<Row>> {
-        let rows = self.readers.fetch(question.sql).await?;
-        rows.iter().map(|found| found.row(&question.columns)).collect()
+    async fn fetch(&self, question: Question<'_, Bound>) -> Result<Rows> {
+        dialect::rows(&self.readers.fetch(question.sql).await?, &question.columns)
     }
 
     /// Makes a table and the indexes that it lacks; that of searches, if it is said where trigrams are.
@@ -160,13 +162,7 @@ impl ReadStore for Reads {
         self.forget_told(projection).await?;
         let mut transaction = self.database.begin().await?;
         sqlx::query(LOCK_SCHEMA).execute(&mut *transaction).await?;
-        sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
-        for name in tables {
-            let sql = format!("drop table if exists {}", quoted(name));
-            sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
-        }
-        parked::release_all(&mut transaction, projection).await?;
-        journal::forget_all(&mut transaction, projection).await?;
+        drop_all(&mut transaction, projection, tables).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -229,6 +225,10 @@ impl ReadStore for Reads {
         journal::changes(&self.database.pool, projection, after, limit).await
     }
 
+    async fn count_changes(&self, projection: &str) -> Result<u64> {
+        journal::count(&self.database.pool, projection).await
+    }
+
     async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten> {
         let mut transaction = self.database.begin().await?;
         let forgotten = journal::forget(&mut transaction, projection, up_to).await?;
@@ -236,32 +236,36 @@ impl ReadStore for Reads {
         Ok(forgotten)
     }
 
-    async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
-        self.fetch(select::by_keys(&PostgresDialect, table, tenant, keys)?).await
+    async fn rows(
+        &self,
+        table: &Table,
+        tenant: &TenantId,
+        keys: &[String],
+        columns: Option<&[String]>,
+    ) -> Result<Rows> {
+        self.fetch(select::by_keys(&PostgresDialect, table, tenant, keys, columns)?).await
     }
 
-    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
-        let mut rows = self.fetch(select::select(&PostgresDialect, table, tenant, select)?).await?;
-        if select.backward {
-            rows.reverse();
-        }
-        Ok(rows)
+    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Rows> {
+        let rows = self.fetch(select::select(&PostgresDialect, table, tenant, select)?).await?;
+        Ok(if select.backward { rows.reversed() } else { rows })
     }
 
-    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
+    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Rows> {
         self.fetch(select::select_each(&PostgresDialect, table, tenant, each, select)?).await
     }
 
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
-        let rows = self.readers.fetch(select::count(&PostgresDialect, table, tenant, filter)?).await?;
-        let count: i64 = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
+        let found = self.readers.fetch(select::count(&PostgresDialect, table, tenant, filter)?).await?;
+        let record = found.records().next().ok_or(sqlx::Error::RowNotFound)?;
+        let count = aggregate::Found::count(&record, 0)?;
         loaded(count, &table.name)
     }
 
     async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
         let (sql, answer) = aggregate::aggregate(&PostgresDialect, table, tenant, aggregate)?;
-        let rows = self.readers.fetch(sql).await?;
-        rows.iter().map(|found| answer.group(found)).collect()
+        let found = self.readers.fetch(sql).await?;
+        found.records().map(|record| answer.group(&record)).collect()
     }
 
     async fn aggregate_each(
@@ -272,12 +276,16 @@ impl ReadStore for Reads {
         aggregate: &Aggregate,
     ) -> Result<Vec<(Value, Group)>> {
         let (sql, answer) = aggregate::aggregate_each(&PostgresDialect, table, tenant, each, aggregate)?;
-        let rows = self.readers.fetch(sql).await?;
-        answer.groups(&rows)
+        let found = self.readers.fetch(sql).await?;
+        answer.groups(&found.records().collect::<Vec<_>>())
     }
 
     async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>> {
         parked::parked(&self.database.pool, projection, limit).await
+    }
+
+    async fn letter(&self, projection: &str, id: &LetterId) -> Result<Option<Parked>> {
+        parked::letter(&self.database.pool, projection, id).await
     }
 
     async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState> {
@@ -294,6 +302,33 @@ impl ReadStore for Reads {
         parked::set_state(&self.database.pool, (plugin, projection), from, to).await
     }
 
+    async fn use_tables(&self, process: &str, tables: &[TablesInUse], unused_ms: u64) -> Result<()> {
+        uses::say(&self.database.pool, process, tables, unused_ms).await
+    }
+
+    async fn unused_tables(&self, unused_ms: u64) -> Result<Vec<TablesInUse>> {
+        uses::unused(&self.database.pool, unused_ms).await
+    }
+
+    async fn leave_tables(&self, process: &str) -> Result<()> {
+        uses::leave(&self.database.pool, process, None).await
+    }
+
+    async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {
+        tables.stored()?;
+        let names: Vec<_> = tables.tables.iter().map(String::as_str).collect();
+        let mut transaction = self.database.begin().await?;
+        // Whoever comes to use them has said so before it makes them, and waits here.
+        sqlx::query(LOCK_SCHEMA).execute(&mut *transaction).await?;
+        if !uses::forget(&mut transaction, process, &tables.projection, unused_ms).await? {
+            transaction.commit().await?;
+            return Ok(false);
+        }
+        drop_all(&mut transaction, &tables.projection, &names).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
     async fn ping(&self) -> Result<()> {
         self.database.ping().await
     }
@@ -304,4 +339,15 @@ impl ReadStore for Reads {
         self.readers.close().await;
         self.warm.close().await;
     }
+}
+
+/// Drops tables and all else that a projection has left, within a transaction.
+async fn drop_all(connection: &mut PgConnection, projection: &str, tables: &[&str]) -> Result<()> {
+    sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *connection).await?;
+    for name in tables {
+        let sql = format!("drop table if exists {}", quoted(name));
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+    }
+    parked::release_all(connection, projection).await?;
+    journal::forget_all(connection, projection).await
 }

@@ -10,6 +10,16 @@ use yado_model::Timestamp;
 /// From 1970 to 2000.
 const EPOCH: i64 = 946_684_800_000_000;
 
+/// What a time is on the wire.
+pub(super) const fn since_epoch(time: Timestamp) -> i64 {
+    time.micros() - EPOCH
+}
+
+/// A time that was read. The greatest and the least number are infinity; they are brought to what can be written.
+pub(super) fn from_epoch(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros.saturating_add(EPOCH))
+}
+
 /// A time on its way to the database or back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Time(pub(super) Timestamp);
@@ -33,7 +43,7 @@ impl PgHasArrayType for Time {
 
 impl Encode<'_, Postgres> for Time {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        <i64 as Encode<'_, Postgres>>::encode(self.0.micros() - EPOCH, buffer)
+        <i64 as Encode<'_, Postgres>>::encode(since_epoch(self.0), buffer)
     }
 }
 
@@ -43,7 +53,6 @@ impl Decode<'_, Postgres> for Time {
             return Err("a time came as text, which no prepared statement asks for".into());
         }
         let micros = <i64 as Decode<'_, Postgres>>::decode(value)?;
-        // The greatest and the least number are infinity; they are brought to what can be written.
-        Ok(Self(Timestamp::from_micros(micros.saturating_add(EPOCH))))
+        Ok(Self(from_epoch(micros)))
     }
 }

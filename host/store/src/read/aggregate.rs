@@ -6,16 +6,18 @@
 use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
-use sqlx::{Database, QueryBuilder};
 use yado_model::TenantId;
 
 use super::filter;
 use super::matches::compare;
 use super::select::{Dialect, PLACE, push_from, push_order, push_page, push_places, qualified};
+use super::sql::{Bound, Sql};
 use crate::cell::Cell;
 use crate::limits::{self, LARGEST_ANSWER, LONGEST_GROUPS, MOST_AGGREGATED, MOST_GROUPED};
 use crate::number::loaded;
-use crate::{Aggregate, Column, Each, Error, Filter, Function, Group, Kind, Order, Result, Row, Table, decimal};
+use crate::{
+    Aggregate, Column, Each, Error, Filter, Function, Group, Kind, Order, Result, Row, Rows, Shown, Table, decimal,
+};
 
 /// The sum of a column's values.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,17 +29,12 @@ pub(crate) enum Total {
 
 /// A row of the answer.
 pub(crate) trait Found {
-    /// A column's value.
-    fn value(&self, at: usize, column: &Column) -> Result<Value>;
+    /// What a column has.
+    fn cell(&self, at: usize, column: &Column) -> Result<Shown<'_>>;
 
-    /// All of it, where these columns were asked for.
-    fn row(&self, columns: &[&Column]) -> Result<Row> {
-        // Collecting what may fail would not say how many there are, and a map that grows is filled twice.
-        let mut row = Row::with_capacity(columns.len());
-        for (at, column) in columns.iter().enumerate() {
-            row.insert(column.name.as_str().to_owned(), self.value(at, column)?);
-        }
-        Ok(row)
+    /// The same as JSON.
+    fn value(&self, at: usize, column: &Column) -> Result<Value> {
+        self.cell(at, column)?.to_json(column)
     }
 
     /// A count.
@@ -45,6 +42,17 @@ pub(crate) trait Found {
 
     /// The sum of a column's values, of the parts that [`Dialect::total`] names; none if there are none.
     fn total(&self, at: usize, column: &Column) -> Result<Option<Total>>;
+}
+
+/// All rows that were found, where these columns were asked for.
+pub(crate) fn rows(found: &[impl Found], columns: &[&Column]) -> Result<Rows> {
+    let mut filling = Rows::filling(columns.iter().copied().cloned().collect());
+    for row in found {
+        for (at, column) in columns.iter().enumerate() {
+            filling.push(row.cell(at, column)?);
+        }
+    }
+    Ok(filling.done())
 }
 
 /// What is where in the answer.
@@ -62,12 +70,9 @@ pub(crate) fn aggregate<'a, D: Dialect>(
     table: &'a Table,
     tenant: &TenantId,
     aggregate: &Aggregate,
-) -> Result<(QueryBuilder<D::Database>, Answer<'a>)>
-where
-    <D::Database as Database>::Arguments: Default,
-{
+) -> Result<(Sql<D::Bound>, Answer<'a>)> {
     let (parts, answer) = parts(dialect, table, None, aggregate)?;
-    let mut sql = QueryBuilder::new(format!("select {}", parts.join(", ")));
+    let mut sql = Sql::new(format!("select {}", parts.join(", ")));
     push_from(dialect, &mut sql, table, tenant);
     filter::push(dialect, &mut sql, table, tenant, aggregate.filter.as_ref())?;
     if !answer.by.is_empty() {
@@ -86,10 +91,7 @@ pub(crate) fn aggregate_each<'a, D: Dialect>(
     tenant: &TenantId,
     each: &Each,
     aggregate: &Aggregate,
-) -> Result<(QueryBuilder<D::Database>, Answer<'a>)>
-where
-    <D::Database as Database>::Arguments: Default,
-{
+) -> Result<(Sql<D::Bound>, Answer<'a>)> {
     let all = each.values.len().saturating_mul(if aggregate.by.is_empty() { 1 } else { aggregate.limit as usize });
     limits::within("the groups of all values together", all, LARGEST_ANSWER)?;
     let (field, cells) = filter::among(table, &each.field, &each.values)?;
@@ -100,7 +102,7 @@ where
     answer.each = Some((field, asked));
     let name = qualified(table, &field.name);
 
-    let mut sql = QueryBuilder::new("select ");
+    let mut sql = Sql::new("select ");
     if !answer.by.is_empty() {
         sql.push("* from (select ");
     }
@@ -161,7 +163,7 @@ fn names(table: &Table, columns: &[&Column]) -> String {
     columns.iter().map(|column| qualified(table, &column.name)).collect::<Vec<_>>().join(", ")
 }
 
-fn push_groups<D: Database>(sql: &mut QueryBuilder<D>, table: &Table, by: &[&Column]) -> Result<()> {
+fn push_groups<B: Bound>(sql: &mut Sql<B>, table: &Table, by: &[&Column]) -> Result<()> {
     let order = |column: &&Column| Order { field: column.name.to_string(), descending: false };
     push_order(sql, table, &by.iter().map(order).collect::<Vec<_>>(), false)
 }

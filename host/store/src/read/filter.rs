@@ -5,11 +5,11 @@
 //! it makes no difference, because a row is kept only for what is true.
 
 use serde_json::Value;
-use sqlx::QueryBuilder;
 use yado_model::TenantId;
 
 use super::search::{self, Place, Sought};
 use super::select::Dialect;
+use super::sql::Sql;
 use crate::cell::Cell;
 use crate::limits::{
     self, DEEPEST_FILTER, DEEPEST_RELATION, LARGEST_FILTER, LONGEST_LIST, LONGEST_NEEDLE, MOST_RELATIONS,
@@ -20,7 +20,7 @@ use crate::{Column, Error, Filter, Kind, Link, Op, Quantifier, Result, Table};
 /// Pushes ` and ` with the condition, if there is one.
 pub(super) fn push<D: Dialect>(
     dialect: &D,
-    sql: &mut QueryBuilder<D::Database>,
+    sql: &mut Sql<D::Bound>,
     table: &Table,
     tenant: &TenantId,
     filter: Option<&Filter>,
@@ -82,13 +82,7 @@ struct Compiler<'a, D> {
 }
 
 impl<D: Dialect> Compiler<'_, D> {
-    fn push(
-        &mut self,
-        sql: &mut QueryBuilder<D::Database>,
-        rows: &Rows<'_>,
-        filter: &Filter,
-        depth: usize,
-    ) -> Result<()> {
+    fn push(&mut self, sql: &mut Sql<D::Bound>, rows: &Rows<'_>, filter: &Filter, depth: usize) -> Result<()> {
         self.bounds.condition(depth)?;
         match filter {
             Filter::All(parts) => self.join(sql, rows, parts, (" and ", "true"), depth),
@@ -137,7 +131,7 @@ impl<D: Dialect> Compiler<'_, D> {
 
     fn join(
         &mut self,
-        sql: &mut QueryBuilder<D::Database>,
+        sql: &mut Sql<D::Bound>,
         rows: &Rows<'_>,
         parts: &[Filter],
         (word, empty): (&str, &str),
@@ -157,7 +151,7 @@ impl<D: Dialect> Compiler<'_, D> {
 
     /// A text that is looked for in one column. What begins with it lies between two texts, which an index can tell; but
     /// that which finds parts of folded texts knows nothing of order.
-    fn sought(&self, sql: &mut QueryBuilder<D::Database>, name: &str, sought: Sought) {
+    fn sought(&self, sql: &mut Sql<D::Bound>, name: &str, sought: Sought) {
         let Sought { place, needle, folded } = sought;
         if needle.is_empty() {
             sql.push(format_args!("{name} is not null"));
@@ -175,7 +169,7 @@ impl<D: Dialect> Compiler<'_, D> {
         }
     }
 
-    fn search(&mut self, sql: &mut QueryBuilder<D::Database>, rows: &Rows<'_>, words: &[String]) -> Result<()> {
+    fn search(&mut self, sql: &mut Sql<D::Bound>, rows: &Rows<'_>, words: &[String]) -> Result<()> {
         let (words, columns) = search::words(rows.table, words)?;
         self.bounds.conditions(words.len() * columns.len())?;
         let names: Vec<_> =
@@ -195,7 +189,7 @@ impl<D: Dialect> Compiler<'_, D> {
     /// A question for rows of another table. Each has the tenant of its own, which lets an index serve it.
     fn related(
         &mut self,
-        sql: &mut QueryBuilder<D::Database>,
+        sql: &mut Sql<D::Bound>,
         rows: &Rows<'_>,
         link: &Link,
         quantifier: Quantifier,

@@ -3,9 +3,8 @@
 //! Where all columns have one direction and always hold something, it is one comparison of rows, which an index over these
 //! columns answers by beginning to read at the place. In all other cases it is spelled out column by column.
 
-use sqlx::QueryBuilder;
-
 use super::select::{Dialect, qualified};
+use super::sql::Sql;
 use crate::cell::Cell;
 use crate::{Error, Kind, Mark, Order, Result, Table};
 
@@ -29,7 +28,7 @@ struct Step {
 /// Pushes ` and ` with the condition, if there is a mark.
 pub(super) fn push<D: Dialect>(
     dialect: &D,
-    sql: &mut QueryBuilder<D::Database>,
+    sql: &mut Sql<D::Bound>,
     table: &Table,
     order: &[Order],
     mark: Option<&Mark>,
@@ -87,7 +86,7 @@ const fn operator(step: &Step) -> &'static str {
 }
 
 /// Pushes `(a, b, key) > (…, …, …)`.
-fn row<D: Dialect>(dialect: &D, sql: &mut QueryBuilder<D::Database>, steps: Vec<Step>) {
+fn row<D: Dialect>(dialect: &D, sql: &mut Sql<D::Bound>, steps: Vec<Step>) {
     let operator = steps.first().map_or("=", operator);
     let names: Vec<_> = steps.iter().map(|step| step.name.as_str()).collect();
     sql.push(format_args!("({}) {operator} (", names.join(", ")));
@@ -99,7 +98,7 @@ fn row<D: Dialect>(dialect: &D, sql: &mut QueryBuilder<D::Database>, steps: Vec<
 }
 
 /// Pushes `(a > … or (a = … and (…)))`, where what holds nothing comes last, whatever the direction.
-fn chain<D: Dialect>(dialect: &D, sql: &mut QueryBuilder<D::Database>, steps: &[Step], side: Side) {
+fn chain<D: Dialect>(dialect: &D, sql: &mut Sql<D::Bound>, steps: &[Step], side: Side) {
     let Some((step, rest)) = steps.split_first() else {
         sql.push("false");
         return;

@@ -1,11 +1,11 @@
 //! From a selection to SQL: one statement with parameters. What the engines say differently is a [`Dialect`].
 
-use sqlx::{Database, QueryBuilder};
 use yado_model::{Name, TenantId};
 
 use super::filter;
 use super::search::Place;
 use super::seek::{self, Side};
+use super::sql::{Bound, Sql};
 use crate::cell::Cell;
 use crate::limits::{self, LARGEST_ANSWER, LONGEST_LIST};
 use crate::table::{TENANT, quoted};
@@ -19,22 +19,23 @@ const SMALL_PAGE: i64 = 101;
 
 /// What the engines say differently.
 pub(crate) trait Dialect {
-    type Database: Database;
+    /// What goes with a statement.
+    type Bound: Bound;
 
     /// What follows `exists (…)` to have it answered as it is meant.
     const EXISTS: &'static str;
 
     /// Pushes a tenant.
-    fn tenant(&self, sql: &mut QueryBuilder<Self::Database>, tenant: &TenantId);
+    fn tenant(&self, sql: &mut Sql<Self::Bound>, tenant: &TenantId);
 
     /// Pushes a value to compare a column of a kind with.
-    fn value(&self, sql: &mut QueryBuilder<Self::Database>, cell: Cell);
+    fn value(&self, sql: &mut Sql<Self::Bound>, cell: Cell);
 
     /// Pushes ` in (…)`, or what the engine has instead. There is at least one value, and none of them is null.
-    fn among(&self, sql: &mut QueryBuilder<Self::Database>, kind: Kind, cells: Vec<Cell>);
+    fn among(&self, sql: &mut Sql<Self::Bound>, kind: Kind, cells: Vec<Cell>);
 
     /// Pushes whether a column's text contains, begins or ends with another, which is not empty.
-    fn matches(&self, sql: &mut QueryBuilder<Self::Database>, column: &str, place: Place, needle: &str);
+    fn matches(&self, sql: &mut Sql<Self::Bound>, column: &str, place: Place, needle: &str);
 
     /// What to read for the sum of a column's numbers.
     fn total(&self, column: &str, kind: Kind) -> Vec<String>;
@@ -44,8 +45,8 @@ pub(crate) trait Dialect {
 }
 
 /// A statement, and which columns it reads, in order.
-pub(crate) struct Question<'a, D: Database> {
-    pub(crate) sql: QueryBuilder<D>,
+pub(crate) struct Question<'a, B> {
+    pub(crate) sql: Sql<B>,
     pub(crate) columns: Vec<&'a Column>,
 }
 
@@ -55,12 +56,9 @@ pub(crate) fn select<'a, D: Dialect>(
     table: &'a Table,
     tenant: &TenantId,
     select: &Select,
-) -> Result<Question<'a, D::Database>>
-where
-    <D::Database as Database>::Arguments: Default,
-{
+) -> Result<Question<'a, D::Bound>> {
     let limit = limits::page(select.limit)?;
-    let mut question = begin(dialect, table, tenant, chosen(table, select, None)?);
+    let mut question = begin(dialect, table, tenant, chosen(table, select.columns.as_deref(), None)?);
     let sql = &mut question.sql;
     filter::push(dialect, sql, table, tenant, select.filter.as_ref())?;
     push_marks(dialect, sql, table, select)?;
@@ -82,21 +80,18 @@ pub(crate) fn select_each<'a, D: Dialect>(
     tenant: &TenantId,
     each: &Each,
     select: &Select,
-) -> Result<Question<'a, D::Database>>
-where
-    <D::Database as Database>::Arguments: Default,
-{
+) -> Result<Question<'a, D::Bound>> {
     let limit = limits::page(select.limit)?;
     let all = each.values.len().saturating_mul(select.limit as usize);
     limits::within("the rows of all values together", all, LARGEST_ANSWER)?;
     let of = table.known(&each.field)?;
     let field = qualified(table, &of.name);
-    let columns = chosen(table, select, Some(of))?;
+    let columns = chosen(table, select.columns.as_deref(), Some(of))?;
     let inner = |column: &&Column| format!("{} as {}", qualified(table, &column.name), quoted(column.name.as_str()));
     let outer = |column: &&Column| dialect.read(&qualified(table, &column.name), column.kind);
     let listed = |one: &dyn Fn(&&Column) -> String| columns.iter().map(one).collect::<Vec<_>>().join(", ");
 
-    let mut sql = QueryBuilder::new(format!(
+    let mut sql = Sql::new(format!(
         "select {} from (select {}, row_number() over (partition by {field}",
         listed(&outer),
         listed(&inner)
@@ -123,11 +118,8 @@ pub(crate) fn count<D: Dialect>(
     table: &Table,
     tenant: &TenantId,
     filter: Option<&Filter>,
-) -> Result<QueryBuilder<D::Database>>
-where
-    <D::Database as Database>::Arguments: Default,
-{
-    let mut sql = QueryBuilder::new("select count(*)");
+) -> Result<Sql<D::Bound>> {
+    let mut sql = Sql::new("select count(*)");
     push_from(dialect, &mut sql, table, tenant);
     filter::push(dialect, &mut sql, table, tenant, filter)?;
     Ok(sql)
@@ -139,12 +131,10 @@ pub(crate) fn by_keys<'a, D: Dialect>(
     table: &'a Table,
     tenant: &TenantId,
     keys: &[String],
-) -> Result<Question<'a, D::Database>>
-where
-    <D::Database as Database>::Arguments: Default,
-{
+    columns: Option<&[String]>,
+) -> Result<Question<'a, D::Bound>> {
     limits::within("the keys of a lookup", keys.len(), LONGEST_LIST)?;
-    let mut question = begin(dialect, table, tenant, table.columns.iter().collect());
+    let mut question = begin(dialect, table, tenant, chosen(table, columns, None)?);
     question.sql.push(format_args!(" and {}", qualified(table, &table.key)));
     // No row has a key with a NUL in it, and one engine would refuse to look.
     let keys: Vec<_> = keys.iter().filter(|key| !key.contains('\0')).cloned().map(Cell::Text).collect();
@@ -157,8 +147,8 @@ where
 }
 
 /// The columns to read, in the table's order: what is asked for, the key, and what rows are told apart by.
-fn chosen<'a>(table: &'a Table, select: &Select, of: Option<&Column>) -> Result<Vec<&'a Column>> {
-    let Some(wanted) = &select.columns else { return Ok(table.columns.iter().collect()) };
+fn chosen<'a>(table: &'a Table, wanted: Option<&[String]>, of: Option<&Column>) -> Result<Vec<&'a Column>> {
+    let Some(wanted) = wanted else { return Ok(table.columns.iter().collect()) };
     wanted.iter().try_for_each(|field| table.known(field).map(|_| ()))?;
     let is_wanted = |column: &&Column| {
         column.name == table.key
@@ -173,12 +163,9 @@ fn begin<'a, D: Dialect>(
     table: &Table,
     tenant: &TenantId,
     columns: Vec<&'a Column>,
-) -> Question<'a, D::Database>
-where
-    <D::Database as Database>::Arguments: Default,
-{
+) -> Question<'a, D::Bound> {
     let read = |column: &&Column| dialect.read(&qualified(table, &column.name), column.kind);
-    let mut sql = QueryBuilder::new(format!("select {}", columns.iter().map(read).collect::<Vec<_>>().join(", ")));
+    let mut sql = Sql::new(format!("select {}", columns.iter().map(read).collect::<Vec<_>>().join(", ")));
     push_from(dialect, &mut sql, table, tenant);
     Question { sql, columns }
 }
@@ -189,22 +176,12 @@ pub(super) fn qualified(table: &Table, column: &Name) -> String {
     format!("{}.{}", quoted(&table.name), quoted(column.as_str()))
 }
 
-pub(super) fn push_from<D: Dialect>(
-    dialect: &D,
-    sql: &mut QueryBuilder<D::Database>,
-    table: &Table,
-    tenant: &TenantId,
-) {
+pub(super) fn push_from<D: Dialect>(dialect: &D, sql: &mut Sql<D::Bound>, table: &Table, tenant: &TenantId) {
     sql.push(format_args!(" from {} where {TENANT} = ", quoted(&table.name)));
     dialect.tenant(sql, tenant);
 }
 
-fn push_marks<D: Dialect>(
-    dialect: &D,
-    sql: &mut QueryBuilder<D::Database>,
-    table: &Table,
-    select: &Select,
-) -> Result<()> {
+fn push_marks<D: Dialect>(dialect: &D, sql: &mut Sql<D::Bound>, table: &Table, select: &Select) -> Result<()> {
     seek::push(dialect, sql, table, &select.order, select.after.as_ref(), Side::After)?;
     seek::push(dialect, sql, table, &select.order, select.before.as_ref(), Side::Before)
 }
@@ -213,7 +190,7 @@ fn push_marks<D: Dialect>(
 /// PostgreSQL plans anew each time, because a plan for a page of any size looks dear to it. For a page of fifty rows that
 /// takes as long as a third of reading it, so small pages from the beginning, or from a mark, are statements of their own:
 /// there are few sizes of them. Of large pages, and of those that skip rows, reading takes the time.
-pub(super) fn push_page<D: Dialect>(dialect: &D, sql: &mut QueryBuilder<D::Database>, limit: i64, offset: u32) {
+pub(super) fn push_page<D: Dialect>(dialect: &D, sql: &mut Sql<D::Bound>, limit: i64, offset: u32) {
     if limit <= SMALL_PAGE {
         sql.push(format_args!(" limit {limit}"));
     } else {
@@ -227,7 +204,7 @@ pub(super) fn push_page<D: Dialect>(dialect: &D, sql: &mut QueryBuilder<D::Datab
 }
 
 /// Pushes which places are those of a page.
-pub(super) fn push_places<D: Dialect>(dialect: &D, sql: &mut QueryBuilder<D::Database>, offset: u32, limit: i64) {
+pub(super) fn push_places<D: Dialect>(dialect: &D, sql: &mut Sql<D::Bound>, offset: u32, limit: i64) {
     let first = i64::from(offset);
     sql.push(format_args!("{PLACE} > "));
     dialect.value(sql, Cell::Integer(first));
@@ -236,12 +213,7 @@ pub(super) fn push_places<D: Dialect>(dialect: &D, sql: &mut QueryBuilder<D::Dat
 }
 
 /// Pushes the columns of an order, or of its opposite.
-pub(super) fn push_order<D: Database>(
-    sql: &mut QueryBuilder<D>,
-    table: &Table,
-    orders: &[Order],
-    backward: bool,
-) -> Result<()> {
+pub(super) fn push_order<B: Bound>(sql: &mut Sql<B>, table: &Table, orders: &[Order], backward: bool) -> Result<()> {
     limits::within("the columns of an order", orders.len(), table.columns.len())?;
     for (at, order) in orders.iter().enumerate() {
         let column = table.known(&order.field)?;
@@ -263,7 +235,7 @@ pub(super) fn push_order<D: Database>(
 
 /// Pushes the key as the last column of an order, or as the only one. It has the direction of the one before it, so that
 /// one index serves both.
-fn push_key<D: Database>(sql: &mut QueryBuilder<D>, table: &Table, orders: &[Order], backward: bool) {
+fn push_key<B: Bound>(sql: &mut Sql<B>, table: &Table, orders: &[Order], backward: bool) {
     let comma = if orders.is_empty() { "" } else { ", " };
     let descending = orders.last().is_some_and(|order| order.descending);
     let direction = if descending == backward { "asc" } else { "desc" };

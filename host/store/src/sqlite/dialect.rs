@@ -4,17 +4,19 @@
 //! `DECIMAL_TEXT` is a text that the collation `decimal` compares as a number (SQLite's own shell has a collation of the
 //! same name and meaning), `TIMESTAMP_TEXT` is RFC 3339 of a fixed width, which sorts as the times do.
 
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
 use yado_model::TenantId;
 
+use super::bound::Bound;
 use crate::cell::{Cell, damaged};
 use crate::decimal::PART;
 use crate::limits::LONGEST_DECIMAL;
 use crate::read::aggregate::{Found, Total};
 use crate::read::search::Place;
 use crate::read::select::Dialect;
-use crate::{Column, Kind, Result, decimal};
+use crate::read::sql::Sql;
+use crate::{Column, Kind, Result, Shown, decimal};
 
 /// Into so many parts a decimal number is cut on either side of the point.
 const PARTS: usize = LONGEST_DECIMAL.div_ceil(PART);
@@ -35,31 +37,31 @@ pub(super) const fn declared(kind: Kind) -> &'static str {
 }
 
 impl Dialect for SqliteDialect {
-    type Database = Sqlite;
+    type Bound = Bound;
 
     /// SQLite makes a join of an `exists` that stands alone, and then counts a row that `offset` skips once for each row that
     /// is related to it. What is part of an expression stays what it is.
     const EXISTS: &'static str = " is true";
 
-    fn tenant(&self, sql: &mut QueryBuilder<Sqlite>, tenant: &TenantId) {
-        sql.push_bind(tenant.as_str());
+    fn tenant(&self, sql: &mut Sql<Bound>, tenant: &TenantId) {
+        sql.bind(Bound::Text(tenant.to_string()));
     }
 
-    fn value(&self, sql: &mut QueryBuilder<Sqlite>, cell: Cell) {
-        match cell {
-            Cell::Null => sql.push_bind(None::<String>),
-            Cell::Text(text) | Cell::Decimal(text) | Cell::Json(text) => sql.push_bind(text),
-            Cell::Integer(number) => sql.push_bind(number),
-            Cell::Float(float) => sql.push_bind(float),
-            Cell::Boolean(truth) => sql.push_bind(truth),
-            Cell::Timestamp(time) => sql.push_bind(time.to_string()),
-        };
+    fn value(&self, sql: &mut Sql<Bound>, cell: Cell) {
+        sql.bind(match cell {
+            Cell::Null => Bound::Null,
+            Cell::Text(text) | Cell::Decimal(text) | Cell::Json(text) => Bound::Text(text),
+            Cell::Integer(number) => Bound::Integer(number),
+            Cell::Float(float) => Bound::Float(float),
+            Cell::Boolean(truth) => Bound::Boolean(truth),
+            Cell::Timestamp(time) => Bound::Text(time.to_string()),
+        });
     }
 
     /// As one JSON array, so that lists of all lengths share one prepared statement. The column's collation is used,
     /// because the column is on the left. Floating point numbers are bound one by one: SQLite does not read the last
     /// digits of every one from a text as Rust writes them.
-    fn among(&self, sql: &mut QueryBuilder<Sqlite>, kind: Kind, cells: Vec<Cell>) {
+    fn among(&self, sql: &mut Sql<Bound>, kind: Kind, cells: Vec<Cell>) {
         if kind == Kind::Float {
             sql.push(" in (");
             for (at, cell) in cells.into_iter().enumerate() {
@@ -80,28 +82,28 @@ impl Dialect for SqliteDialect {
             })
             .collect();
         sql.push(" in (select value from json_each(");
-        sql.push_bind(serde_json::Value::Array(list).to_string());
+        sql.bind(Bound::Text(serde_json::Value::Array(list).to_string()));
         sql.push("))");
     }
 
-    fn matches(&self, sql: &mut QueryBuilder<Sqlite>, column: &str, place: Place, needle: &str) {
+    fn matches(&self, sql: &mut Sql<Bound>, column: &str, place: Place, needle: &str) {
         match place {
             Place::Anywhere => {
                 sql.push(format_args!("instr({column}, "));
-                sql.push_bind(needle.to_owned());
+                sql.bind(Bound::Text(needle.to_owned()));
                 sql.push(") > 0");
             }
             Place::Start => {
                 sql.push(format_args!("substr({column}, 1, "));
-                sql.push_bind(letters(needle));
+                sql.bind(Bound::Integer(letters(needle)));
                 sql.push(") = ");
-                sql.push_bind(needle.to_owned());
+                sql.bind(Bound::Text(needle.to_owned()));
             }
             Place::End => {
                 sql.push(format_args!("substr({column}, "));
-                sql.push_bind(-letters(needle));
+                sql.bind(Bound::Integer(-letters(needle)));
                 sql.push(") = ");
-                sql.push_bind(needle.to_owned());
+                sql.bind(Bound::Text(needle.to_owned()));
             }
         }
     }
@@ -152,25 +154,21 @@ fn letters(text: &str) -> i64 {
     i64::try_from(text.chars().count()).unwrap_or(i64::MAX)
 }
 
-fn cell(found: &SqliteRow, at: usize, column: &Column) -> Result<Cell> {
-    let cell = match column.kind {
-        Kind::Text => found.try_get::<Option<String>, _>(at)?.map(Cell::Text),
-        Kind::Integer => found.try_get::<Option<i64>, _>(at)?.map(Cell::Integer),
-        Kind::Float => found.try_get::<Option<f64>, _>(at)?.map(Cell::Float),
-        Kind::Decimal => found.try_get::<Option<String>, _>(at)?.map(Cell::Decimal),
-        Kind::Boolean => found.try_get::<Option<bool>, _>(at)?.map(Cell::Boolean),
-        Kind::Timestamp => match found.try_get::<Option<String>, _>(at)? {
-            Some(text) => Some(Cell::Timestamp(text.parse().map_err(|error| damaged(column, &format!("{error}")))?)),
-            None => None,
-        },
-        Kind::Json => found.try_get::<Option<String>, _>(at)?.map(Cell::Json),
-    };
-    Ok(cell.unwrap_or(Cell::Null))
-}
-
 impl Found for SqliteRow {
-    fn value(&self, at: usize, column: &Column) -> Result<serde_json::Value> {
-        cell(self, at, column)?.into_json(column)
+    fn cell(&self, at: usize, column: &Column) -> Result<Shown<'_>> {
+        let cell = match column.kind {
+            Kind::Text => self.try_get::<Option<&str>, _>(at)?.map(Shown::Text),
+            Kind::Integer => self.try_get::<Option<i64>, _>(at)?.map(Shown::Integer),
+            Kind::Float => self.try_get::<Option<f64>, _>(at)?.map(Shown::Float),
+            Kind::Decimal => self.try_get::<Option<&str>, _>(at)?.map(Shown::Decimal),
+            Kind::Boolean => self.try_get::<Option<bool>, _>(at)?.map(Shown::Boolean),
+            Kind::Timestamp => match self.try_get::<Option<&str>, _>(at)? {
+                Some(text) => Some(Shown::Time(text.parse().map_err(|error| damaged(column, &format!("{error}")))?)),
+                None => None,
+            },
+            Kind::Json => self.try_get::<Option<&str>, _>(at)?.map(Shown::Json),
+        };
+        Ok(cell.unwrap_or(Shown::Null))
     }
 
     fn count(&self, at: usize) -> Result<i64> {

@@ -24,12 +24,12 @@ const CHANGES: &str = r#"
 
 /// The floor stays where it is if the step goes on where the telling has come to. Where streams have been taken up again in
 /// between, rows have changed without anything being told of it, at a position that had been told: whoever has seen all of
-/// that position has not seen them, so the floor is above it.
+/// that position has not seen them, so the floor is above it. Where there is no floor, it is not known whether they have.
 const FLOOR: &str = "\
-    insert into change_floors as f (projection, position, told, replays) values ($1, $2, $3, $4) \
+    insert into change_floors as f (projection, position, told, replays) values ($1, $2 + ($6 > 0), $3, $4) \
     on conflict (projection) do update set told = excluded.told, replays = excluded.replays, \
-        position = case when f.replays <> $6 then excluded.position + 1 \
-            when f.told = $5 and excluded.position <= f.told then f.position else excluded.position end";
+        position = case when f.replays <> $6 then $2 + 1 \
+            when f.told = $5 and $2 <= f.told then f.position else $2 end";
 
 const TOLD: &str = "select told from change_floors where projection = $1";
 
@@ -39,6 +39,8 @@ const FORGET: &str = "\
     delete from model_changes where projection = $1 and (position, place) in \
         (select position, place from model_changes where projection = $1 and position <= $2 \
             order by position, place limit $3)";
+
+const COUNT: &str = "select count(*) from model_changes where projection = $1";
 
 const FORGET_ALL: &str = "delete from model_changes where projection = $1";
 
@@ -87,6 +89,12 @@ pub(super) async fn forget(connection: &mut SqliteConnection, projection: &str, 
     let query = sqlx::query(FORGET).bind(projection).bind(up_to).bind(FORGOTTEN_AT_ONCE);
     let count = query.execute(connection).await?.rows_affected();
     Ok(Forgotten { count, more: i64::try_from(count).is_ok_and(|count| count >= FORGOTTEN_AT_ONCE) })
+}
+
+/// How many changes of a projection are kept.
+pub(super) async fn count(pool: &SqlitePool, projection: &str) -> Result<u64> {
+    limits::text("the name of a projection", projection, LONGEST_NAME)?;
+    loaded(sqlx::query_scalar(COUNT).bind(projection).fetch_one(pool).await?, "the changes of rows")
 }
 
 /// How far a projection has told, if it has.

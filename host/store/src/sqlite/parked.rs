@@ -1,21 +1,21 @@
 //! Streams that a projection can't get on with, and what an operator has decided about projections, in SQLite.
 
 use sqlx::{SqliteConnection, SqlitePool};
-use yado_model::{StreamId, TenantId, Timestamp};
+use yado_model::Timestamp;
 
 use crate::limits::{self, LONGEST_NAME};
-use crate::number::stored;
+use crate::number::{bound, stored};
 use crate::read::parked::Stored;
-use crate::{Parked, ProjectionState, Result};
+use crate::{Held, LetterId, Parked, ProjectionState, Result};
 
 const PARK: &str = "\
     insert into parked_streams (projection, tenant, stream, position, revision, event, version, error, plugin, \
-        plugin_version, digest, attempts, parked_at) \
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+        plugin_version, digest, attempts, parked_at, event_stream) \
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
     on conflict (projection, tenant, stream) do update set position = excluded.position, \
         revision = excluded.revision, event = excluded.event, version = excluded.version, error = excluded.error, \
         plugin = excluded.plugin, plugin_version = excluded.plugin_version, digest = excluded.digest, \
-        attempts = excluded.attempts, parked_at = excluded.parked_at";
+        attempts = excluded.attempts, parked_at = excluded.parked_at, event_stream = excluded.event_stream";
 
 const RELEASE: &str = "delete from parked_streams where projection = ?1 and tenant = ?2 and stream = ?3";
 
@@ -23,11 +23,18 @@ const RELEASE_ALL: &str = "delete from parked_streams where projection = ?1";
 
 const PARKED: &str = "\
     select projection, tenant, stream, position, revision, event, version, error, plugin, plugin_version, \
-        digest, attempts, parked_at \
-    from parked_streams where ?1 is null or projection = ?1 order by projection, position limit ?2";
+        digest, attempts, parked_at, event_stream \
+    from parked_streams where ?1 is null or projection = ?1 order by projection, position, stream limit ?2";
+
+/// By its event, or by its tenant: what is not asked for is null.
+const LETTER: &str = "\
+    select projection, tenant, stream, position, revision, event, version, error, plugin, plugin_version, \
+        digest, attempts, parked_at, event_stream \
+    from parked_streams where projection = ?1 and case when ?3 is null \
+        then position = ?2 and stream <> '' else tenant = ?3 and stream = '' end limit 1";
 
 const STATE: &str = "\
-    select epoch, pending, paused from projection_states where plugin = ?1 and projection = ?2";
+    select epoch, pending, paused, begun from projection_states where plugin = ?1 and projection = ?2";
 
 const BEGIN_STATE: &str = "\
     insert into projection_states (plugin, projection, epoch, pending, paused) values (?1, ?2, 0, null, 0) \
@@ -35,27 +42,28 @@ const BEGIN_STATE: &str = "\
 
 /// Finds nothing if somebody else has changed it.
 const SET_STATE: &str = "\
-    update projection_states set epoch = ?3, pending = ?4, paused = ?5 \
-    where plugin = ?1 and projection = ?2 and epoch = ?6 and pending is ?7 and paused = ?8";
+    update projection_states set epoch = ?3, pending = ?4, paused = ?5, begun = ?9 \
+    where plugin = ?1 and projection = ?2 and epoch = ?6 and pending is ?7 and paused = ?8 and begun = ?10";
 
 /// Parks streams and lets others go, within the transaction of a step.
 pub(super) async fn park(
     connection: &mut SqliteConnection,
     projection: &str,
     parked: &[Parked],
-    released: &[(TenantId, StreamId)],
+    released: &[Held],
 ) -> Result<()> {
-    for (tenant, stream) in released {
-        let query = sqlx::query(RELEASE).bind(projection).bind(tenant.as_str()).bind(stream.as_str());
+    for held in released {
+        let query = sqlx::query(RELEASE).bind(projection).bind(held.tenant.as_str()).bind(held.stored());
         query.execute(&mut *connection).await?;
     }
     for parked in parked {
         let parked = parked.clone().check()?;
-        let query = sqlx::query(PARK).bind(projection).bind(parked.tenant.as_str()).bind(parked.stream.as_str());
+        let (stream, of_event) = parked.stored();
+        let query = sqlx::query(PARK).bind(projection).bind(parked.tenant.as_str()).bind(stream);
         let query = query.bind(stored(parked.position.get())?).bind(stored(parked.revision.get())?);
         let query = query.bind(&parked.event).bind(i64::from(parked.version)).bind(&parked.error);
         let query = query.bind(&parked.plugin).bind(&parked.plugin_version).bind(parked.digest.bytes().as_slice());
-        let query = query.bind(i64::from(parked.attempts)).bind(parked.at.micros());
+        let query = query.bind(i64::from(parked.attempts)).bind(parked.at.micros()).bind(of_event);
         query.execute(&mut *connection).await?;
     }
     Ok(())
@@ -75,12 +83,21 @@ pub(super) async fn parked(pool: &SqlitePool, projection: Option<&str>, limit: u
     query.fetch_all(pool).await?.into_iter().map(|row| row.parked(Timestamp::from_micros)).collect()
 }
 
-pub(super) async fn state(pool: &SqlitePool, plugin: &str, projection: &str) -> Result<ProjectionState> {
-    let query = sqlx::query_as::<_, (i64, Option<i64>, bool)>(STATE).bind(plugin).bind(projection);
+pub(super) async fn letter(pool: &SqlitePool, projection: &str, id: &LetterId) -> Result<Option<Parked>> {
+    limits::text("the name of a projection", projection, LONGEST_NAME)?;
+    let (position, tenant) = match id {
+        LetterId::Event(position) => (Some(bound(position.get())), None),
+        LetterId::Tenant(tenant) => (None, Some(tenant.as_str())),
+    };
+    let query = sqlx::query_as::<_, Stored<i64>>(LETTER).bind(projection).bind(position).bind(tenant);
     let found = query.fetch_optional(pool).await?;
-    found.map_or(Ok(ProjectionState::default()), |(epoch, pending, paused)| {
-        ProjectionState::loaded(epoch, pending, paused)
-    })
+    found.map(|row| Ok(row.parked(Timestamp::from_micros)?.1)).transpose()
+}
+
+pub(super) async fn state(pool: &SqlitePool, plugin: &str, projection: &str) -> Result<ProjectionState> {
+    let query = sqlx::query_as::<_, (i64, Option<i64>, bool, i64)>(STATE).bind(plugin).bind(projection);
+    let found = query.fetch_optional(pool).await?;
+    found.map_or(Ok(ProjectionState::default()), ProjectionState::loaded)
 }
 
 pub(super) async fn set_state(
@@ -94,5 +111,6 @@ pub(super) async fn set_state(
     let query = sqlx::query(SET_STATE).bind(plugin).bind(projection);
     let query = query.bind(i64::from(to.epoch)).bind(to.pending.map(i64::from)).bind(to.paused);
     let query = query.bind(i64::from(from.epoch)).bind(from.pending.map(i64::from)).bind(from.paused);
+    let query = query.bind(i64::from(to.begun)).bind(i64::from(from.begun));
     Ok(query.execute(pool).await?.rows_affected() > 0)
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite};
+use sqlx::{AssertSqlSafe, Row as _};
 use yado_model::TenantId;
 
+use super::bound::Bound;
 use super::dialect::SqliteDialect;
 use super::{Database, tables};
 use crate::conformance::fixtures::places;
 use crate::open::Promise;
 use crate::read::select::{by_keys, select};
+use crate::read::sql::Sql;
 use crate::{Filter, Link, Mark, Op, Options, Order, Quantifier, Select, Table};
 
 async fn opened() -> Database {
@@ -22,8 +24,8 @@ async fn opened() -> Database {
 }
 
 /// How SQLite goes about a statement.
-async fn plan(database: &Database, sql: QueryBuilder<Sqlite>) -> String {
-    let sql = AssertSqlSafe(format!("explain query plan {}", sql.into_string()));
+async fn plan(database: &Database, sql: Sql<Bound>) -> String {
+    let sql = AssertSqlSafe(format!("explain query plan {}", sql.into_parts().0));
     let steps = sqlx::query(sql).fetch_all(&database.readers).await.unwrap();
     steps.iter().map(|step| step.get::<String, _>("detail")).collect::<Vec<_>>().join("; ")
 }
@@ -47,7 +49,7 @@ async fn rows_are_found_by_key_and_by_declared_index() {
     let database = opened().await;
     let keys = ["a".to_owned(), "b".to_owned()];
     let table = places();
-    let by_keys = by_keys(&SqliteDialect, &table, &TenantId::default(), &keys).unwrap();
+    let by_keys = by_keys(&SqliteDialect, &table, &TenantId::default(), &keys, None).unwrap();
     let by_keys = plan(&database, by_keys.sql).await;
     assert!(by_keys.contains("SEARCH rm_places USING PRIMARY KEY (_tenant=? AND id=?)"), "{by_keys}");
     for (filter, column, says) in [

@@ -2,22 +2,23 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Row as _, Sqlite};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use uuid::Uuid;
 use yado_model::{Position, TenantId};
 
+use super::bound::{Bound, query};
 use super::dialect::SqliteDialect;
-use super::{Database, journal, parked, rows, tables};
+use super::{Database, journal, parked, rows, tables, uses};
 use crate::number::{loaded, stored};
 use crate::open::Promise;
-use crate::read::aggregate::{self, Found as _};
+use crate::read::aggregate;
 use crate::read::changed;
 use crate::read::changes::Changes;
 use crate::read::select::{self, Question};
 use crate::table::{check_name, quoted};
 use crate::{
-    Aggregate, ChangePage, Checkpoint, Committed, Each, Filter, Forgotten, Group, Options, Parked, Progress,
-    ProjectionState, ReadStore, Result, Row, Select, Step, Table,
+    Aggregate, ChangePage, Checkpoint, Committed, Each, Filter, Forgotten, Group, LetterId, Options, Parked, Progress,
+    ProjectionState, ReadStore, Result, Rows, Select, Step, Table, TablesInUse,
 };
 
 const CHECKPOINT: &str = "select last, command_id, replays from checkpoints where projection = ?";
@@ -99,13 +100,7 @@ impl ReadStore for Reads {
         tables.iter().try_for_each(|name| check_name(name))?;
         self.forget_told(projection).await?;
         let mut transaction = self.database.write().await?;
-        sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
-        for name in tables {
-            let sql = format!("drop table if exists {}", quoted(name));
-            sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
-        }
-        parked::release_all(&mut transaction, projection).await?;
-        journal::forget_all(&mut transaction, projection).await?;
+        drop_all(&mut transaction, projection, tables).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -165,6 +160,10 @@ impl ReadStore for Reads {
         journal::changes(&self.database.readers, projection, after, limit).await
     }
 
+    async fn count_changes(&self, projection: &str) -> Result<u64> {
+        journal::count(&self.database.readers, projection).await
+    }
+
     async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten> {
         let mut transaction = self.database.write().await?;
         let forgotten = journal::forget(&mut transaction, projection, up_to).await?;
@@ -172,31 +171,34 @@ impl ReadStore for Reads {
         Ok(forgotten)
     }
 
-    async fn rows(&self, table: &Table, tenant: &TenantId, keys: &[String]) -> Result<Vec<Row>> {
-        self.fetch(select::by_keys(&SqliteDialect, table, tenant, keys)?).await
+    async fn rows(
+        &self,
+        table: &Table,
+        tenant: &TenantId,
+        keys: &[String],
+        columns: Option<&[String]>,
+    ) -> Result<Rows> {
+        self.fetch(select::by_keys(&SqliteDialect, table, tenant, keys, columns)?).await
     }
 
-    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Vec<Row>> {
-        let mut rows = self.fetch(select::select(&SqliteDialect, table, tenant, select)?).await?;
-        if select.backward {
-            rows.reverse();
-        }
-        Ok(rows)
+    async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Rows> {
+        let rows = self.fetch(select::select(&SqliteDialect, table, tenant, select)?).await?;
+        Ok(if select.backward { rows.reversed() } else { rows })
     }
 
-    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Vec<Row>> {
+    async fn select_each(&self, table: &Table, tenant: &TenantId, each: &Each, select: &Select) -> Result<Rows> {
         self.fetch(select::select_each(&SqliteDialect, table, tenant, each, select)?).await
     }
 
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
-        let mut sql = select::count(&SqliteDialect, table, tenant, filter)?;
-        let count: i64 = sql.build().fetch_one(&self.database.readers).await?.try_get(0)?;
+        let sql = select::count(&SqliteDialect, table, tenant, filter)?;
+        let count: i64 = query(sql)?.fetch_one(&self.database.readers).await?.try_get(0)?;
         loaded(count, &table.name)
     }
 
     async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
-        let (mut sql, answer) = aggregate::aggregate(&SqliteDialect, table, tenant, aggregate)?;
-        let rows = sql.build().fetch_all(&self.database.readers).await?;
+        let (sql, answer) = aggregate::aggregate(&SqliteDialect, table, tenant, aggregate)?;
+        let rows = query(sql)?.fetch_all(&self.database.readers).await?;
         rows.iter().map(|found| answer.group(found)).collect()
     }
 
@@ -207,13 +209,17 @@ impl ReadStore for Reads {
         each: &Each,
         aggregate: &Aggregate,
     ) -> Result<Vec<(Value, Group)>> {
-        let (mut sql, answer) = aggregate::aggregate_each(&SqliteDialect, table, tenant, each, aggregate)?;
-        let rows = sql.build().fetch_all(&self.database.readers).await?;
+        let (sql, answer) = aggregate::aggregate_each(&SqliteDialect, table, tenant, each, aggregate)?;
+        let rows = query(sql)?.fetch_all(&self.database.readers).await?;
         answer.groups(&rows)
     }
 
     async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>> {
         parked::parked(&self.database.readers, projection, limit).await
+    }
+
+    async fn letter(&self, projection: &str, id: &LetterId) -> Result<Option<Parked>> {
+        parked::letter(&self.database.readers, projection, id).await
     }
 
     async fn projection_state(&self, plugin: &str, projection: &str) -> Result<ProjectionState> {
@@ -230,6 +236,34 @@ impl ReadStore for Reads {
         parked::set_state(&self.database.writer, (plugin, projection), from, to).await
     }
 
+    async fn use_tables(&self, process: &str, tables: &[TablesInUse], unused_ms: u64) -> Result<()> {
+        let mut transaction = self.database.write().await?;
+        uses::say(&mut transaction, process, tables, unused_ms).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn unused_tables(&self, unused_ms: u64) -> Result<Vec<TablesInUse>> {
+        uses::unused(&self.database.readers, unused_ms).await
+    }
+
+    async fn leave_tables(&self, process: &str) -> Result<()> {
+        uses::leave(&self.database.writer, process, None).await
+    }
+
+    async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {
+        tables.stored()?;
+        let names: Vec<_> = tables.tables.iter().map(String::as_str).collect();
+        let mut transaction = self.database.write().await?;
+        if !uses::forget(&mut transaction, process, &tables.projection, unused_ms).await? {
+            transaction.commit().await?;
+            return Ok(false);
+        }
+        drop_all(&mut transaction, &tables.projection, &names).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
     async fn ping(&self) -> Result<()> {
         self.database.ping().await
     }
@@ -237,6 +271,17 @@ impl ReadStore for Reads {
     async fn close(&self) {
         self.database.close().await;
     }
+}
+
+/// Drops tables and all else that a projection has left, within a transaction.
+async fn drop_all(connection: &mut SqliteConnection, projection: &str, tables: &[&str]) -> Result<()> {
+    sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *connection).await?;
+    for name in tables {
+        let sql = format!("drop table if exists {}", quoted(name));
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+    }
+    parked::release_all(connection, projection).await?;
+    journal::forget_all(connection, projection).await
 }
 
 async fn checkpoint(from: impl sqlx::SqliteExecutor<'_>, projection: &str) -> Result<Checkpoint> {
@@ -256,8 +301,8 @@ impl Reads {
         Ok(())
     }
 
-    async fn fetch(&self, mut question: Question<'_, Sqlite>) -> Result<Vec<Row>> {
-        let rows = question.sql.build().fetch_all(&self.database.readers).await?;
-        rows.iter().map(|found| found.row(&question.columns)).collect()
+    async fn fetch(&self, question: Question<'_, Bound>) -> Result<Rows> {
+        let rows = query(question.sql)?.fetch_all(&self.database.readers).await?;
+        aggregate::rows(&rows, &question.columns)
     }
 }

@@ -3,12 +3,14 @@
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use yado_model::{Name, TenantId};
 
+use super::bound::query;
 use super::chunks;
 use super::dialect::SqliteDialect;
 use crate::cell::Cell;
 use crate::read::changes::{Changes, update};
 use crate::read::matches::compare;
 use crate::read::select::Dialect as _;
+use crate::read::sql::Sql;
 use crate::table::{TENANT, quoted};
 use crate::{Error, Result, Table};
 
@@ -39,11 +41,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, changes: &Changes<'_>
         delete(connection, table, &old).await?;
     }
     for rows in chunks(&changes.puts) {
-        let mut sql = QueryBuilder::<Sqlite>::new(format!(
-            "insert into {} ({TENANT}, {}) values ",
-            quoted(&table.name),
-            names.join(", ")
-        ));
+        let mut sql = Sql::new(format!("insert into {} ({TENANT}, {}) values ", quoted(&table.name), names.join(", ")));
         for (at, (tenant, cells)) in rows.iter().enumerate() {
             sql.push(if at == 0 { "(" } else { ", (" });
             SqliteDialect.tenant(&mut sql, tenant);
@@ -54,7 +52,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, changes: &Changes<'_>
             sql.push(")");
         }
         sql.push(format_args!(" on conflict ({TENANT}, {key}) {otherwise}"));
-        match sql.build().execute(&mut *connection).await {
+        match query(sql)?.execute(&mut *connection).await {
             Ok(_) => {}
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                 let found = duplicate(connection, table, rows).await?;
@@ -94,14 +92,13 @@ async fn duplicate(
             };
             let mut shared = seen.iter().any(|(other, values)| other == tenant && same(values));
             if !shared {
-                let mut sql =
-                    QueryBuilder::<Sqlite>::new(format!("select 1 from {} where {TENANT} = ", quoted(&table.name)));
+                let mut sql = Sql::new(format!("select 1 from {} where {TENANT} = ", quoted(&table.name)));
                 SqliteDialect.tenant(&mut sql, tenant);
                 for (name, value) in columns.iter().zip(&values) {
                     sql.push(format_args!(" and {} = ", quoted(name.as_str())));
                     SqliteDialect.value(&mut sql, (*value).clone());
                 }
-                shared = sql.build().fetch_optional(&mut *connection).await?.is_some();
+                shared = query(sql)?.fetch_optional(&mut *connection).await?.is_some();
             }
             if shared {
                 let shown = places.iter().filter_map(|at| {

@@ -115,7 +115,7 @@ impl Writer {
             Error::Unavailable(format!("{QUEUE} transactions have waited for the log for {:?}", self.patience))
         })?;
         room.map_err(|_| gone())?.send(job);
-        outcome.await.map_err(|_| gone())?
+        outcome.await.map_err(|_| broken_off())?
     }
 
     /// Waits for the jobs before this, and closes the connection.
@@ -136,7 +136,12 @@ impl std::fmt::Debug for Job {
 }
 
 fn gone() -> Error {
-    Error::Unavailable("the log's writer has been closed, or broke off in the middle of this".into())
+    Error::Unavailable("the log's writer has been closed".into())
+}
+
+/// Before the commit or behind it.
+fn broken_off() -> Error {
+    Error::Unheard("the log's writer broke off in the middle of this".into())
 }
 
 fn open(place: &Place) -> Result<(Connection, Option<Checkpoints>)> {
@@ -255,7 +260,7 @@ mod tests {
                 panic!("as a mistake would");
             })
             .await;
-        assert!(matches!(broken, Err(Error::Unavailable(_))), "{broken:?}");
+        assert!(matches!(broken, Err(Error::Unheard(_))), "{broken:?}");
         assert_eq!(filled(&writer).await, 0);
         writer.run(|connection| fill(connection, 1)).await.unwrap();
         assert_eq!(filled(&writer).await, 1);

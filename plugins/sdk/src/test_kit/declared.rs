@@ -19,7 +19,7 @@ use super::rows::{Rows, compare, order};
 pub(super) fn answer(rows: &Rows, query: &RowsQuery, arguments: &Value) -> Value {
     let name = query.model.as_str();
     let Some(model) = rows.known(name) else {
-        panic!("{name} is another plugin's read model, and its rows are not here to be found")
+        panic!("{name} is another plugin's read model: say by `given_rows` which rows it has")
     };
     let reader = Reader { rows, model, arguments };
     let mut found = rows.of(name);

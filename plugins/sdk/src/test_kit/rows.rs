@@ -19,6 +19,8 @@ type Row = Map<String, Value>;
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     manifest: Option<Arc<Manifest>>,
+    /// Read models of other plugins.
+    foreign: Vec<ReadModel>,
     now: BTreeMap<(String, String), Row>,
     before: BTreeMap<(String, String), Row>,
 }
@@ -26,6 +28,17 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) fn new(manifest: &Arc<Manifest>) -> Self {
         Self { manifest: Some(Arc::clone(manifest)), ..Self::default() }
+    }
+
+    /// Rows that another plugin keeps are these.
+    pub(super) fn lend(&mut self, model: &ReadModel, rows: &[Value]) {
+        for row in rows.iter().filter_map(Value::as_object) {
+            let key = row.get(model.key.as_str()).and_then(Value::as_str).unwrap_or_default();
+            self.now.insert((model.name.to_string(), key.to_owned()), row.clone());
+        }
+        if self.known(model.name.as_str()).is_none() {
+            self.foreign.push(model.clone());
+        }
     }
 
     /// The rows of a model, by key.
@@ -36,7 +49,8 @@ impl Rows {
 
     /// A model of these rows.
     pub(super) fn known(&self, model: &str) -> Option<&ReadModel> {
-        self.manifest.as_ref().and_then(|manifest| manifest.read_model(model))
+        let own = self.manifest.as_ref().and_then(|manifest| manifest.read_model(model));
+        own.or_else(|| self.foreign.iter().find(|foreign| foreign.name.as_str() == model))
     }
 
     /// A new batch begins.

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use serde_json::Value;
 use uuid::Uuid;
-use yado_model::manifest::Projection;
+use yado_model::manifest::{Projection, ReadModel as ReadModelOf};
 use yado_model::schema::Problem;
 use yado_model::{
     Actor, Command, CommandId, CommandMeta, Context, Decision, EntityId, Name, NewEvent, Position, RecordedEvent,
@@ -28,6 +28,8 @@ pub struct Given<'a> {
     pub(super) events: Vec<RecordedEvent>,
     actor: Option<Actor>,
     new_id: EntityId,
+    /// Rows that other plugins keep.
+    foreign: Vec<(ReadModelOf, Vec<Value>)>,
 }
 
 impl Plugin {
@@ -45,8 +47,15 @@ impl Plugin {
         self.nothing_given().when(command)
     }
 
+    /// Another plugin keeps these rows, for declared queries to be asked of them.
+    #[must_use = "a test asks for something, or looks at rows"]
+    #[track_caller]
+    pub fn given_rows<M: ReadModel>(&self, rows: impl IntoIterator<Item = M>) -> Given<'_> {
+        self.nothing_given().given_rows(rows)
+    }
+
     pub(super) fn nothing_given(&self) -> Given<'_> {
-        Given { plugin: self, events: Vec::new(), actor: None, new_id: entity(NEW) }
+        Given { plugin: self, events: Vec::new(), actor: None, new_id: entity(NEW), foreign: Vec::new() }
     }
 
     /// What the document breaks of the manifest's rules for it.
@@ -82,6 +91,19 @@ impl<'a> Given<'a> {
             self.plugin.assert_sound(&format!("event {} {}", stream.aggregate(), event.name), &event.payload);
             self.record(&stream, event);
         }
+        self
+    }
+
+    /// Another plugin keeps these rows, for declared queries to be asked of them. Those of this plugin come of its events.
+    #[must_use = "a test asks for something, or looks at rows"]
+    #[track_caller]
+    pub fn given_rows<M: ReadModel>(mut self, rows: impl IntoIterator<Item = M>) -> Self {
+        assert!(M::FOREIGN, "{} is this plugin's own: give the events that its rows come of", M::NAME);
+        let model = match serde_json::from_str(&crate::json::write(&M::describe())) {
+            Ok(model) => model,
+            Err(error) => panic!("{} can't be a read model: {error}", M::NAME),
+        };
+        self.foreign.push((model, rows.into_iter().map(|row| parsed(&crate::json::write(&row))).collect()));
         self
     }
 
@@ -246,6 +268,9 @@ impl<'a> Given<'a> {
                 lived(done);
                 rows = written;
             }
+        }
+        for (model, lent) in &self.foreign {
+            rows.lend(model, lent);
         }
         for model in &manifest.read_models {
             let what = format!("row {}", model.name);

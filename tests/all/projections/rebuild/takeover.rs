@@ -29,6 +29,9 @@ impl Surface for Witness {
     }
 }
 
+/// How often others have their turn before it is believed that nothing comes of it.
+const TURNS: usize = 100_000;
+
 /// So many events may come in the moment in which tables are put in place.
 const MOMENT: u64 = 1_000;
 
@@ -102,6 +105,15 @@ async fn rows_do_not_go_back_in_time_when_other_code_takes_over() {
         }
     }
     engine.caught_up(&saying(&engine), last).await.unwrap();
+    // The new tables show all that there was when they were begun, and for the time being no more.
+    reads.hold_beyond(position);
+    for _ in 0..TURNS {
+        if deploying.is_finished() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(!deploying.is_finished(), "tables have taken over that lack what was shown");
     reads.let_go();
     deploying.await.unwrap().unwrap();
     engine.shutdown().await;

@@ -1,7 +1,9 @@
-//! Reads: a page of fifty products with their categories, as a shop's front end asks for it over GraphQL, beside `pgbench`
-//! that asks the same tables for the same columns with the same two statements.
+//! Reads: pages of fifty products with their categories, as a shop's front end asks for them over GraphQL, beside `pgbench`
+//! that asks the same tables for the same columns of the same pages with the same two statements. Both take the pages of the
+//! whole shop at random; the first page alone, again and again, is measured as well.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 use super::Bench;
 use crate::Result;
 use crate::chance::Chance;
-use crate::contender::pgbench::Script;
+use crate::contender::pgbench::Scripts;
 use crate::figures::{Ratio, grouped, median};
 use crate::http::{Connection, Url};
 use crate::load::{self, Client};
@@ -21,19 +23,52 @@ use crate::work::{Outcome, Spec};
 /// Categories, and the products in each.
 const CATEGORIES: u32 = 100;
 const PRODUCTS: u32 = 10;
+/// Products on a page.
+const PAGE: usize = 50;
 
-/// What is asked for.
-const PAGE: &str = "{ products(limit: 50) { id name price category { id name } } }";
+/// What is asked for: the page after a product.
+const DOCUMENT: &str =
+    "query($after: ID!) { products(where: { id: { gt: $after } }, limit: 50) { id name price category { id name } } }";
+
+/// The first page.
+const FIRST: &str = "{ products(limit: 50) { id name price category { id name } } }";
 
 /// What came of it.
 #[derive(Debug, Serialize)]
 pub struct Reads {
-    /// Pages a second over GraphQL, in each round.
-    pub graphql: Vec<Option<f64>>,
-    /// What pgbench did, in each round: both statements make one page.
-    pub statements: Vec<Option<f64>>,
+    /// How many pages there are.
+    pub pages: usize,
+    /// All pages at random.
+    pub any: Sides,
+    /// The first page again and again.
+    pub first: Sides,
     /// What went wrong, if something did.
     pub trouble: Option<String>,
+}
+
+/// Pages a second, in each round.
+#[derive(Debug, Default, Serialize)]
+pub struct Sides {
+    /// Over GraphQL.
+    pub graphql: Vec<Option<f64>>,
+    /// What pgbench did: both statements make one page.
+    pub statements: Vec<Option<f64>>,
+}
+
+/// A page: how it is asked for, and what has to come.
+struct Page {
+    /// The last product before it; none before the first page of all.
+    after: Option<String>,
+    /// The body of the request.
+    body: Vec<u8>,
+    data: Value,
+}
+
+/// What takes its turn in a round: pages over GraphQL or by statements, any of them or the first.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    over_graphql: bool,
+    any: bool,
 }
 
 impl Reads {
@@ -48,29 +83,43 @@ impl Reads {
         let url = server.graphql();
         fill(&url).await?;
         bench.cluster.query(&database, "analyze").await?;
-        let page = page(&url).await?;
-        let sql = statements(bench, &database, &page).await?;
-        let mut script = Script::write(&bench.place, &bench.cluster, "reads-statements", database, &sql)?;
+        let (any, first) = (pages(&url).await?, [page(&url, None).await?]);
+        let tables = tables(bench, &database).await?;
+        let scripts = |name: &str, pages: &[Page]| {
+            let all: Vec<String> = pages.iter().map(|page| statements(&tables, page)).collect();
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            Scripts::write(&bench.place, &bench.cluster, name, database.clone(), &all)
+        };
+        let (mut any_statements, mut first_statements) =
+            (scripts("reads-statements", &any)?, scripts("reads-first-statements", &first)?);
+        let (any, first) = (asked(&any), asked(&first));
         let (spec, mut chance) = (bench.spec(), Chance::new(bench.arguments.seed));
-        let mut found = Self { graphql: Vec::new(), statements: Vec::new(), trouble: None };
+        let mut found = Self { pages: any.len(), any: Sides::default(), first: Sides::default(), trouble: None };
         for round in 1..=bench.arguments.rounds {
             // What comes first in a round is left to chance, as everywhere.
-            let (over_graphql, by_statements) = if chance.bits() % 2 == 0 {
-                let first = ask(&url, &spec, &page).await;
-                (first, script.run(&spec, &[]).await)
-            } else {
-                let first = script.run(&spec, &[]).await;
-                (ask(&url, &spec, &page).await, first)
-            };
-            let (pages, pairs) = (found.rate_of(over_graphql), found.rate_of(by_statements));
-            found.graphql.push(pages);
-            found.statements.push(pairs);
+            let mut turns =
+                [true, false].map(|any| [true, false].map(|over_graphql| Turn { over_graphql, any })).concat();
+            chance.shuffle(&mut turns);
+            for Turn { over_graphql, any: is_any } in turns {
+                let spec = Spec { seed: chance.bits(), ..spec.clone() };
+                let outcome = match (over_graphql, is_any) {
+                    (true, true) => ask(&url, &spec, &any).await,
+                    (true, false) => ask(&url, &spec, &first).await,
+                    (false, true) => any_statements.run(&spec, &[]).await,
+                    (false, false) => first_statements.run(&spec, &[]).await,
+                };
+                let rate = found.rate_of(outcome);
+                let sides = if is_any { &mut found.any } else { &mut found.first };
+                if over_graphql { sides.graphql.push(rate) } else { sides.statements.push(rate) }
+            }
             let shown = |figures: &[Option<f64>]| figures.last().copied().flatten().map_or("-".into(), grouped);
             say(&format!(
-                "    round {round} of {}  GraphQL {:>8}/s  the statements {:>8}/s",
+                "    round {round} of {}  GraphQL {:>8}/s  the statements {:>8}/s  of the first page alone {:>8}/s and {:>8}/s",
                 bench.arguments.rounds,
-                shown(&found.graphql),
-                shown(&found.statements)
+                shown(&found.any.graphql),
+                shown(&found.any.statements),
+                shown(&found.first.graphql),
+                shown(&found.first.statements)
             ));
         }
         Ok(found)
@@ -84,21 +133,31 @@ impl Reads {
         outcome.map_err(|reason| self.trouble.get_or_insert(reason).clone()).ok()
     }
 
+    /// What is reached.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let what =
+            "50 products with their category, GraphQL, PostgreSQL, 32 clients / the same two statements by pgbench";
+        let ratio = self.any.ratio();
+        let ratio =
+            ratio.map_err(|reason| self.trouble.clone().map_or(reason, |trouble| format!("it failed: {trouble}")));
+        Verdict::of_ratio(what, ratio, 0.5)
+    }
+}
+
+impl Sides {
     /// The medians of pages a second: over GraphQL, and by the statements.
     #[must_use]
     pub fn rates(&self) -> [Option<f64>; 2] {
         [&self.graphql, &self.statements].map(|rates| median(&rates.iter().flatten().copied().collect::<Vec<_>>()))
     }
 
-    /// What is reached.
-    #[must_use]
-    pub fn verdict(&self) -> Verdict {
-        let what =
-            "50 products with their category, GraphQL, PostgreSQL, 32 clients / the same two statements by pgbench";
-        let ratio = Ratio::of(&self.graphql, &self.statements);
-        let ratio =
-            ratio.map_err(|reason| self.trouble.clone().map_or(reason, |trouble| format!("it failed: {trouble}")));
-        Verdict::of_ratio(what, ratio, 0.5)
+    /// How GraphQL compares with the statements.
+    ///
+    /// # Errors
+    /// Says why there is no ratio.
+    pub fn ratio(&self) -> std::result::Result<Ratio, String> {
+        Ratio::of(&self.graphql, &self.statements)
     }
 }
 
@@ -129,47 +188,70 @@ async fn fill(url: &Url) -> Result<()> {
     Ok(())
 }
 
-/// The page that every answer has to be, after it has been looked at once.
-async fn page(url: &Url) -> Result<Value> {
-    let mut connection = Connection::open(url, "POST").await?;
-    let data = send(&mut connection, PAGE, json!({})).await?;
-    let products = data["products"].as_array().map_or(&[][..], Vec::as_slice);
-    let whole = products.len() == 50 && products.iter().all(|product| product["category"]["name"].is_string());
-    if whole { Ok(data) } else { Err(format!("the page is {data}")) }
+/// All pages of the shop.
+async fn pages(url: &Url) -> Result<Vec<Page>> {
+    let mut all: Vec<Page> = Vec::new();
+    while all.len() * PAGE < (CATEGORIES * PRODUCTS) as usize {
+        let last = all.last().and_then(|page| page.data["products"][PAGE - 1]["id"].as_str());
+        let after = last.unwrap_or_default().to_owned();
+        all.push(page(url, Some(after)).await?);
+    }
+    Ok(all)
 }
 
-/// The two statements, over the tables in which the server keeps the rows of the page.
-async fn statements(bench: &Bench, database: &str, page: &Value) -> Result<String> {
-    let table = async |column: &str| {
+/// A page, after it has been looked at once.
+async fn page(url: &Url, after: Option<String>) -> Result<Page> {
+    let mut connection = Connection::open(url, "POST").await?;
+    let (document, variables) = match &after {
+        Some(after) => (DOCUMENT, json!({ "after": after })),
+        None => (FIRST, json!({})),
+    };
+    let data = send(&mut connection, document, variables.clone()).await?;
+    let products = data["products"].as_array().map_or(&[][..], Vec::as_slice);
+    let whole = products.len() == PAGE && products.iter().all(|product| product["category"]["name"].is_string());
+    let body = json!({ "query": document, "variables": variables }).to_string().into_bytes();
+    if whole { Ok(Page { after, body, data }) } else { Err(format!("the page is {data}")) }
+}
+
+/// The tables in which the server keeps products and categories.
+async fn tables(bench: &Bench, database: &str) -> Result<[String; 2]> {
+    let table = async |has_price: &str| {
         let statement = format!(
             "select quote_ident(table_name) from information_schema.tables t where table_name like 'rm\\_%' and exists (select \
-             from information_schema.columns c where c.table_name = t.table_name and c.column_name = 'price') = {column}"
+             from information_schema.columns c where c.table_name = t.table_name and c.column_name = 'price') = {has_price}"
         );
         let found = bench.cluster.query(database, &statement).await?;
         if found.lines().count() == 1 { Ok(found) } else { Err(format!("these tables may be meant: {found}")) }
     };
-    let (products, categories) = (table("true").await?, table("false").await?);
-    let ids =
-        page["products"].as_array().into_iter().flatten().filter_map(|product| product["category"]["id"].as_str());
-    let ids: BTreeSet<&str> = ids.collect();
-    let ids = ids.into_iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
-    Ok(format!(
-        "select id, name, price::text, \"categoryId\" from {products} where _tenant = 'default' order by id limit 50;\n\
-         select id, name from {categories} where _tenant = 'default' and id = any (array[{ids}]);\n"
-    ))
+    Ok([table("true").await?, table("false").await?])
 }
 
-/// Lets clients ask for the page.
-async fn ask(url: &Url, spec: &Spec, page: &Value) -> Result<Outcome> {
-    let body = json!({ "query": PAGE }).to_string().into_bytes();
-    let expected = format!("{{\"data\":{page}").into_bytes();
-    let at = url.clone();
-    let reader = move |connection| Reader {
-        url: at.clone(),
-        connection: Some(connection),
-        body: body.clone(),
-        length: expected.len(),
-    };
+/// The two statements of a page. Which categories the second one asks for is known beforehand, which spares `pgbench` to find
+/// it out.
+fn statements([products, categories]: &[String; 2], page: &Page) -> String {
+    let ids =
+        page.data["products"].as_array().into_iter().flatten().filter_map(|product| product["category"]["id"].as_str());
+    let ids: BTreeSet<&str> = ids.collect();
+    let ids = ids.into_iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
+    let after = page.after.as_ref().map(|after| format!(" and id > '{after}'")).unwrap_or_default();
+    format!(
+        "select id, name, price::text, \"categoryId\" from {products} where _tenant = 'default'{after} order by id limit 50;\n\
+         select id, name from {categories} where _tenant = 'default' and id = any (array[{ids}]);\n"
+    )
+}
+
+/// How a page is asked for, and how many bytes an answer has at least.
+type Asked = (Vec<u8>, usize);
+
+/// What clients need of pages.
+fn asked(pages: &[Page]) -> Arc<[Asked]> {
+    pages.iter().map(|page| (page.body.clone(), format!("{{\"data\":{}", page.data).len())).collect()
+}
+
+/// Lets clients ask for these pages, each as often as any other.
+async fn ask(url: &Url, spec: &Spec, pages: &Arc<[Asked]>) -> Result<Outcome> {
+    let (at, pages) = (url.clone(), pages.clone());
+    let reader = move |connection| Reader { url: at.clone(), connection: Some(connection), pages: pages.clone() };
     load::apart(url, spec, reader).await
 }
 
@@ -177,20 +259,20 @@ struct Reader {
     url: Url,
     /// None after it has broken.
     connection: Option<Connection>,
-    body: Vec<u8>,
-    /// An answer has at least so many bytes.
-    length: usize,
+    pages: Arc<[Asked]>,
 }
 
 impl Client for Reader {
-    async fn operate(&mut self, _: u32) -> Result<()> {
+    async fn operate(&mut self, number: u32) -> Result<()> {
+        let (body, length) = &self.pages[number as usize % self.pages.len()];
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => Connection::open(&self.url, "POST").await?,
         };
-        let (status, answer) = connection.send(&self.body).await?;
-        // Every page is the same. Its length tells an error from it, and costs the clients no time that the server lacks.
-        if status != 200 || answer.len() < self.length {
+        let (status, answer) = connection.send(body).await?;
+        // What is on a page never changes. Its length tells an error from it, and costs the clients no time that the server
+        // lacks.
+        if status != 200 || answer.len() < *length {
             let said: String = String::from_utf8_lossy(answer).chars().take(500).collect();
             return Err(format!("status {status}: {said}"));
         }

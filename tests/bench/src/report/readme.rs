@@ -9,7 +9,8 @@ const END: &str = "<!-- bench: end -->";
 const ALIKE: &str = "\
 The others only append, so where it is compared with them Yado only appends as well: the bank is deployed without its read
 model. What it costs Yado to keep that live beside the same deposits, and what other commands than deposits cost, is
-measured too, and not judged. Catching up, the time to a visible row and memory are of the bank with its read model.";
+measured too, and not judged. Catching up, rebuilding, the time to a visible row and memory are of the bank with its read
+model.";
 
 /// The section, without its marks.
 pub(super) fn section(report: &Report) -> String {

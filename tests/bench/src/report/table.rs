@@ -1,8 +1,8 @@
 //! The figures as tables: for the terminal, and for a page.
 
 use super::Report;
-use crate::figures::grouped;
-use crate::parts::Throughput;
+use crate::figures::{grouped, median};
+use crate::parts::{Sides, Throughput};
 use crate::rounds::Series;
 
 /// A table: its heading and its rows. The first column is text, and so is the last of the verdicts.
@@ -133,15 +133,35 @@ fn others(report: &Report) -> Table {
         let rate = catch_up.rate().map_or_else(|| "nothing".into(), |rate| format!("{} events/s", grouped(rate)));
         row("catch-up into PostgreSQL", format!("{rate}, of a log of {}", grouped(catch_up.events as f64)));
     }
+    if let Some(rebuild) = &report.rebuild {
+        let [alone, while_read] = rebuild
+            .rates()
+            .map(|rate| rate.map_or_else(|| "nothing".into(), |rate| format!("{} events/s", grouped(rate))));
+        row("rebuild in a server on PostgreSQL", format!("{alone}, of a log of {}", grouped(rebuild.events as f64)));
+        row(&format!("the same while {} clients read", rebuild.readers), while_read);
+        let pauses: Vec<f64> = rebuild.longest_pause_us.iter().map(|us| *us as f64 / 1_000.0).collect();
+        let p99s: Vec<f64> = rebuild.answers_p99_us.iter().map(|us| *us as f64).collect();
+        let shown = |figures: &[f64]| median(figures).map_or_else(|| "-".into(), grouped);
+        row("their answers meanwhile, p99", format!("{} us, the median of rounds", shown(&p99s)));
+        row("their longest pause between two answers", format!("{} ms, the median of rounds", shown(&pauses)));
+    }
     if let Some(lag) = &report.lag {
         row("command to acknowledgement, p50", format!("{} us", grouped(lag.acknowledged_p50_us as f64)));
         row("command to visible row, p50", format!("{} us", grouped(lag.visible_p50_us as f64)));
         row("command to visible row, p99", format!("{} us", grouped(lag.visible_p99_us as f64)));
     }
     if let Some(reads) = &report.reads {
-        let shown = reads.rates().map(|rate| rate.map_or_else(|| "nothing".into(), grouped));
-        row("pages of 50 products with their category, over GraphQL", format!("{} a second", shown[0]));
-        row("the same rows by two statements, pgbench", format!("{} a second", shown[1]));
+        let shown = |sides: &Sides| sides.rates().map(|rate| rate.map_or_else(|| "nothing".into(), grouped));
+        let [graphql, statements] = shown(&reads.any);
+        let what = format!("any of {} pages of 50 products with their category, over GraphQL", reads.pages);
+        row(&what, format!("{graphql} a second"));
+        row("the same rows by two statements, pgbench", format!("{statements} a second"));
+        let [graphql, statements] = shown(&reads.first);
+        let ratio = reads.first.ratio().map_or_else(|reason| reason, |ratio| ratio.to_string());
+        row(
+            "the first of these pages again and again, over GraphQL and by pgbench",
+            format!("{graphql} and {statements} a second; {ratio}"),
+        );
     }
     if let Some(sockets) = &report.sockets {
         row(

@@ -161,6 +161,16 @@ pub struct FindThings {
     without_note: Option<bool>,
     #[filter(any(label, note), contains)]
     anywhere: Option<String>,
+    #[filter(not(label, contains))]
+    without_label_part: Option<String>,
+    #[filter(not(note, contains))]
+    without_note_part: Option<String>,
+    #[filter(not(any(label, note), contains))]
+    nowhere: Option<String>,
+    #[filter(not(color, any_of))]
+    other_colors: Option<Vec<Color>>,
+    #[filter(not(price, at_least = from, at_most = to))]
+    other_price: Option<Prices>,
     #[filter(color, any_of)]
     colors: Option<Vec<Color>>,
     #[filter(price, at_least = from, at_most = to)]
@@ -203,9 +213,32 @@ pub struct Prices {
 #[query(of = ThingRow, list(max = 5), order(descending(made_at)), only(sold = false))]
 pub struct UnsoldThings {}
 
-/// The thing with this label.
+/// The things that are neither sold nor red, the cheapest first.
+#[derive(Query)]
+#[query(of = ThingRow, list, order(price), only(sold = false, not(color = Color::Red)))]
+pub struct CalmThings {}
+
+/// A thing, if it has all of these words.
 #[derive(Query)]
 #[query(of = ThingRow, one)]
+pub struct ThingWithWords {
+    #[filter(id)]
+    id: String,
+    #[search]
+    words: Option<String>,
+}
+
+/// The dearest thing of a color that can still be had.
+#[derive(Query)]
+#[query(of = ThingRow, one, order(descending(price)), only(sold = false))]
+pub struct DearestThing {
+    #[filter(color)]
+    color: Color,
+}
+
+/// The first thing with this label.
+#[derive(Query)]
+#[query(of = ThingRow, one, order(id))]
 pub struct ThingLabelled {
     #[filter(label)]
     label: String,
@@ -220,7 +253,7 @@ plugin! {
     name: "declaring",
     aggregates: [Thing],
     models: [ThingRow],
-    queries: [FindThings, UnsoldThings, ThingLabelled, CheapestThing],
+    queries: [FindThings, UnsoldThings, CalmThings, ThingWithWords, DearestThing, ThingLabelled, CheapestThing],
 }
 
 #[cfg(test)]
@@ -282,9 +315,14 @@ mod tests {
             let (query, answer) = match query {
                 FindThings::NAME => (FindThings::NAME, json!({ "things": rows, "total": case["total"] })),
                 UnsoldThings::NAME => (UnsoldThings::NAME, json!(rows)),
-                ThingLabelled::NAME => (ThingLabelled::NAME, rows.into_iter().next().unwrap_or_default()),
-                CheapestThing::NAME => (CheapestThing::NAME, rows.into_iter().next().unwrap_or_default()),
-                other => panic!("{other} is no query"),
+                CalmThings::NAME => (CalmThings::NAME, json!(rows)),
+                other => {
+                    let mut single =
+                        [ThingWithWords::NAME, DearestThing::NAME, ThingLabelled::NAME, CheapestThing::NAME]
+                            .into_iter();
+                    let query = single.find(|name| *name == other).unwrap_or_else(|| panic!("{other} is no query"));
+                    (query, rows.into_iter().next().unwrap_or_default())
+                }
             };
             given = given.ask(Case { query, arguments: case["arguments"].to_string() }).then_answer(&answer);
         }

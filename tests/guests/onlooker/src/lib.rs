@@ -1,52 +1,14 @@
-//! A plugin that declares a query of what another one shows: the categories of the catalog.
+//! A plugin of nothing but a declared query of what another one shows: the categories of the catalog.
 
 use yado_sdk::prelude::*;
 
-/// Something that the plugin itself keeps, because every plugin has something of its own.
-#[derive(State)]
-pub struct Glance;
-
-/// What can be done with it.
-#[derive(Command)]
-pub enum GlanceCommand {
-    /// Looks at something.
-    #[command(creates)]
-    TakeGlance {},
-}
-
-/// What can happen to it.
-#[derive(Event)]
-pub enum GlanceEvent {
-    /// Something was looked at.
-    GlanceTaken {},
-}
-
-impl Aggregate for Glance {
-    type Command = GlanceCommand;
-    type Event = GlanceEvent;
-
-    fn decide(_: Option<&Self>, _: GlanceCommand, _: &Context) -> Decision<GlanceEvent> {
-        record(GlanceEvent::GlanceTaken {})
-    }
-
-    fn evolve(_: Option<Self>, _: GlanceEvent) -> Option<Self> {
-        Some(Self)
-    }
-}
-
-/// Kept by the catalog.
-#[derive(Foreign)]
-#[foreign(name = "Category")]
-pub struct Category;
-
-/// A category as the catalog shows it. The plugin keeps none of these: it is not among its models.
+/// A category as the catalog shows it, as far as it matters here.
 #[derive(ReadModel)]
+#[model(foreign)]
 pub struct CategoryRow {
     #[key]
-    id: Id<Category>,
+    id: String,
     name: String,
-    created_at: Timestamp,
-    updated_at: Timestamp,
 }
 
 /// The catalog's categories of this name.
@@ -58,4 +20,23 @@ pub struct CategoriesNamed {
     name: String,
 }
 
-plugin! { name: "onlooker", aggregates: [Glance], queries: [CategoriesNamed] }
+plugin! { name: "onlooker", queries: [CategoriesNamed] }
+
+#[cfg(test)]
+mod tests {
+    use yado_sdk::test_kit::plugin as onlooker;
+
+    use super::*;
+
+    fn category(id: &str, name: &str) -> CategoryRow {
+        CategoryRow { id: id.into(), name: name.into() }
+    }
+
+    #[test]
+    fn rows_of_another_plugin_are_found_by_what_is_known_of_them() {
+        let given = onlooker().given_rows([category("b", "Ink"), category("a", "Ink"), category("c", "Pens")]);
+        let ask = |name: &str| CategoriesNamed { name: name.into() };
+        let given = given.ask(ask("Ink")).then_answer(&vec![category("a", "Ink"), category("b", "Ink")]);
+        given.ask(ask("Paper")).then_answer(&vec![]);
+    }
+}

@@ -1,4 +1,4 @@
-//! Which streams code takes up again by itself, and at which it has failed.
+//! What code takes up again by itself, streams and whole tenants, and at which of them it has failed.
 //!
 //! Several processes may follow one projection with different code, for as long as an upgrade takes. Each takes the letters
 //! of the others for those of other code, so each tries a stream once, and remembers that it has: or they would try the
@@ -7,14 +7,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use yado_model::{Position, StreamId, TenantId};
-use yado_store::Parked;
+use yado_model::Position;
+use yado_store::{Held, Parked};
 
 use crate::catalogue::Catalogue;
 use crate::projection::Definition;
 use crate::projection::quarantine::Quarantine;
-
-type Stream = (TenantId, StreamId);
 
 /// Which streams are taken up again, and how.
 #[derive(Default)]
@@ -22,9 +20,9 @@ pub(super) struct Again {
     /// The code that this is about, and whether it may put streams aside.
     code: Option<(Arc<Catalogue>, bool)>,
     /// Streams that this code may get on with, the next one first. None, if it has to be looked for them.
-    waiting: Option<VecDeque<Stream>>,
+    waiting: Option<VecDeque<Held>>,
     /// Where this code has failed.
-    failed: HashMap<Stream, Position>,
+    failed: HashMap<Held, Position>,
     /// The event at which the host itself was the last to fail, and how often it has.
     host: Option<(Position, u32)>,
     /// How many events the next portion has at most; as many as a call has, if there is no number.
@@ -48,19 +46,19 @@ impl Again {
     }
 
     /// The stream that comes next among those that were put aside by other code.
-    pub(super) fn next(&mut self, definition: &Definition, quarantine: &Quarantine) -> Option<Stream> {
+    pub(super) fn next(&mut self, definition: &Definition, quarantine: &Quarantine) -> Option<Held> {
         if !definition.parks || quarantine.len() == 0 {
             return None;
         }
         let failed = &mut self.failed;
         let waiting = self.waiting.get_or_insert_with(|| {
-            failed.retain(|(tenant, stream), _| quarantine.get(tenant, stream).is_some());
-            let of = |parked: &Parked| (parked.tenant.clone(), parked.stream.clone());
-            quarantine.in_order(|parked| may_get_on(definition, failed, parked)).into_iter().map(of).collect()
+            failed.retain(|held, _| quarantine.get(held).is_some());
+            let those = quarantine.in_order(|parked| may_get_on(definition, failed, parked));
+            those.into_iter().map(Parked::held).collect()
         });
-        while let Some(stream) = waiting.front() {
-            if quarantine.get(&stream.0, &stream.1).is_some_and(|parked| may_get_on(definition, failed, parked)) {
-                return Some(stream.clone());
+        while let Some(held) = waiting.front() {
+            if quarantine.get(held).is_some_and(|parked| may_get_on(definition, failed, parked)) {
+                return Some(held.clone());
             }
             waiting.pop_front();
         }
@@ -78,7 +76,7 @@ impl Again {
 
     /// This code has failed at what a letter is about.
     pub(super) fn failed_at(&mut self, letter: &Parked) {
-        self.failed.insert((letter.tenant.clone(), letter.stream.clone()), letter.position);
+        self.failed.insert(letter.held(), letter.position);
     }
 
     /// The host itself has failed at an event. Returns how often it has.
@@ -101,10 +99,9 @@ impl Again {
 }
 
 /// Whether this code may get on with a stream: other code has put it aside, and this code has not been tried there.
-fn may_get_on(definition: &Definition, failed: &HashMap<Stream, Position>, parked: &Parked) -> bool {
+fn may_get_on(definition: &Definition, failed: &HashMap<Held, Position>, parked: &Parked) -> bool {
     let code = definition.catalogue.plugin(&parked.plugin);
-    code.is_some_and(|code| code.digest() != parked.digest)
-        && failed.get(&(parked.tenant.clone(), parked.stream.clone())) != Some(&parked.position)
+    code.is_some_and(|code| code.digest() != parked.digest) && failed.get(&parked.held()) != Some(&parked.position)
 }
 
 #[cfg(test)]

@@ -2,8 +2,6 @@
 
 use yado_model::{Digest, Position};
 
-use crate::projection::journal::Telling;
-
 /// The first pause after a failure; it doubles with each further one.
 pub(super) const FIRST_PAUSE_MS: u64 = 50;
 
@@ -18,8 +16,8 @@ pub(super) struct Course {
     most: u32,
     /// Whether each call is committed before the next one begins.
     pub(super) step_by_step: bool,
-    /// Whether the code says because of which event it writes.
-    pub(super) telling: Telling,
+    /// Whether the code does not say because of which event it writes.
+    pub(super) apart: bool,
     pub(super) pause_ms: u64,
     /// The event that was the last one to fail alone, and how often it has.
     tried: Option<(Position, u32)>,
@@ -33,7 +31,7 @@ impl Course {
             size: batch,
             most: batch,
             step_by_step: false,
-            telling: Telling::Together,
+            apart: false,
             pause_ms: FIRST_PAUSE_MS,
             tried: None,
         }
@@ -68,9 +66,9 @@ impl Course {
         (self.size, self.most, self.step_by_step) = (1, 1, true);
     }
 
-    /// The code does not say because of which event it writes, so that one is shown at a time while changes are told.
+    /// The code does not say because of which event it writes, so that one is shown at a time.
     pub(super) const fn tell_apart(&mut self) {
-        self.telling = Telling::Apart;
+        self.apart = true;
     }
 
     /// The pause before the next attempt. The one after it is longer, up to a limit.

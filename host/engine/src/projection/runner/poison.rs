@@ -8,12 +8,14 @@
 //! All tenants wait for those attempts. So a tenant has them once: where the same code has put aside a stream of it
 //! already, the next one follows at the first failure, and however many of them fail, the others hardly notice.
 //!
-//! Code that fails at everything must not put everything aside: beyond a number of streams the projection stands.
+//! Code that fails at everything must not put everything aside one by one. A tenant has so many streams, and with the next one
+//! all of it is put aside, by one letter: nothing of it is lost, and no other tenant waits for it. Beyond a number of letters
+//! of all tenants the projection stands: then it is the code that is broken.
 
 use std::sync::Arc;
 
-use yado_model::{Position, Timestamp};
-use yado_store::{Checkpoint, Parked};
+use yado_model::{Position, RecordedEvent, Timestamp};
+use yado_store::{Checkpoint, Parked, Scope};
 
 use super::{Runner, Work};
 use crate::catalogue::Deployed;
@@ -30,9 +32,15 @@ pub(super) struct Poison {
 }
 
 impl Runner {
-    /// Whether one more stream may be put aside. What is tried beside older code that serves is refused instead.
+    /// Whether more may be put aside. What is tried beside older code that serves is refused instead.
     pub(super) fn may_park(&self, definition: &Definition, work: &Work) -> bool {
-        definition.parks && work.quarantine.len() < self.surroundings.settings.parked_streams as usize
+        definition.parks && work.quarantine.len() < self.surroundings.settings.parked_letters as usize
+    }
+
+    /// What is put aside because of an event.
+    pub(super) fn scope(&self, event: &RecordedEvent, work: &Work) -> Scope {
+        let streams = work.quarantine.streams_of(&event.tenant);
+        if streams < self.surroundings.settings.parked_streams as usize { Scope::Stream } else { Scope::Tenant }
     }
 
     /// Puts an event aside, with its stream, unless it is to be tried again. Nothing may be under way, and everything before
@@ -57,7 +65,9 @@ impl Runner {
             work.begin_at(work.settled);
             return Ok(false);
         }
+        let scope = self.scope(event, work);
         let parked = Parked {
+            scope,
             tenant: event.tenant.clone(),
             stream: event.stream.clone(),
             position: event.position,
@@ -74,8 +84,12 @@ impl Runner {
         tracing::error!(
             projection = %definition.projection.manifest.name, tenant = %parked.tenant, stream = %parked.stream,
             position = %parked.position, event = parked.event, plugin = parked.plugin, error = parked.error,
-            "a projection can't be shown an event: its stream is parked, and waits for other code or for \
-             `yado dead-letters replay`; other streams go on"
+            waits = match scope {
+                Scope::Stream => "its stream",
+                Scope::Tenant => "all of its tenant, of which too many streams are parked",
+            },
+            "a projection can't be shown an event: what waits is parked until there is other code or \
+             `yado dead-letters replay`, and all else goes on"
         );
         work.again.failed_at(&parked);
         work.shown = end;

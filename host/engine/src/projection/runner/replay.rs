@@ -6,12 +6,16 @@
 //! that they have changed. A long stream is taken up in portions, and its dead letter moves on with them; between two of
 //! them all other streams go on.
 //!
+//! A tenant that was put aside as a whole is taken up in the same way, with what the log has of it from where it waits on,
+//! in the log's order. Streams of it that wait by themselves go on doing so. Where its code still fails at a few streams, these
+//! are put aside each by itself, and the tenant goes on.
+//!
 //! Whatever fails because of a stream, be it only when its rows go down, or the host itself, ends in its dead letter: all
 //! others have nothing to do with it.
 
 use tokio::sync::oneshot;
-use yado_model::{RecordedEvent, StreamId, TenantId, Timestamp};
-use yado_store::{Checkpoint, Error, Parked};
+use yado_model::{Position, RecordedEvent, Revision, Timestamp};
+use yado_store::{Checkpoint, Error, Held, Parked, Scope};
 
 use super::{Runner, Work};
 use crate::projection::control::Replayed;
@@ -20,18 +24,17 @@ use crate::projection::quarantine::{Letters, Quarantine};
 use crate::projection::reader::Chunk;
 use crate::projection::{Definition, Failure};
 
-/// A stream that an operator wants to be taken up again.
+/// What an operator wants to be taken up again.
 pub(super) struct Asked {
-    pub(super) tenant: TenantId,
-    pub(super) stream: StreamId,
+    pub(super) held: Held,
     pub(super) reply: oneshot::Sender<Replayed>,
 }
 
 /// Events of a stream that wait.
 struct Portion {
     events: Vec<RecordedEvent>,
-    /// What waits behind them.
-    rest: Option<RecordedEvent>,
+    /// The letter of what waits behind them.
+    rest: Option<Parked>,
 }
 
 /// Why a portion of a stream can't be shown.
@@ -46,16 +49,16 @@ impl Runner {
     /// Takes up a stream again, if one is to be. Returns whether there was one.
     pub(super) async fn take_up(&mut self, definition: &Definition, work: &mut Work) -> Result<bool, Failure> {
         let Some(asked) = self.asked.first() else { return self.take_up_with_other_code(definition, work).await };
-        if work.quarantine.get(&asked.tenant, &asked.stream).is_none() {
+        if work.quarantine.get(&asked.held).is_none() {
             // Another process may have put it aside.
             work.knows(Quarantine::load(&*self.surroundings.reads, &definition.projection.key).await?);
         }
-        let is_parked = work.quarantine.get(&asked.tenant, &asked.stream).is_some();
-        if is_parked && !self.replay(definition, work, &asked.tenant, &asked.stream).await? {
+        let is_parked = work.quarantine.get(&asked.held).is_some();
+        if is_parked && !self.replay(definition, work, &asked.held).await? {
             return Ok(true);
         }
-        let Asked { tenant, stream, reply } = self.asked.remove(0);
-        let still = work.quarantine.get(&tenant, &stream).cloned();
+        let Asked { held, reply } = self.asked.remove(0);
+        let still = work.quarantine.get(&held).cloned();
         // Whoever asked may have gone.
         let _ = reply.send(still.map_or(Replayed::Shown, |parked| Replayed::Parked(Box::new(parked))));
         Ok(true)
@@ -63,24 +66,18 @@ impl Runner {
 
     /// Code that has not failed at a stream may get on with it.
     async fn take_up_with_other_code(&self, definition: &Definition, work: &mut Work) -> Result<bool, Failure> {
-        let Some((tenant, stream)) = work.again.next(definition, &work.quarantine) else { return Ok(false) };
-        if !self.replay(definition, work, &tenant, &stream).await? {
+        let Some(held) = work.again.next(definition, &work.quarantine) else { return Ok(false) };
+        if !self.replay(definition, work, &held).await? {
             work.again.turn();
         }
         Ok(true)
     }
 
     /// Shows a portion of what waits of a stream. Returns whether it has come to an end with it, be it a good one or not.
-    async fn replay(
-        &self,
-        definition: &Definition,
-        work: &mut Work,
-        tenant: &TenantId,
-        stream: &StreamId,
-    ) -> Result<bool, Failure> {
+    async fn replay(&self, definition: &Definition, work: &mut Work, held: &Held) -> Result<bool, Failure> {
         self.settle_all(definition, work).await?;
         // Another process may have been there, which is known by now.
-        let Some(parked) = work.quarantine.get(tenant, stream).cloned() else { return Ok(true) };
+        let Some(parked) = work.quarantine.get(held).cloned() else { return Ok(true) };
         let mut most = work.again.portion(self.surroundings.settings.batch);
         loop {
             let stuck = match self.show_portion(definition, work, &parked, most).await {
@@ -108,23 +105,24 @@ impl Runner {
     ) -> Result<bool, Stuck> {
         let stuck = |events, shown| move |failure| Stuck { events, shown, failure };
         let place = work.committed;
-        let portion = self.portion(definition, parked, place, most).await;
+        let portion = match parked.scope {
+            Scope::Stream => self.portion_of_stream(definition, work, parked, most).await,
+            Scope::Tenant => self.portion_of_tenant(definition, work, parked, most).await,
+        };
         let Portion { events, rest } = portion.map_err(stuck(Vec::new(), None))?;
         if let Err((shown, failure)) = self.show_again(definition, work, &events).await {
             return Err(Stuck { events, shown: Some(shown), failure });
         }
         let to = Checkpoint { replays: place.replays + 1, ..place };
-        let letters = match &rest {
-            Some(event) => Letters { parked: vec![moved_on(parked, event)], ..Letters::default() },
-            None => Letters { released: vec![(parked.tenant.clone(), parked.stream.clone())], ..Letters::default() },
-        };
-        self.send(definition, work, to, letters);
+        let is_last = rest.is_none();
+        self.send(definition, work, to, moves(parked, rest));
         self.settle(work).await.map_err(stuck(events, None))?;
         // Or another process has been there, and what is still to be done is known by now.
-        let is_end = work.committed == to && rest.is_none();
+        let is_end = work.committed == to && is_last;
         if is_end {
-            let (projection, Parked { tenant, stream, .. }) = (&definition.projection.manifest.name, parked);
-            tracing::info!(%projection, %tenant, %stream, "a stream that was parked is shown again");
+            let Held { tenant, stream } = parked.held();
+            let projection = &definition.projection.manifest.name;
+            tracing::info!(%projection, %tenant, stream = stream.map(tracing::field::display), "what was parked is shown again");
         }
         Ok(is_end)
     }
@@ -160,42 +158,87 @@ impl Runner {
             ..at
         };
         let place = work.committed;
-        // No row has changed, so that nobody has to forget any.
-        self.send(definition, work, place, Letters { parked: vec![letter.clone()], ..Letters::default() });
+        let (letters, letter) = self.apart(work, parked, letter, events.first());
+        let is_end = letter.scope == parked.scope;
+        // No row has changed, so that nobody has to forget any; but what waits where must be known to all.
+        let to = Checkpoint { replays: place.replays + u64::from(!is_end), ..place };
+        self.send(definition, work, to, letters);
         self.settle(work).await?;
         work.again.failed_at(&letter);
-        if work.committed != place {
+        if work.committed != to {
             return Ok(false);
         }
         let Parked { tenant, stream, position, error, .. } = &letter;
         let projection = &definition.projection.manifest.name;
-        tracing::warn!(%projection, %tenant, %stream, %position, error, "a stream stays parked");
-        Ok(true)
+        tracing::warn!(%projection, %tenant, %stream, %position, error, waits = %letter.id(), "what is parked stays so");
+        Ok(is_end)
     }
 
-    /// What waits of a stream up to a place: some of it, as far as it concerns the projection, and what comes behind that.
-    async fn portion(
+    /// What is kept of a letter. Where it is that of a whole tenant, and there is room for one more stream of it, the stream
+    /// of the event at which the code fails is put aside, and the tenant may go on behind that event.
+    fn apart(&self, work: &Work, parked: &Parked, letter: Parked, event: Option<&RecordedEvent>) -> (Letters, Parked) {
+        let is_apart = letter.scope == Scope::Tenant
+            && event.is_some_and(|event| self.scope(event, work) == Scope::Stream)
+            && work.quarantine.len() < self.surroundings.settings.parked_letters as usize;
+        if !is_apart {
+            return (Letters { parked: vec![letter.clone()], ..Letters::default() }, letter);
+        }
+        let behind = letter.position.plus(1);
+        let rest = (letter.position < work.committed.position).then(|| Parked { position: behind, ..parked.clone() });
+        let of_stream = Parked { scope: Scope::Stream, ..letter };
+        let mut letters = moves(parked, rest);
+        letters.parked.push(of_stream.clone());
+        (letters, of_stream)
+    }
+
+    /// What waits of a stream up to where the projection stands, or where all of its tenant waits: some of it, as far as it
+    /// concerns the projection, and what comes behind that.
+    async fn portion_of_stream(
         &self,
         definition: &Definition,
+        work: &Work,
         parked: &Parked,
-        place: Checkpoint,
         most: u32,
     ) -> Result<Portion, Failure> {
         let Parked { tenant, stream, revision, .. } = parked;
-        let before = yado_model::Revision::new(revision.get().saturating_sub(1));
+        let of_tenant = work.quarantine.waits_from(tenant).map(before);
+        let end = of_tenant.map_or(work.committed.position, |end| end.min(work.committed.position));
+        let from = Revision::new(revision.get().saturating_sub(1));
         let log = &self.surroundings.events;
-        let mut page = log.read_stream(tenant, stream, before, most).await?;
+        let mut page = log.read_stream(tenant, stream, from, most).await?;
         let read = page.events.len();
-        page.events.retain(|event| event.position <= place.position);
+        page.events.retain(|event| event.position <= end);
         let rest = match page.events.last() {
             Some(last) if page.more && page.events.len() == read => {
                 let behind = log.read_stream(tenant, stream, last.revision, 1).await?.events.into_iter().next();
-                behind.filter(|event| event.position <= place.position)
+                behind.filter(|event| event.position <= end)
             }
             _ => None,
         };
         page.events.retain(|event| definition.projection.listens_to(event));
-        Ok(Portion { events: page.events, rest })
+        Ok(Portion { events: page.events, rest: rest.map(|event| moved_on(parked, &event)) })
+    }
+
+    /// The same of a tenant, but for its streams that wait by themselves. It is looked for among so many events of the log.
+    async fn portion_of_tenant(
+        &self,
+        definition: &Definition,
+        work: &Work,
+        parked: &Parked,
+        most: u32,
+    ) -> Result<Portion, Failure> {
+        let end = work.committed.position;
+        let mut events = self.surroundings.events.read_log(before(parked.position), most).await?;
+        events.retain(|event| event.position <= end);
+        let last = events.last().map_or(end, |event| event.position);
+        events.retain(|event| {
+            event.tenant == parked.tenant
+                && definition.projection.listens_to(event)
+                && !work.quarantine.holds_stream(event)
+        });
+        // The event at which it failed is what the letter tells of, wherever it has come to since.
+        let rest = (last < end).then(|| Parked { position: last.plus(1), ..parked.clone() });
+        Ok(Portion { events, rest })
     }
 
     /// Shows events one by one. If one can't be shown, says how many can, and why that one can't.
@@ -208,7 +251,7 @@ impl Runner {
         for (shown, event) in events.iter().enumerate() {
             let chunk = Chunk::of(vec![event.clone()]);
             // Whoever listens is past these events, and is told to read anew.
-            let asked = self.ask(definition, chunk, work, Quarantine::default(), Telling::Off).await;
+            let asked = self.ask(definition, chunk, work, Quarantine::default(), Telling::default()).await;
             asked.map_err(|failure| (shown, failure))?;
         }
         Ok(())
@@ -239,9 +282,23 @@ fn lasting(failure: &Failure) -> Option<String> {
     }
 }
 
-/// The dead letter of a stream that has been taken up in part.
+/// What becomes of a letter when some of what it is about has been shown.
+fn moves(parked: &Parked, rest: Option<Parked>) -> Letters {
+    match rest {
+        Some(rest) => Letters { parked: vec![rest], ..Letters::default() },
+        None => Letters { released: vec![parked.held()], ..Letters::default() },
+    }
+}
+
+/// The place before a position.
+fn before(position: Position) -> Position {
+    Position::new(position.get().saturating_sub(1))
+}
+
+/// The dead letter of what has been taken up in part, and goes on at an event.
 fn moved_on(parked: &Parked, event: &RecordedEvent) -> Parked {
     Parked {
+        stream: event.stream.clone(),
         position: event.position,
         revision: event.revision,
         event: event.event.name.clone(),

@@ -3,16 +3,16 @@
 use yado_model::Position;
 
 use super::{Runner, Work};
-use crate::projection::{Definition, Failure, Stage, Trouble};
+use crate::projection::{Count, Definition, Failure, Stage, Trouble};
 
 impl Runner {
     /// Tells how far the projection has come.
     pub(super) fn reached(&self, work: &Work) {
-        self.stands_at(work.settled.position, work.quarantine.len());
+        self.stands_at(work.settled.position, work.quarantine.count());
     }
 
-    /// Tells that everything up to a position is shown, but for so many streams that wait.
-    pub(super) fn stands_at(&self, position: Position, parked: usize) {
+    /// Tells that everything up to a position is shown, but for so much that waits.
+    pub(super) fn stands_at(&self, position: Position, parked: Count) {
         self.report.send_if_modified(|status| {
             let before = (status.position, status.stage, status.parked, status.trouble.is_some());
             if status.trouble.take().is_some() {

@@ -16,18 +16,31 @@ impl Runner {
     pub(super) async fn resume_telling(&self, work: &mut Work) {
         let position = work.committed.position;
         self.told.at(position);
+        if !self.goes_on_telling(work).await && work.committed.replays > 0 {
+            // Streams may have been taken up again after the last that was told, at this very position: whoever comes back and
+            // has seen all of it may have done so before.
+            self.told.breaks();
+        }
+    }
+
+    async fn goes_on_telling(&self, work: &mut Work) -> bool {
+        let position = work.committed.position;
         let behind = self.surroundings.feed.head().borrow().get().saturating_sub(position.get());
         if behind > self.surroundings.settings.changes_kept || self.surroundings.settings.changes_kept == 0 {
-            return;
+            return false;
         }
         let key = self.definition.borrow().projection.key.clone();
         match self.surroundings.reads.changes(&key, (position, u32::MAX), 1).await {
             Ok(page) if page.floor.is_some() && page.settled == position => {
                 work.telling = Some(position);
                 self.told.keeps(Some(position));
+                true
             }
-            Ok(_) => {}
-            Err(error) => tracing::debug!(projection = %key, %error, "what was told before is not gone on with"),
+            Ok(_) => false,
+            Err(error) => {
+                tracing::debug!(projection = %key, %error, "what was told before is not gone on with");
+                false
+            }
         }
     }
 

@@ -2,11 +2,11 @@
 //!
 //! The lock is taken by a statement of its own. In a transaction that reads what is committed, every statement after it
 //! sees all appends that were ever acknowledged, and none can come in between. So this way knows of each append why it
-//! loses, and takes the others down. It costs a round trip a step, and is
-//! taken only when the short way ([`super::short`]) does not suffice.
+//! loses, and takes the others down. It costs a round trip a step, and is taken only when the short way
+//! ([`super::short`]) does not suffice.
 
 use sqlx::{Connection as _, PgConnection, Row as _};
-use yado_model::{Position, Revision};
+use yado_model::{Position, Revision, StreamId};
 
 use super::super::BEGIN;
 use super::super::log::answer;
@@ -15,7 +15,7 @@ use super::witnessed::Witnessed;
 use crate::append::settle::{Asked, EventRow, Known, Settled, settle};
 use crate::kinds::Noted;
 use crate::number::{bound, loaded, stored};
-use crate::{Append, Appended, Error, Result, recorded};
+use crate::{Answer, Append, Appended, Error, Result, recorded};
 
 /// Waits for all appends that are under way, in this process and others, and keeps out new ones until the commit.
 pub(in crate::postgres) const LOCK_HEAD: &str = "select last from log_head for update";
@@ -87,6 +87,9 @@ pub(super) async fn append(
         }
     }
     let settled = settle(batch, &asked, known)?;
+    if settled.outcomes.iter().zip(batch).any(|(outcome, append)| was_overtaken(append, outcome)) {
+        witnessed.rivals_met();
+    }
     if settled.events.is_empty() {
         transaction.rollback().await?;
         return Ok(settled.outcomes);
@@ -102,36 +105,59 @@ pub(super) async fn append(
     Ok(settled.outcomes)
 }
 
+/// Whether another node has gone on with an append's stream. (An append before it that has lost makes it lose as well.)
+fn was_overtaken(append: &Append, outcome: &Appended) -> bool {
+    matches!(outcome, Appended::Conflict { actual } if *actual > append.expected)
+}
+
 async fn look_up(connection: &mut PgConnection, asked: &Asked<'_>) -> Result<Known> {
     let head = sqlx::query_scalar::<_, i64>(LOCK_HEAD).fetch_one(&mut *connection).await?;
-    let mut known = Known {
+    Ok(Known {
         head: Position::new(loaded(head, "the head of the log")?),
-        revisions: vec![Revision::ZERO; asked.streams.len()],
-        answers: vec![None; asked.answers.len()],
-        holders: vec![None; asked.claims.len()],
-    };
+        revisions: revisions(&mut *connection, asked).await?,
+        answers: answers(&mut *connection, asked).await?,
+        holders: holders(connection, asked).await?,
+    })
+}
 
+/// How many events each stream has.
+pub(super) async fn revisions(connection: &mut PgConnection, asked: &Asked<'_>) -> Result<Vec<Revision>> {
+    let mut revisions = vec![Revision::ZERO; asked.streams.len()];
     let (tenants, streams): (Vec<_>, Vec<_>) = asked.streams.iter().map(|(t, s)| (t.as_str(), s.as_str())).unzip();
     let query = sqlx::query_as::<_, (i64, i64)>(REVISIONS).bind(tenants).bind(streams);
-    for (at, revision) in query.fetch_all(&mut *connection).await? {
-        recorded::place(&mut known.revisions, at, Revision::new(loaded(revision, "the events of a stream")?))?;
+    for (at, revision) in query.fetch_all(connection).await? {
+        recorded::place(&mut revisions, at, Revision::new(loaded(revision, "the events of a stream")?))?;
     }
-    if !asked.answers.is_empty() {
-        let (tenants, keys): (Vec<_>, Vec<_>) = asked.answers.iter().map(|(t, k)| (t.as_str(), k.as_str())).unzip();
-        for row in sqlx::query(ANSWERS).bind(tenants).bind(keys).fetch_all(&mut *connection).await? {
-            recorded::place(&mut known.answers, row.try_get(0)?, Some(answer(&row, 1)?))?;
-        }
+    Ok(revisions)
+}
+
+/// What was answered under each key.
+pub(super) async fn answers(connection: &mut PgConnection, asked: &Asked<'_>) -> Result<Vec<Option<Answer>>> {
+    let mut answers = vec![None; asked.answers.len()];
+    if asked.answers.is_empty() {
+        return Ok(answers);
     }
-    if !asked.claims.is_empty() {
-        let tenants: Vec<_> = asked.claims.iter().map(|(tenant, _, _)| tenant.as_str()).collect();
-        let names: Vec<_> = asked.claims.iter().map(|(_, name, _)| *name).collect();
-        let values: Vec<_> = asked.claims.iter().map(|(_, _, value)| *value).collect();
-        let query = sqlx::query_as::<_, (i64, String)>(HOLDERS).bind(tenants).bind(names).bind(values);
-        for (at, stream) in query.fetch_all(&mut *connection).await? {
-            recorded::place(&mut known.holders, at, Some(recorded::stream(&stream, "the claims")?))?;
-        }
+    let (tenants, keys): (Vec<_>, Vec<_>) = asked.answers.iter().map(|(t, k)| (t.as_str(), k.as_str())).unzip();
+    for row in sqlx::query(ANSWERS).bind(tenants).bind(keys).fetch_all(connection).await? {
+        recorded::place(&mut answers, row.try_get(0)?, Some(answer(&row, 1)?))?;
     }
-    Ok(known)
+    Ok(answers)
+}
+
+/// Who holds each value.
+async fn holders(connection: &mut PgConnection, asked: &Asked<'_>) -> Result<Vec<Option<StreamId>>> {
+    let mut holders = vec![None; asked.claims.len()];
+    if asked.claims.is_empty() {
+        return Ok(holders);
+    }
+    let tenants: Vec<_> = asked.claims.iter().map(|(tenant, _, _)| tenant.as_str()).collect();
+    let names: Vec<_> = asked.claims.iter().map(|(_, name, _)| *name).collect();
+    let values: Vec<_> = asked.claims.iter().map(|(_, _, value)| *value).collect();
+    let query = sqlx::query_as::<_, (i64, String)>(HOLDERS).bind(tenants).bind(names).bind(values);
+    for (at, stream) in query.fetch_all(connection).await? {
+        recorded::place(&mut holders, at, Some(recorded::stream(&stream, "the claims")?))?;
+    }
+    Ok(holders)
 }
 
 async fn write(connection: &mut PgConnection, settled: &Settled<'_>, noted: &Noted) -> Result<()> {

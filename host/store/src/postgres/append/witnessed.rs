@@ -10,6 +10,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use uuid::Uuid;
@@ -19,6 +20,9 @@ use crate::append::settle::StreamKey;
 
 /// So many streams are remembered, some 150 bytes each.
 const MOST_STREAMS: NonZeroUsize = NonZeroUsize::new(100_000).expect("it is not zero");
+
+/// For how long after another node was faster on a stream it is reckoned with on all of them.
+const REMEMBERED: Duration = Duration::from_secs(1);
 
 /// An event by its position and its command.
 pub(super) type Anchor = (Position, Uuid);
@@ -30,6 +34,8 @@ pub(in crate::postgres) struct Witnessed(Mutex<Memory>);
 #[derive(Debug)]
 struct Memory {
     anchor: Option<Anchor>,
+    /// Until when other nodes are reckoned with that write to the same streams.
+    rivals_until: Option<Instant>,
     revisions: LruCache<(TenantId, StreamId), Revision>,
 }
 
@@ -43,7 +49,7 @@ pub(super) struct Witness<'a> {
 
 impl Default for Witnessed {
     fn default() -> Self {
-        Self(Mutex::new(Memory { anchor: None, revisions: LruCache::new(MOST_STREAMS) }))
+        Self(Mutex::new(Memory { anchor: None, rivals_until: None, revisions: LruCache::new(MOST_STREAMS) }))
     }
 }
 
@@ -77,6 +83,16 @@ impl Witnessed {
             let seen = memory.revisions.get_or_insert_mut((tenant.clone(), stream.clone()), || revision);
             *seen = revision.max(*seen);
         }
+    }
+
+    /// Another node was faster on a stream.
+    pub(super) fn rivals_met(&self) {
+        self.memory().rivals_until = Some(Instant::now() + REMEMBERED);
+    }
+
+    /// Until when that is reckoned with, if it has come up.
+    pub(super) fn rivals_until(&self) -> Option<Instant> {
+        self.memory().rivals_until
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

@@ -35,6 +35,8 @@ const FORGET: &str = "\
         (select position, place from model_changes where projection = $1 and position <= $2 \
             order by position, place limit $3)";
 
+const COUNT: &str = "select count(*) from model_changes where projection = $1";
+
 const FORGET_ALL: &str = "delete from model_changes where projection = $1";
 
 const FORGET_FLOOR: &str = "delete from change_floors where projection = $1";
@@ -72,17 +74,20 @@ pub(super) async fn tell(connection: &mut PgConnection, step: &Step<'_>) -> Resu
 
 /// The floor stays where it is if the step goes on where the telling has come to. Where streams have been taken up again in
 /// between, rows have changed without anything being told of it, at a position that had been told: whoever has seen all of
-/// that position has not seen them, so the floor is above it.
+/// that position has not seen them, so the floor is above it. Where there is no floor, it is not known whether they have.
 fn floor(sql: &mut QueryBuilder<Postgres>, step: &Step<'_>, from: Position, condition: &str) -> Result<()> {
     let Progress { projection, from: before, to } = &step.progress;
     sql.push("insert into change_floors as f (projection, position, told, replays) select ");
-    sql.push_bind(projection.to_string()).push("::text, ").push_bind(stored(from.get())?);
+    let unseen = i64::from(before.replays > 0);
+    let from = stored(from.get())?;
+    sql.push_bind(projection.to_string()).push("::text, ").push_bind(from.saturating_add(unseen));
     sql.push("::bigint, ").push_bind(stored(to.position.get())?);
     sql.push("::bigint, ").push_bind(stored(to.replays)?);
     sql.push(format_args!("::bigint where {condition} on conflict (projection) do update set told = excluded.told, "));
     sql.push("replays = excluded.replays, position = case when f.replays <> ").push_bind(bound(before.replays));
-    sql.push(" then excluded.position + 1 when f.told = ").push_bind(bound(before.position.get()));
-    sql.push(" and excluded.position <= f.told then f.position else excluded.position end");
+    sql.push(" then ").push_bind(from.saturating_add(1)).push(" when f.told = ");
+    sql.push_bind(bound(before.position.get())).push(" and ").push_bind(from);
+    sql.push(" <= f.told then f.position else ").push_bind(from).push(" end");
     Ok(())
 }
 
@@ -118,6 +123,12 @@ pub(super) async fn forget(connection: &mut PgConnection, projection: &str, up_t
     let query = sqlx::query(FORGET).bind(projection).bind(up_to).bind(FORGOTTEN_AT_ONCE);
     let count = query.execute(connection).await?.rows_affected();
     Ok(Forgotten { count, more: i64::try_from(count).is_ok_and(|count| count >= FORGOTTEN_AT_ONCE) })
+}
+
+/// How many changes of a projection are kept.
+pub(super) async fn count(pool: &PgPool, projection: &str) -> Result<u64> {
+    limits::text("the name of a projection", projection, LONGEST_NAME)?;
+    loaded(sqlx::query_scalar(COUNT).bind(projection).fetch_one(pool).await?, "the changes of rows")
 }
 
 /// How far a projection has told, if it has.

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Execute as _, Executor as _, Postgres, QueryBuilder};
+use sqlx::postgres::PgArguments;
+use sqlx::{Arguments as _, AssertSqlSafe, Executor as _};
 use yado_model::TenantId;
 
+use super::super::bound::Bound;
 use super::super::dialect::PostgresDialect;
+use super::super::time::Time;
 use super::{Reads, indexes};
 use crate::conformance::fixtures::{name, places};
 use crate::read::select::{Question, select, select_each};
@@ -29,16 +32,36 @@ async fn opened() -> Reads {
     reads
 }
 
+/// The values as sqlx takes them.
+fn arguments(values: Vec<Bound>) -> PgArguments {
+    let mut arguments = PgArguments::default();
+    for value in values {
+        let added = match value {
+            Bound::Text(text) => arguments.add(text),
+            Bound::Integer(number) => arguments.add(number),
+            Bound::Float(float) => arguments.add(float),
+            Bound::Boolean(truth) => arguments.add(truth),
+            Bound::Time(time) => arguments.add(Time(time)),
+            Bound::Texts(texts) => arguments.add(texts),
+            Bound::Integers(numbers) => arguments.add(numbers),
+            Bound::Floats(floats) => arguments.add(floats),
+            Bound::Booleans(truths) => arguments.add(truths),
+            Bound::Times(times) => arguments.add(times.into_iter().map(Time).collect::<Vec<_>>()),
+        };
+        added.unwrap();
+    }
+    arguments
+}
+
 /// How PostgreSQL goes about a statement, knowing its arguments or not.
-async fn plans(reads: &Reads, question: impl Fn() -> Question<'static, Postgres>) -> [String; 2] {
+async fn plans(reads: &Reads, question: impl Fn() -> Question<'static, Bound>) -> [String; 2] {
     let mut plans = [String::new(), String::new()];
     for (mode, plan) in ["force_custom_plan", "force_generic_plan"].into_iter().zip(&mut plans) {
         let mut connection = reads.database.pool.acquire().await.unwrap();
         connection.execute(AssertSqlSafe(format!("set plan_cache_mode = {mode}"))).await.unwrap();
-        let mut question: QueryBuilder<Postgres> = question().sql;
-        let mut built = question.build();
-        let arguments = built.take_arguments().unwrap().unwrap();
-        let sql = AssertSqlSafe(format!("explain (costs off) {}", built.sql().as_str()));
+        let (text, values) = question().sql.into_parts();
+        let arguments = arguments(values);
+        let sql = AssertSqlSafe(format!("explain (costs off) {text}"));
         let lines: Vec<String> =
             sqlx::query_scalar_with(sql, arguments).persistent(false).fetch_all(&mut *connection).await.unwrap();
         *plan = lines.join("\n");

@@ -1,130 +1,337 @@
-//! Connections that rows are read through.
+//! Which connection a question goes over.
 //!
-//! A pool asks a connection whether it still stands whenever it is given back: a second round trip for each statement,
-//! which costs both sides as much as a small page. Here one comes back when its answer has been read to the end, and is
-//! asked nothing. One whose statement fails, or whose future is dropped halfway, is given up; and if it turns out to have
-//! been cut off meanwhile, the question is asked once more over a new one.
+//! A few connections, as many as the machine has cores, carry all questions that are known to be answered quickly, several at
+//! a time on each ([`super::super::line`]). With so few the server's processes stay in their caches and neither side is woken
+//! for one question at a time; more of them would not be faster, because there are no more cores for them to run on.
+//!
+//! What is answered in line must not stand in line behind what takes long. So a statement that is slow, or of which nobody
+//! knows yet, has a connection for itself from the rest of them ([`super::shapes`]). That is a guess, and it fails when a value
+//! has far more rows than those before it: then the connection is held up, and what stands behind is asked again
+//! over connections of its own, after a tenth of a second at most.
+//!
+//! Both kinds of connections together are no more than requests may have, and at most half of them are shared. A question that
+//! finds no place waits, and fails as unavailable when it has waited for as long as requests may wait for a connection. One
+//! whose asker goes away is cancelled at the server if its connection is its own.
+//!
+//! A question changes nothing, so it may be asked twice. If a connection breaks it is asked once more, over a new one: the
+//! server has gone, or has come again. One that has been idle for a while is asked first whether it still stands.
 
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::PgRow;
-use sqlx::{Execute as _, PgPool, Postgres, QueryBuilder};
-use tokio::sync::Semaphore;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::warm::Warm;
-use crate::{Options, Result};
+use super::super::bound::Bound;
+use super::super::line::{Address, Answer, Failure, Line, Question, Trouble};
+use super::super::{DERIVED_SESSION, IDLE, STATEMENTS};
+use super::shapes::{Shape, Shapes};
+use crate::read::sql::Sql;
+use crate::{Error, Options, Result};
 
-/// The connections, of which there are no more at a time than requests may have.
+/// At most so many questions are under way on a connection that is shared. They are enough to keep it busy, and few enough
+/// that the last of them does not wait long.
+const DEPTH: usize = 16;
+
+/// So many connections are shared even where there is only one core: while one answers, the other is written to.
+const FEWEST_SHARED: usize = 2;
+
+/// The first pause before a server that is coming up is tried again; each is twice as long as the one before.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The connections.
 #[derive(Debug)]
 pub(super) struct Readers {
-    kept: Warm,
-    room: Semaphore,
-    /// How long a statement waits for its turn.
+    address: Address,
+    statements: NonZeroUsize,
+    /// How long a question waits for its turn.
     patience: Duration,
+    shapes: Shapes,
+    shared: Vec<Slot>,
+    /// Room on those that are shared.
+    places: Semaphore,
+    /// The others, while nobody uses them: the one that was used last goes out first.
+    kept: Mutex<Vec<Opened>>,
+    /// How many more of them there may be, of how many in all.
+    room: Semaphore,
+    alone: usize,
+    /// How often a connection was found broken: those of one era may be expected to be so together.
+    era: AtomicU64,
+}
+
+/// A place for a connection that is shared.
+#[derive(Debug, Default)]
+struct Slot {
+    line: Mutex<Option<Arc<Opened>>>,
+    /// Held by whoever opens it.
+    opening: tokio::sync::Mutex<()>,
+}
+
+/// A connection, and when it was opened.
+#[derive(Debug)]
+struct Opened {
+    line: Line,
+    era: u64,
+}
+
+/// What has become of a question.
+enum Outcome {
+    Answered(Answer),
+    /// It has to be asked on a connection of its own.
+    Elsewhere,
 }
 
 impl Readers {
-    pub(super) fn new(pool: PgPool, options: &Options) -> Self {
+    pub(super) fn new(connect: &PgConnectOptions, options: &Options) -> Self {
         let most = usize::try_from(options.connections.max(1)).unwrap_or(Semaphore::MAX_PERMITS);
-        let patience = options.acquire_timeout();
-        Self { kept: Warm::new(pool, patience, None, most), room: Semaphore::new(most), patience }
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let shared = cores.max(FEWEST_SHARED).min(most / 2);
+        Self {
+            address: Address::of(connect, DERIVED_SESSION),
+            statements: NonZeroUsize::new(STATEMENTS).unwrap_or(NonZeroUsize::MIN),
+            patience: options.acquire_timeout(),
+            shapes: Shapes::new(),
+            shared: (0..shared).map(|_| Slot::default()).collect(),
+            places: Semaphore::new(shared * DEPTH),
+            kept: Mutex::default(),
+            room: Semaphore::new(most - shared),
+            alone: most - shared,
+            era: AtomicU64::new(0),
+        }
     }
 
-    /// All rows that a statement answers with.
-    pub(super) async fn fetch(&self, mut sql: QueryBuilder<Postgres>) -> Result<Vec<PgRow>> {
-        let turn = timeout(self.patience, self.room.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(sqlx::Error::PoolTimedOut.into()) };
-        let mut query = sql.build();
-        let arguments = query.take_arguments().map_err(sqlx::Error::Encode)?.unwrap_or_default();
-        let text = query.sql();
-        if let Some(mut connection) = self.kept.take_kept().await {
-            match sqlx::query_with(text.clone(), arguments.clone()).fetch_all(&mut connection).await {
-                Ok(rows) => {
-                    self.kept.give_back(connection);
-                    return Ok(rows);
-                }
-                // The server has gone, or has come again, and was not asked before: a question may be asked twice. The
-                // other connections are of the same time.
-                Err(error) if is_broken(&error) => self.kept.forget(),
-                Err(error) => return Err(error.into()),
+    /// The rows that a statement answers with.
+    pub(super) async fn fetch(&self, sql: Sql<Bound>) -> Result<Answer> {
+        let (text, values) = sql.into_parts();
+        let shape = self.shapes.of(text);
+        let question = Question::new(shape.number, Arc::clone(&shape.text), &values)?;
+        if shape.is_quick()
+            && !self.shared.is_empty()
+            && let Outcome::Answered(answer) = self.among_others(&shape, &question).await?
+        {
+            return Ok(answer);
+        }
+        self.by_itself(&shape, &question).await
+    }
+
+    /// Waits for what is under way, and closes all connections.
+    pub(super) async fn close(&self) {
+        let all = async {
+            let (places, room) = (permits(self.shared.len() * DEPTH), permits(self.alone));
+            let _places = self.places.acquire_many(places).await;
+            let _room = self.room.acquire_many(room).await;
+        };
+        if timeout(self.patience, all).await.is_err() {
+            tracing::debug!("questions that are still under way are given up");
+        }
+        self.places.close();
+        self.room.close();
+        let kept = std::mem::take(&mut *self.kept());
+        for line in kept {
+            line.line.close().await;
+        }
+        for slot in &self.shared {
+            let line = slot.line().take();
+            if let Some(line) = line.and_then(Arc::into_inner) {
+                line.line.close().await;
             }
         }
-        let mut connection = self.kept.open().await?;
-        let rows = sqlx::query_with(text, arguments).fetch_all(&mut connection).await?;
-        self.kept.give_back(connection);
-        Ok(rows)
     }
 
-    pub(super) async fn close(&self) {
-        self.kept.close().await;
+    /// Over a connection that others use, too.
+    async fn among_others(&self, shape: &Shape, question: &Question) -> Result<Outcome> {
+        let _turn = self.turn(&self.places).await?;
+        let mut again = true;
+        loop {
+            let Some(line) = self.least_busy().await? else { return Ok(Outcome::Elsewhere) };
+            match line.line.ask(question).await {
+                Ok((answer, took)) => {
+                    shape.took(took);
+                    return Ok(Outcome::Answered(answer));
+                }
+                Err(Failure::HeldUp) => return Ok(Outcome::Elsewhere),
+                Err(Failure::Trouble(trouble)) if again && self.may_pass(&trouble, line.era) => again = false,
+                Err(Failure::Trouble(trouble)) => return Err(trouble.into()),
+            }
+        }
+    }
+
+    /// Over a connection that nobody else uses meanwhile.
+    async fn by_itself(&self, shape: &Shape, question: &Question) -> Result<Answer> {
+        let _turn = self.turn(&self.room).await?;
+        let mut again = true;
+        loop {
+            let line = match self.take_kept().await {
+                Some(line) => line,
+                None => self.open().await?,
+            };
+            match line.line.ask(question).await {
+                Ok((answer, took)) => {
+                    shape.took(took);
+                    self.give_back(line);
+                    return Ok(answer);
+                }
+                Err(Failure::Trouble(trouble)) if again && self.may_pass(&trouble, line.era) => {
+                    again = false;
+                    if !trouble.is_broken() {
+                        self.give_back(line);
+                    }
+                }
+                Err(Failure::Trouble(trouble)) => {
+                    self.give_back(line);
+                    return Err(trouble.into());
+                }
+                // Nobody stands before it.
+                Err(Failure::HeldUp) => return Err(Error::Unavailable("an answer was held up".into())),
+            }
+        }
+    }
+
+    /// Whether a question is worth asking once more. If its connection is broken, those of the same time are as well, and
+    /// whoever finds it out first takes all of them away: they are not to be come upon the second time.
+    fn may_pass(&self, trouble: &Trouble, era: u64) -> bool {
+        let next = || self.era.compare_exchange(era, era + 1, Ordering::Relaxed, Ordering::Relaxed);
+        if trouble.is_broken() && next().is_ok() {
+            self.kept().retain(|line| line.era > era);
+            // Whoever asks something over one of them just now goes on.
+            self.drop_shared(|line| line.era <= era);
+        }
+        trouble.is_broken() || trouble.is_stale()
+    }
+
+    /// The connection with the fewest questions under way; none if all of them are held up.
+    async fn least_busy(&self) -> Result<Option<Arc<Opened>>> {
+        loop {
+            let mut best: Option<(usize, Arc<Opened>)> = None;
+            let mut missing = None;
+            let mut held_up = 0;
+            for slot in &self.shared {
+                let mut place = slot.line();
+                let Some(line) = place.as_ref() else {
+                    missing = Some(slot);
+                    continue;
+                };
+                match line.line.load() {
+                    Some(load) if best.as_ref().is_none_or(|(least, _)| load < *least) => {
+                        best = Some((load, Arc::clone(line)));
+                    }
+                    Some(_) => {}
+                    None if line.line.is_closed() => {
+                        *place = None;
+                        missing = Some(slot);
+                    }
+                    None => held_up += 1,
+                }
+            }
+            match (best, missing) {
+                (Some((0, line)), _) | (Some((_, line)), None) => {
+                    if self.stands(&line.line).await {
+                        return Ok(Some(line));
+                    }
+                    self.drop_shared(|other| std::ptr::eq(other, &*line));
+                }
+                // While somebody else opens it, there is one that can be asked.
+                (Some((_, line)), Some(slot)) => match slot.opening.try_lock() {
+                    Ok(_opening) => return self.open_in(slot).await.map(Some),
+                    Err(_) => return Ok(Some(line)),
+                },
+                (None, Some(slot)) => {
+                    let _opening = slot.opening.lock().await;
+                    if slot.line().is_none() {
+                        return self.open_in(slot).await.map(Some);
+                    }
+                }
+                (None, None) if held_up > 0 => return Ok(None),
+                (None, None) => return Err(sqlx::Error::PoolClosed.into()),
+            }
+        }
+    }
+
+    async fn open_in(&self, slot: &Slot) -> Result<Arc<Opened>> {
+        let line = Arc::new(self.open().await?);
+        *slot.line() = Some(Arc::clone(&line));
+        Ok(line)
+    }
+
+    fn drop_shared(&self, which: impl Fn(&Opened) -> bool) {
+        for slot in &self.shared {
+            slot.line().take_if(|line| which(line));
+        }
+    }
+
+    /// The one that was used last, of those that nobody uses and that stand.
+    async fn take_kept(&self) -> Option<Opened> {
+        loop {
+            let line = self.kept().pop()?;
+            if line.line.load().is_some() && self.stands(&line.line).await {
+                return Some(line);
+            }
+        }
+    }
+
+    fn give_back(&self, line: Opened) {
+        let mut kept = self.kept();
+        // Those that were idle for long have closed themselves.
+        kept.retain(|line| !line.line.is_closed());
+        if !self.room.is_closed() && !line.line.is_closed() {
+            kept.push(line);
+        }
+    }
+
+    /// One that has been idle may have been cut off, or may hang, and both is found out before anything is entrusted to it.
+    async fn stands(&self, line: &Line) -> bool {
+        line.idle() <= IDLE || timeout(self.patience, line.ping()).await == Ok(true)
+    }
+
+    /// A new one. A server that is coming up is waited for.
+    async fn open(&self) -> Result<Opened> {
+        let era = self.era.load(Ordering::Relaxed);
+        let opening = async {
+            let mut pause = PAUSE;
+            loop {
+                match Line::open(&self.address, self.statements).await {
+                    Ok(line) => return Ok(Opened { line, era }),
+                    Err(trouble) if trouble.is_passing() => tokio::time::sleep(pause).await,
+                    Err(trouble) => return Err(trouble.into()),
+                }
+                pause = LONGEST_PAUSE.min(pause * 2);
+            }
+        };
+        timeout(self.patience, opening).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
+    }
+
+    async fn turn<'a>(&self, of: &'a Semaphore) -> Result<SemaphorePermit<'a>> {
+        let turn = match of.try_acquire() {
+            Ok(turn) => return Ok(turn),
+            Err(_) => timeout(self.patience, of.acquire()).await,
+        };
+        match turn {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) => Err(sqlx::Error::PoolClosed.into()),
+            Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Opened>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a connection is of no use any more, and nothing is wrong with what was asked.
-fn is_broken(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) => true,
-        // A server says this to everybody when it stops: 57P01 to 57P03, and 08 of the connection itself.
-        sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| code.starts_with("57P0") || code.starts_with("08"))
-        }
-        _ => false,
+impl Slot {
+    fn line(&self) -> MutexGuard<'_, Option<Arc<Opened>>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn permits(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use futures::FutureExt as _;
-    use sqlx::Row as _;
-
-    use super::*;
-    use crate::postgres::read::Reads;
-    use crate::testing::Postgres as Cluster;
-
-    async fn reads(options: &Options) -> Reads {
-        Reads::open(&Cluster::shared().database().await, options).await.unwrap()
-    }
-
-    /// The server's process that answers.
-    async fn process(readers: &Readers) -> i32 {
-        readers.fetch(QueryBuilder::new("select pg_backend_pid()")).await.unwrap()[0].get(0)
-    }
-
-    #[tokio::test]
-    async fn a_connection_comes_back_when_all_of_its_answer_has_been_read() {
-        let reads = reads(&Options::default()).await;
-        let readers = &reads.readers;
-        let first = process(readers).await;
-        assert_eq!(process(readers).await, first);
-        assert!(readers.fetch(QueryBuilder::new("select 1 / 0")).await.is_err());
-        let second = process(readers).await;
-        assert_ne!(second, first);
-        let dropped = readers.fetch(QueryBuilder::new("select pg_sleep(60)")).now_or_never();
-        assert!(dropped.is_none());
-        assert_ne!(process(readers).await, second);
-    }
-
-    #[tokio::test]
-    async fn a_connection_that_was_cut_off_meanwhile_costs_nobody_an_answer() {
-        let reads = reads(&Options::default()).await;
-        let readers = &reads.readers;
-        let cut_off = process(readers).await;
-        let other = reads.database.pool.acquire().await.unwrap();
-        let mut other = other.detach();
-        let ended = "select pg_terminate_backend($1, 60000)";
-        sqlx::query(ended).bind(cut_off).execute(&mut other).await.unwrap();
-        assert_ne!(process(readers).await, cut_off);
-    }
-
-    #[tokio::test]
-    async fn there_are_no_more_readers_at_a_time_than_connections() {
-        let reads = reads(&Options { connections: 1, acquire_timeout_ms: 20 }).await;
-        let mut busy = Box::pin(reads.readers.fetch(QueryBuilder::new("select pg_sleep(60)")));
-        assert!(busy.as_mut().now_or_never().is_none());
-        let refused = reads.readers.fetch(QueryBuilder::new("select 1")).await;
-        assert!(refused.is_err_and(|error| error.is_transient()));
-        drop(busy);
-        process(&reads.readers).await;
-    }
-}
+mod tests;

@@ -1,5 +1,4 @@
-//! Connections that are kept apart from the pool: those that steps of projections go through, and those that rows are
-//! read through.
+//! Connections that are kept apart from the pool, for the steps of projections.
 //!
 //! A pool deals its connections out in turn, and a projection that takes small steps one after the other would come upon
 //! a server process each time whose caches have gone cold. Here the one that was given back last goes out first, so
@@ -89,12 +88,6 @@ impl Warm {
             sqlx::query(session).execute(&mut connection).await?;
         }
         Ok(connection)
-    }
-
-    /// Gives up all that nobody uses just now.
-    pub(super) fn forget(&self) {
-        let gone = std::mem::take(&mut self.kept.shelf().things);
-        drop(gone);
     }
 
     /// Keeps it for the next time: only when every answer on it has been read.

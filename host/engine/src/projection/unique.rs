@@ -1,0 +1,235 @@
+//! Uniqueness, event by event.
+//!
+//! A database knows what is unique when rows go down, and how many events' rows go down together is a matter of chance. What
+//! two rows share for the length of an event may have passed from one to the other by then; or nobody can tell which of the
+//! events was to blame. So before rows go down, the writes are gone through in the order of their events: whoever takes what
+//! another row has at that event is to blame, however events are batched, and rows made anew are those that grew.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+use yado_model::{Name, Position, TenantId};
+use yado_store::limits::LARGEST_FILTER;
+use yado_store::{Filter, Kind, Op, ReadStore, Select, Table};
+
+use super::Failure;
+use super::row::{Text, into_stored};
+use crate::catalogue::Model;
+
+/// What a write takes beside its texts.
+const OVERHEAD: usize = 96;
+
+/// Rows that are looked for at once.
+const AT_ONCE: usize = 1_000;
+
+/// A value that is unique, as it is compared: what an engine takes for the same is the same.
+type Compared = Vec<String>;
+
+/// A row after a write that may have taken or released what is unique.
+#[derive(Debug)]
+struct Stroke {
+    at: Position,
+    tenant: TenantId,
+    model: usize,
+    key: Box<str>,
+    row: Option<Text>,
+}
+
+/// The writes that have gathered.
+#[derive(Debug, Default)]
+pub(super) struct Strokes {
+    strokes: Vec<Stroke>,
+    bytes: usize,
+}
+
+/// An event that takes what another row has.
+#[derive(Debug, PartialEq, Eq)]
+struct Violation {
+    at: Position,
+    table: String,
+    columns: Vec<String>,
+    value: String,
+}
+
+impl Strokes {
+    /// An event has written a row, or removed it.
+    pub(super) fn add(&mut self, at: Position, tenant: &TenantId, model: usize, key: &str, row: Option<Text>) {
+        self.bytes += OVERHEAD + key.len() + row.as_ref().map_or(0, |row| row.len());
+        self.strokes.push(Stroke { at, tenant: tenant.clone(), model, key: key.into(), row });
+    }
+
+    /// Takes in those of other events.
+    pub(super) fn append(&mut self, mut others: Self) {
+        self.strokes.append(&mut others.strokes);
+        self.bytes += others.bytes;
+    }
+
+    /// How much they take.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes them out, in the order of their events.
+    pub(super) fn take(&mut self) -> Self {
+        let mut taken = std::mem::take(self);
+        taken.strokes.sort_by_key(|stroke| stroke.at);
+        taken
+    }
+
+    /// Finds the first event that takes what another row has, of the tables or of the events before.
+    pub(super) async fn check(&self, reads: &dyn ReadStore, models: &[Arc<Model>]) -> Result<(), Failure> {
+        let mut first: Option<Violation> = None;
+        for (at, model) in models.iter().enumerate() {
+            let strokes: Vec<_> = self.strokes.iter().filter(|stroke| stroke.model == at).collect();
+            if strokes.is_empty() {
+                continue;
+            }
+            for columns in &model.table.unique {
+                let found = violation(reads, &model.table, columns, &strokes).await?;
+                first = match (first, found) {
+                    (Some(first), Some(found)) if found.at < first.at => Some(found),
+                    (first, found) => first.or(found),
+                };
+            }
+        }
+        let Some(Violation { at, table, columns, value }) = first else { return Ok(()) };
+        Err(Failure::from(yado_store::Error::Duplicate { table, columns, value }).exactly(Some(at)))
+    }
+}
+
+/// Whether two states of a row hold the same in all that is unique.
+pub(super) fn is_same(table: &Table, before: Option<&Text>, after: Option<&Text>) -> bool {
+    let held = |row: Option<&Text>| -> Option<Vec<Option<Compared>>> {
+        let row = into_stored(row?).ok()?;
+        Some(table.unique.iter().map(|columns| compared(table, columns, &row)).collect())
+    };
+    held(before) == held(after)
+}
+
+async fn violation(
+    reads: &dyn ReadStore,
+    table: &Table,
+    columns: &[Name],
+    strokes: &[&Stroke],
+) -> Result<Option<Violation>, Failure> {
+    let mut events = Vec::with_capacity(strokes.len());
+    let mut asked: HashMap<&TenantId, HashMap<Compared, Vec<Value>>> = HashMap::new();
+    for stroke in strokes {
+        let row = stroke.row.as_deref().map(into_stored).transpose()?;
+        let value = row.as_ref().and_then(|row| Some((compared(table, columns, row)?, held(columns, row))));
+        if let Some((compared, value)) = &value {
+            asked.entry(&stroke.tenant).or_default().entry(compared.clone()).or_insert_with(|| value.clone());
+        }
+        events.push((*stroke, value));
+    }
+    let mut holders = Holders::default();
+    for (tenant, values) in asked {
+        let values: Vec<_> = values.into_values().collect();
+        // Where several columns are unique together, each row is a condition for each of them, and one more.
+        let at_once = if columns.len() == 1 { AT_ONCE } else { (LARGEST_FILTER - 1) / (columns.len() + 1) };
+        for values in values.chunks(at_once.max(1)) {
+            let mut select = Select::page(u32::try_from(values.len()).unwrap_or(u32::MAX));
+            select.filter = Some(filter(columns, values));
+            select.columns = Some(columns.iter().map(ToString::to_string).collect());
+            for row in reads.select(table, tenant, &select).await?.into_maps()? {
+                let key = row.get(table.key.as_str()).and_then(Value::as_str);
+                if let (Some(key), Some(value)) = (key, compared(table, columns, &row)) {
+                    let _ = holders.take(tenant, key, value);
+                }
+            }
+        }
+    }
+    for event in events.chunk_by(|(a, _), (b, _)| a.at == b.at) {
+        // What counts is how rows are when the event is over.
+        let mut last = HashMap::new();
+        for (stroke, value) in event {
+            last.insert((&stroke.tenant, &*stroke.key), value);
+        }
+        last.keys().for_each(|(tenant, key)| holders.release(tenant, key));
+        let mut last: Vec<_> = last.into_iter().collect();
+        last.sort_unstable_by_key(|(place, _)| *place);
+        for ((tenant, key), value) in last {
+            let Some((compared, value)) = value else { continue };
+            if !holders.take(tenant, key, compared.clone()) {
+                let at = event.first().map_or(Position::ZERO, |(stroke, _)| stroke.at);
+                return Ok(Some(Violation::new(at, table, columns, value)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+impl Violation {
+    fn new(at: Position, table: &Table, columns: &[Name], value: &[Value]) -> Self {
+        /// A value may be long, and this one is shown to people.
+        const SHOWN: usize = 80;
+        let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = value.iter().map(shown).collect::<Vec<_>>().join(", ").chars().take(SHOWN).collect();
+        let columns = columns.iter().map(ToString::to_string).collect();
+        Self { at, table: table.name.clone(), columns, value }
+    }
+}
+
+/// Which row has which value, of those that are asked about.
+#[derive(Default)]
+struct Holders {
+    keys: HashMap<(TenantId, Compared), Box<str>>,
+    values: HashMap<(TenantId, Box<str>), Compared>,
+}
+
+impl Holders {
+    /// A row takes a value. Says whether no other one has it.
+    fn take(&mut self, tenant: &TenantId, key: &str, value: Compared) -> bool {
+        match self.keys.entry((tenant.clone(), value.clone())) {
+            Entry::Occupied(holder) if **holder.get() != *key => return false,
+            Entry::Occupied(_) => {}
+            Entry::Vacant(nobody) => drop(nobody.insert(key.into())),
+        }
+        self.values.insert((tenant.clone(), key.into()), value);
+        true
+    }
+
+    fn release(&mut self, tenant: &TenantId, key: &str) {
+        if let Some(value) = self.values.remove(&(tenant.clone(), key.into())) {
+            self.keys.remove(&(tenant.clone(), value));
+        }
+    }
+}
+
+/// What a row holds in columns.
+fn held(columns: &[Name], row: &yado_store::Row) -> Vec<Value> {
+    columns.iter().map(|name| row.get(name.as_str()).cloned().unwrap_or(Value::Null)).collect()
+}
+
+/// The same, as it is compared; nothing, if some of it is null, which is never the same as anything.
+fn compared(table: &Table, columns: &[Name], row: &yado_store::Row) -> Option<Compared> {
+    let one = |name: &Name| {
+        let value = row.get(name.as_str()).filter(|value| !value.is_null())?;
+        let column = table.columns.iter().find(|column| column.name == *name)?;
+        Some(match column.kind {
+            Kind::Decimal => value
+                .as_str()
+                .and_then(|text| Decimal::from_str_exact(text).ok())
+                .map_or_else(|| value.to_string(), |number| number.normalize().to_string()),
+            // Zero has a sign, which makes no difference.
+            Kind::Float => value.as_f64().map_or_else(|| value.to_string(), |number| (number + 0.0).to_string()),
+            _ => value.to_string(),
+        })
+    };
+    columns.iter().map(one).collect()
+}
+
+fn filter(columns: &[Name], values: &[Vec<Value>]) -> Filter {
+    if let [column] = columns {
+        return Filter::In { field: column.to_string(), values: values.iter().flatten().cloned().collect() };
+    }
+    let equal = |(name, value): (&Name, &Value)| Filter::Compare {
+        field: name.to_string(),
+        op: Op::Equal,
+        value: value.clone(),
+    };
+    Filter::Any(values.iter().map(|value| Filter::All(columns.iter().zip(value).map(equal).collect())).collect())
+}

@@ -1,0 +1,127 @@
+use std::collections::HashSet;
+
+use futures::FutureExt as _;
+use futures::future::join_all;
+
+use super::*;
+use crate::postgres::read::Reads;
+use crate::testing::{Fsync, Postgres as Cluster, told};
+
+async fn reads(url: &str, connections: u32) -> Reads {
+    Reads::open(url, &Options { connections, ..Options::default() }).await.unwrap()
+}
+
+/// The server's process that answers.
+async fn process(readers: &Readers) -> i64 {
+    let answer = readers.fetch(Sql::new("select pg_backend_pid()::bigint")).await.unwrap();
+    let cell = answer.records().next().unwrap().cell(0).unwrap().1.unwrap().to_vec();
+    i64::from_be_bytes(cell.try_into().unwrap())
+}
+
+fn sleep(seconds: f64) -> Sql<Bound> {
+    let mut sql = Sql::new("select pg_sleep(");
+    sql.bind(Bound::Float(seconds)).push(")");
+    sql
+}
+
+/// Waits until the server is not busy with what takes long.
+async fn nobody_sleeps(url: &str) {
+    let sleepers = "select query from pg_stat_activity where state = 'active' and query like 'select pg_sleep%' \
+        and datname = current_database()";
+    while !told(url, sleepers).await.is_empty() {}
+}
+
+#[tokio::test]
+async fn questions_that_are_answered_quickly_share_a_few_connections() {
+    let reads = reads(&Cluster::shared().database().await, 4).await;
+    let readers = &reads.readers;
+    process(readers).await;
+    let processes: HashSet<_> = join_all((0..100).map(|_| process(readers))).await.into_iter().collect();
+    assert!(processes.len() <= 2, "{processes:?}");
+    // One that has failed is no harm to the connection.
+    assert!(readers.fetch(Sql::new("select 1 / 0")).await.is_err());
+    assert!(processes.contains(&process(readers).await));
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_long_does_not_hold_up_those_that_do_not() {
+    let url = Cluster::shared().database().await;
+    let reads = reads(&url, 4).await;
+    let readers = &reads.readers;
+    process(readers).await;
+    let mut busy = Box::pin(join_all([readers.fetch(sleep(300.0)), readers.fetch(sleep(301.0))]));
+    assert!(busy.as_mut().now_or_never().is_none());
+    join_all((0..100).map(|_| process(readers))).await;
+    // Whoever does not wait for it any more has it cancelled.
+    drop(busy);
+    nobody_sleeps(&url).await;
+}
+
+#[tokio::test]
+async fn a_statement_that_was_thought_quick_holds_others_up_for_a_moment() {
+    let url = Cluster::shared().database().await;
+    let reads = reads(&url, 2).await;
+    let readers = &reads.readers;
+    for _ in 0..20 {
+        readers.fetch(sleep(0.0)).await.unwrap();
+        process(readers).await;
+    }
+    let mut busy = Box::pin(readers.fetch(sleep(300.0)));
+    assert!(busy.as_mut().now_or_never().is_none());
+    join_all((0..40).map(|_| process(readers))).await;
+    drop(busy);
+    nobody_sleeps(&url).await;
+    process(readers).await;
+}
+
+#[tokio::test]
+async fn connections_that_were_cut_off_meanwhile_cost_nobody_an_answer() {
+    let cluster = Cluster::shared();
+    let url = cluster.database().await;
+    let reads = reads(&url, 4).await;
+    let readers = &reads.readers;
+    let before: HashSet<_> = join_all((0..20).map(|_| process(readers))).await.into_iter().collect();
+    for _ in 0..3 {
+        cluster.cut(&url).await;
+        let after = join_all((0..20).map(|_| process(readers))).await;
+        assert!(after.iter().all(|process| !before.contains(process)));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_has_come_again_is_asked_again() {
+    let cluster = Cluster::start(Fsync::Off);
+    let reads = reads(&cluster.database().await, 4).await;
+    let readers = &reads.readers;
+    join_all((0..20).map(|_| process(readers))).await;
+    cluster.crash();
+    join_all((0..20).map(|_| process(readers))).await;
+}
+
+#[tokio::test]
+async fn there_are_no_more_readers_at_a_time_than_connections() {
+    let url = Cluster::shared().database().await;
+    let reads = Reads::open(&url, &Options { connections: 1, acquire_timeout_ms: 20 }).await.unwrap();
+    let mut busy = Box::pin(reads.readers.fetch(sleep(300.0)));
+    assert!(busy.as_mut().now_or_never().is_none());
+    let refused = reads.readers.fetch(Sql::new("select 1")).await;
+    assert!(refused.is_err_and(|error| error.is_transient()));
+    drop(busy);
+    nobody_sleeps(&url).await;
+    while reads.readers.fetch(Sql::new("select 1")).await.is_err() {}
+}
+
+#[tokio::test]
+async fn what_is_closed_leaves_no_session_behind() {
+    let cluster = Cluster::shared();
+    let url = cluster.database().await;
+    let reads = reads(&url, 4).await;
+    join_all((0..20).map(|_| process(&reads.readers))).await;
+    reads.readers.close().await;
+    let refused = reads.readers.fetch(Sql::new("select 1")).await;
+    assert!(matches!(refused, Err(Error::Unavailable(_))));
+    reads.database.close().await;
+    let sessions =
+        "select pid::text from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    while !told(&url, sessions).await.is_empty() {}
+}

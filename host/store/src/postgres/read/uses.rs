@@ -1,0 +1,75 @@
+//! Which tables of read models are in use, in PostgreSQL.
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::limits::{self, LONGEST_NAME};
+use crate::read::uses::micros;
+use crate::{Result, TablesInUse};
+
+/// In the order of names, so that two who say so at once don't wait for each other.
+const USE: &str = "\
+    insert into tables_in_use (projection, process, tables, used_at) \
+    select projection, $1, tables, clock_timestamp() from unnest($2::text[], $3::text[]) u (projection, tables) \
+    order by projection \
+    on conflict (projection, process) do update set tables = excluded.tables, used_at = excluded.used_at";
+
+const FORGET_OTHERS: &str = "\
+    delete from tables_in_use where (projection, process) in ( \
+        select projection, process from tables_in_use \
+        where projection = any($2::text[]) and process <> $1 \
+            and used_at < clock_timestamp() - $3 * interval '1 microsecond' \
+        order by projection, process for update skip locked)";
+
+const UNUSED: &str = "\
+    select projection, max(tables) from tables_in_use group by projection \
+    having max(used_at) < clock_timestamp() - $1 * interval '1 microsecond' order by projection";
+
+const IS_USED: &str = "\
+    select exists (select from tables_in_use where projection = $1 and process <> $2 \
+        and used_at >= clock_timestamp() - $3 * interval '1 microsecond')";
+
+/// They are on the list still, as tables that nobody uses.
+const LEAVE: &str = "\
+    update tables_in_use set used_at = 'epoch' where process = $1 and projection = coalesce($2::text, projection)";
+
+/// Those of processes that have come since stay.
+const FORGET: &str = "\
+    delete from tables_in_use where projection = $1 \
+        and (process = $2 or used_at < clock_timestamp() - $3 * interval '1 microsecond')";
+
+/// Says that a process uses tables.
+pub(super) async fn say(pool: &PgPool, process: &str, tables: &[TablesInUse], unused_ms: u64) -> Result<()> {
+    limits::text("the name of a process", process, LONGEST_NAME)?;
+    let names = tables.iter().map(TablesInUse::stored).collect::<Result<Vec<_>>>()?;
+    let projections: Vec<_> = tables.iter().map(|used| used.projection.as_str()).collect();
+    sqlx::query(USE).bind(process).bind(&projections).bind(names).execute(pool).await?;
+    sqlx::query(FORGET_OTHERS).bind(process).bind(projections).bind(micros(unused_ms)).execute(pool).await?;
+    Ok(())
+}
+
+pub(super) async fn unused(pool: &PgPool, unused_ms: u64) -> Result<Vec<TablesInUse>> {
+    let query = sqlx::query_as::<_, (String, String)>(UNUSED).bind(micros(unused_ms));
+    query.fetch_all(pool).await?.into_iter().map(TablesInUse::loaded).collect()
+}
+
+/// Takes back that a process uses the tables of a projection, or any.
+pub(super) async fn leave(executor: impl sqlx::PgExecutor<'_>, process: &str, projection: Option<&str>) -> Result<()> {
+    sqlx::query(LEAVE).bind(process).bind(projection).execute(executor).await?;
+    Ok(())
+}
+
+/// Takes the tables off the list, within the transaction that drops them, unless another process uses them.
+pub(super) async fn forget(
+    connection: &mut PgConnection,
+    process: &str,
+    projection: &str,
+    unused_ms: u64,
+) -> Result<bool> {
+    leave(&mut *connection, process, Some(projection)).await?;
+    let query = sqlx::query_scalar::<_, bool>(IS_USED).bind(projection).bind(process).bind(micros(unused_ms));
+    if query.fetch_one(&mut *connection).await? {
+        return Ok(false);
+    }
+    sqlx::query(FORGET).bind(projection).bind(process).bind(micros(unused_ms)).execute(connection).await?;
+    Ok(true)
+}
