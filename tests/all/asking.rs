@@ -22,7 +22,12 @@ async fn a_query_that_misbehaves_is_told_of_and_harms_nobody() {
     let patient = ["--limits-query-ms", "100000", "--graphql-timeout-ms", "100000"];
     let server = Server::start_with(&patient, &[("asking", &component("asking"))]).await;
     let client = server.client();
-    client.ask("mutation { writeNote(input: { words: \"Good day.\" }) { id } }", json!({})).await;
+    let written =
+        client.ask("mutation { writeNote(input: { words: \"Good day.\" }) { id position } }", json!({})).await;
+    // What guests read is what is shown by now: the note is to be there before they are asked.
+    let (id, position) = (&written["writeNote"]["id"], &written["writeNote"]["position"]);
+    let shown = "query($id: ID!, $p: BigInt) { note(id: $id, minPosition: $p) { id } }";
+    client.ask(shown, json!({ "id": id, "p": position })).await;
     let good = "{ notesThatSay(words: \"Good day.\") { words } howMany }";
     client.send(good, json!({})).await;
     for provocation in PROVOCATIONS {

@@ -29,6 +29,19 @@ fn every_rust_example_of_the_readme_is_code_of_a_guest() {
     }
 }
 
+#[test]
+fn the_readmes_manifest_is_that_of_its_guest() {
+    let (_, rest) = README.split_once("```toml\n").unwrap();
+    let shown: toml::Table = rest.split_once("```").unwrap().0.parse().unwrap();
+    let guest: toml::Table = include_str!("../guests/counters/Cargo.toml").parse().unwrap();
+    for table in ["lib", "dependencies", "dev-dependencies"] {
+        assert_eq!(shown[table], guest[table], "[{table}]");
+    }
+    for key in ["name", "description"] {
+        assert_eq!(shown["package"][key], guest["package"][key], "{key}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_readmes_plugin_answers_what_the_readme_asks() {
     let question = README.split('`').find(|quoted| quoted.starts_with("findCounters(")).unwrap();

@@ -54,6 +54,8 @@ async fn an_operator_sees_pauses_and_rebuilds_projections() {
     assert!(rebuilt && text.contains("is filled anew, beside the tables that serve"), "{text}");
     eventually("other tables serve", async || key().await != before).await;
     assert_eq!(names().await, both);
+    let (cancelled, text) = run(&server.url(), &["rebuild", "Product", "--cancel"]);
+    assert!(!cancelled && text.contains("projection Product: is not being rebuilt"), "{text}");
     let unasked = reqwest::Client::new().post(format!("{}/admin/projections/Product/pause", server.url()));
     assert_eq!(unasked.send().await.unwrap().status().as_u16(), 401);
 }

@@ -2,6 +2,7 @@
 //! events are batched, whatever fails, wherever a process dies, and whoever else does the same work at the same time.
 
 mod changes;
+mod deployed;
 mod failing;
 mod history;
 mod parked;

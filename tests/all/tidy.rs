@@ -86,6 +86,7 @@ fn each_engine_is_known_to_one_crate() {
         ("wit-bindgen", "plugins/sdk"),
         ("sqlx", "host/store"),
         ("rusqlite", "host/store"),
+        ("postgres-protocol", "host/store"),
         ("async-graphql", "host/graphql"),
         ("async-graphql-value", "host/graphql"),
         ("prost", "host/grpc"),

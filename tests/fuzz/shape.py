@@ -42,14 +42,20 @@ def _object(schema, kind, selection_sets, data, note, path):
 
 
 def _collect(schema, kind, selection_set, fields):
-    for selection in selection_set.selections:
+    for selection in filter(_is_asked, selection_set.selections):
         if isinstance(selection, graphql.FieldNode):
             key = selection.alias.value if selection.alias else selection.name.value
             fields.setdefault(key, []).append(selection)
         else:
             on = selection.type_condition
-            if on is None or schema.is_sub_type(schema.type_map[on.name.value], kind) or on.name.value == kind.name:
+            if on is None or on.name.value == kind.name:
                 _collect(schema, kind, selection.selection_set, fields)
+
+
+def _is_asked(selection):
+    """Whether no directive leaves it out."""
+    conditions = {directive.name.value: directive.arguments[0].value.value for directive in selection.directives or ()}
+    return conditions.get("include", True) and not conditions.get("skip", False)
 
 
 def _value(schema, kind, below, value, note, path):

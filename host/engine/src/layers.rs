@@ -15,6 +15,8 @@
 //! to wait for. A span costs nothing while nobody traces at that level.
 
 pub(crate) mod places;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -165,6 +167,18 @@ pub enum Outcome {
     Failed(Code),
 }
 
+impl Outcome {
+    /// The name that spans have it under.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "ok",
+            Self::Repeated => "repeated",
+            Self::Failed(code) => code.as_str(),
+        }
+    }
+}
+
 /// Is told of everything that has been asked and answered: a place for traces, audits and figures of one's own.
 pub trait Observer: Send + Sync {
     /// Something has been answered. This is called on the way to the caller, and must not take long.
@@ -235,24 +249,26 @@ impl Layers {
         until: Until,
         run: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let allowed = self.allow(asked);
+        let span = span(asked);
+        let allowed = span.in_scope(|| self.allow(asked));
         let answer = match allowed {
             Ok(()) if began < until.at => {
-                let answer = timeout_at(until.at, run).instrument(span(asked)).await;
+                let answer = timeout_at(until.at, run).instrument(span.clone()).await;
                 answer.unwrap_or_else(|_| Err(late(asked, until)))
             }
             Ok(()) => Err(late(asked, until)),
             Err(denied) => Err(denied),
         };
-        self.ended(asked, &answer, began.elapsed());
+        self.ended(asked, &span, &answer, began.elapsed());
         answer
     }
 
     /// The same for what is done at once, and has nothing to wait for.
     pub(crate) fn at_once<T: Reply>(&self, asked: &Asked<'_>, run: impl FnOnce() -> Result<T>) -> Result<T> {
         let began = Instant::now();
-        let answer = self.allow(asked).and_then(|()| span(asked).in_scope(run));
-        self.ended(asked, &answer, began.elapsed());
+        let span = span(asked);
+        let answer = span.in_scope(|| self.allow(asked).and_then(|()| run()));
+        self.ended(asked, &span, &answer, began.elapsed());
         answer
     }
 
@@ -267,12 +283,13 @@ impl Layers {
         })
     }
 
-    fn ended<T: Reply>(&self, asked: &Asked<'_>, answer: &Result<T>, took: Duration) {
+    fn ended<T: Reply>(&self, asked: &Asked<'_>, span: &tracing::Span, answer: &Result<T>, took: Duration) {
         let outcome = match answer {
             Ok(answer) if answer.is_repeated() => Outcome::Repeated,
             Ok(_) => Outcome::Done,
             Err(error) => Outcome::Failed(error.code()),
         };
+        span.record("outcome", outcome.as_str());
         self.figures.answered(asked.what.kind(), outcome, took);
         for observer in &self.hooks.observers {
             observer.ended(asked, outcome, took);
@@ -300,10 +317,18 @@ impl Reply for u64 {}
 impl Reply for crate::Answered {}
 impl Reply for crate::Rows {}
 
-/// A span for whoever traces. It is one for debugging: nobody pays for it otherwise.
+/// A span for whoever traces. It is one for debugging: nobody pays for it otherwise. What something is asked with is not of
+/// it, because traces are kept where nobody looks for what is confidential.
 fn span(asked: &Asked<'_>) -> tracing::Span {
     let Asked { what, tenant, .. } = asked;
-    let span = tracing::debug_span!("asked", kind = what.kind().as_str(), name = field::Empty, %tenant, correlation_id = field::Empty);
+    let span = tracing::debug_span!(
+        "asked",
+        kind = what.kind().as_str(),
+        name = field::Empty,
+        %tenant,
+        correlation_id = field::Empty,
+        outcome = field::Empty,
+    );
     if !span.is_disabled() {
         if let Some(name) = what.name() {
             span.record("name", name.as_str());

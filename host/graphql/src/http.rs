@@ -24,6 +24,7 @@ use axum::routing::get;
 use futures::StreamExt;
 use http_body_util::LengthLimitError;
 use uuid::Uuid;
+use yado_engine::Cursor;
 use yado_model::{Code, IdempotencyKey, Position};
 
 use crate::error::Error;
@@ -41,6 +42,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const MIN_POSITION: HeaderName = HeaderName::from_static("yado-min-position");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The header that says of which position an answer is. Pages of other sites can read it only where they are told of it.
 pub const POSITION: HeaderName = HeaderName::from_static("yado-position");
@@ -191,7 +193,17 @@ fn caller(headers: &HeaderMap) -> Result<Caller, Fault> {
         // Proxies put all kinds of things there, and a request need not fail for it.
         correlation_id: text(&CORRELATION_ID).and_then(|id| Uuid::parse_str(&id).ok()),
         min_position: min_position(headers)?,
+        told: told(headers)?,
         ..Caller::default()
+    })
+}
+
+/// What a stream of events had told when it was cut off.
+fn told(headers: &HeaderMap) -> Result<Option<Cursor>, Fault> {
+    let Some(id) = headers.get(&LAST_EVENT_ID).filter(|id| !id.is_empty()) else { return Ok(None) };
+    let cursor = id.to_str().ok().and_then(|id| id.parse().ok());
+    cursor.map(Some).ok_or_else(|| {
+        Fault::bad("the header Last-Event-ID is wrong: it must be the id of an event of a subscription, such as 123.4")
     })
 }
 

@@ -28,6 +28,8 @@ pub struct Caller {
     pub correlation_id: Option<Uuid>,
     /// What queries are to show at least, where they don't say so themselves. A mutation waits for its own change.
     pub min_position: Option<Position>,
+    /// What a subscription has been told before it was cut off, whatever place it says to begin at.
+    pub told: Option<Cursor>,
 }
 
 /// A GraphQL request.
@@ -158,6 +160,11 @@ impl Response {
     /// The answer as a JSON document in UTF-8.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
+        self.to_text().into_bytes()
+    }
+
+    /// The answer as a JSON document.
+    pub(crate) fn to_text(&self) -> String {
         let data = self.data.as_deref();
         let mut json = String::with_capacity(data.map_or(0, str::len) + JSON_BYTES);
         let name = |json: &mut String, name| {
@@ -179,6 +186,6 @@ impl Response {
             write::serialized(extensions, &mut json);
         }
         json.push_str(if json.is_empty() { "{}" } else { "}" });
-        json.into_bytes()
+        json
     }
 }

@@ -10,8 +10,9 @@ use crate::{Error, EventStore, ReadStore, Result, postgres, sqlite};
 pub struct Options {
     /// At most so many connections for requests. One more request waits. An event store in PostgreSQL has three besides:
     /// two that appends go through, and one that listens for other nodes. A read store there has as many
-    /// again, through which rows are read, and one for each projection that takes a small step at the same moment; four of
-    /// these at most stay open, and all of them for a minute.
+    /// again, which rows are read over: at most half of them, and no more than there are cores, are shared by questions that
+    /// are answered quickly. It has one more for each projection that takes a small step at the same moment; four of these at
+    /// most stay open. What nobody uses is closed after a minute.
     pub connections: u32,
     /// How long a request waits for a connection, or for another process's lock, before it fails as unavailable.
     pub acquire_timeout_ms: u64,

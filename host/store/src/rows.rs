@@ -196,6 +196,12 @@ pub(crate) struct Filling {
 }
 
 impl Filling {
+    /// Makes room for so many rows, and so many bytes of texts, where it is known beforehand.
+    pub(crate) fn reserve(&mut self, rows: usize, texts: usize) {
+        self.rows.cells.reserve(rows.saturating_mul(self.rows.columns.len()));
+        self.rows.texts.reserve(texts);
+    }
+
     /// The next cell. The one after the last of a row is the first of the next.
     pub(crate) fn push(&mut self, cell: Shown<'_>) {
         let kept = match cell {

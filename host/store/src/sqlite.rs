@@ -102,7 +102,7 @@ impl Database {
                 })
                 // Where `fsync` alone leaves data in the disk's own memory (macOS), this has it written out.
                 .pragma("fullfsync", "on")
-                .pragma("journal_size_limit", "67108864");
+                .pragma("journal_size_limit", "268435456");
             let writer = patiently(options, path, || one.clone().connect_with(writing.clone())).await?;
             let readers = SqlitePoolOptions::new()
                 .max_connections(options.connections.max(1))

@@ -129,13 +129,14 @@ impl Projection for UserAccountRow {
                 created_at: at,
                 updated_at: at,
             }),
-            UserAccountRenamed { first_name, last_name } => {
-                let full_name = full_name(first_name, last_name);
-                rows.patch(&id, |row| {
-                    let (first, last) = (row.first_name.to(first_name), row.last_name.to(last_name));
-                    [first, last, row.full_name.to(full_name), row.updated_at.to(at)]
-                });
-            }
+            UserAccountRenamed { first_name, last_name } => rows.patch(&id, |row| {
+                [
+                    row.first_name.to(first_name),
+                    row.last_name.to(last_name),
+                    row.full_name.to(full_name(first_name, last_name)),
+                    row.updated_at.to(at),
+                ]
+            }),
             UserAccountDeleted => rows.delete(&id),
         }
     }

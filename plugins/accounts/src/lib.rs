@@ -13,7 +13,6 @@ pub use queries::{GetUserAccount, GetUserAccounts, SearchUserAccounts};
 
 yado_sdk::plugin! {
     name: "accounts",
-    description: "Who uses a system: user accounts.",
     aggregates: [UserAccount],
     models: [UserAccountRow],
     queries: [GetUserAccount, GetUserAccounts, SearchUserAccounts],

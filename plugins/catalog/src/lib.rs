@@ -15,7 +15,6 @@ pub use search::{Pagination, PriceRange, SearchProducts};
 
 yado_sdk::plugin! {
     name: "catalog",
-    description: "What a shop sells: products in categories.",
     aggregates: [Category, Product],
     models: [CategoryRow, ProductRow],
     queries: [SearchProducts],

@@ -1,6 +1,7 @@
 //! `#[derive(Query)]`.
 
 mod filter;
+mod one;
 mod page;
 mod says;
 
@@ -11,6 +12,7 @@ use syn::{Data, DeriveInput, Ident, Path};
 
 use crate::attribute;
 use crate::field::Field;
+use one::One;
 use page::Paged;
 use says::{Answer, Says};
 
@@ -29,11 +31,16 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
     let mut conditions: Vec<TokenStream> = only.iter().map(|constant| query.constant(constant)).collect();
     let mut searched = None;
     let mut paged = Paged::default();
+    let mut one = One::new(&only);
     for field in &fields {
         let before = (conditions.len(), paged.parts());
-        conditions.extend(filter::conditions(&query, field)?);
+        for filter in filter::filters(field)? {
+            one.add(field, &filter);
+            conditions.extend(filter.conditions(&query, field));
+        }
         if let Some(mark) = attribute::mark(&field.attributes, "search")? {
             searched = Some(mark.path().span());
+            one.falls_away();
             let (ty, path) = (&field.ty, &field.name);
             let argument = query.argument(field, None);
             conditions.push(quote_spanned!(ty.span()=> #declared::search(#argument, #path)));
@@ -55,6 +62,7 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
         quote_spanned!(column.span()=> #declared::order(#shown, #descending))
     });
     let Answered { manifest, returns, ty, write } = answered(&answer, paged, &query)?;
+    let one_check = matches!(answer, Answer::One).then(|| one.check(&query, !order.is_empty()));
     let search_check = searched.map(|span| {
         let message = "no column of the row is marked `#[search]`, and so a search looks nowhere";
         quote_spanned!(span=> const _: () = ::core::assert!(<#of as ::yado_sdk::ReadModel>::SEARCHED, #message);)
@@ -62,6 +70,7 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
     Ok(quote! {
         const _: () = {
             #search_check
+            #one_check
 
             #[automatically_derived]
             impl ::yado_sdk::Query for #ident {

@@ -90,6 +90,8 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
                 type Key = #key_type;
                 type Columns = Columns;
                 const COLUMNS: &'static Columns = &Columns { #(#new_columns),* };
+                const KEY: &'static str = #key_name;
+                const UNIQUE: &'static [&'static [&'static str]] = &[#(&[#(#unique),*]),*];
                 const SEARCHED: bool = #searched;
                 const FOREIGN: bool = #foreign;
 
@@ -99,9 +101,9 @@ pub(crate) fn expand(item: &DeriveInput) -> syn::Result<TokenStream> {
                         plural: #plural,
                         description: #docs,
                         row: ::yado_sdk::__private::schema::Schema::object(::std::vec![#(#shapes),*]),
-                        key: #key_name,
+                        key: Self::KEY,
                         indexes: &[#(&[#(#indexes),*]),*],
-                        unique: &[#(&[#(#unique),*]),*],
+                        unique: Self::UNIQUE,
                         search: &[#(#search),*],
                         relations: ::std::vec![#(#relations),*],
                     }

@@ -1,6 +1,7 @@
 //! Queries that are declared: conditions on the rows of a read model, which the host reads without asking the plugin.
 
 mod conditions;
+mod one;
 mod types;
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ pub use conditions::{
     above, any, any_of, at_least, at_most, below, contains, ends_with, is, is_not, missing, not, only, order, search,
     starts_with, whole,
 };
+pub use one::names_a_row;
 pub use types::{Compared, Counting, Lacking, Like, Many, Ranked, Telling, Whole};
 
 /// A named query that the host answers with rows, by `#[derive(Query)]` on a struct. Its fields are the query's arguments:
@@ -76,6 +78,18 @@ pub use types::{Compared, Counting, Lacking, Like, Many, Ranked, Telling, Whole}
 /// #[derive(Query)]
 /// #[query(of = SeatRow, list)]
 /// pub struct SeatsFrom { #[filter(price, at_least)] price: String }
+/// ```
+///
+/// and so is which row a query with `one` answers with:
+///
+/// ```compile_fail,E0080
+/// # use yado_sdk::prelude::*;
+/// # #[derive(State)] pub struct Seat;
+/// # #[derive(Event)] #[event(of = Seat)] pub enum SeatEvent { SeatBuilt { price: Decimal } }
+/// # #[derive(ReadModel)] pub struct SeatRow { #[key] id: Id<Seat>, price: Decimal }
+/// #[derive(Query)]
+/// #[query(of = SeatRow, one, only(price = Decimal::ONE))]
+/// pub struct SeatOf { #[filter(id)] id: Option<String> }
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no declared query",

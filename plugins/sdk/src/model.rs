@@ -72,6 +72,12 @@ pub trait ReadModel: Serialize + DeserializeOwned {
     type Columns: 'static;
     #[doc(hidden)]
     const COLUMNS: &'static Self::Columns;
+    /// The name of the column that names a row.
+    #[doc(hidden)]
+    const KEY: &'static str;
+    /// Columns in which no two rows hold the same, taken together.
+    #[doc(hidden)]
+    const UNIQUE: &'static [&'static [&'static str]];
     /// Whether a search looks into any of them.
     #[doc(hidden)]
     const SEARCHED: bool;

@@ -35,7 +35,7 @@ impl Stream {
             while let Some((event, rest)) = self.text.split_once("\n\n") {
                 let (event, rest) = (event.to_owned(), rest.to_owned());
                 self.text = rest;
-                if let Some(data) = event.strip_prefix("event: next\ndata: ") {
+                if let Some((_, data)) = event.split_once("event: next\ndata: ") {
                     return Event::Next(serde_json::from_str(data).unwrap());
                 }
                 if event == "event: complete\ndata: " {

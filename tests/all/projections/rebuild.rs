@@ -369,7 +369,7 @@ async fn projections_of_a_plugin_are_filled_side_by_side() {
     engine.shutdown().await;
 }
 
-fn behave() -> Dispatch {
+pub(super) fn behave() -> Dispatch {
     Dispatch {
         tenant: TenantId::default(),
         command: Name::parse("Behave").unwrap(),

@@ -233,3 +233,101 @@ fn filter(columns: &[Name], values: &[Vec<Value>]) -> Filter {
     };
     Filter::Any(values.iter().map(|value| Filter::All(columns.iter().zip(value).map(equal).collect())).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use yado_store::{Checkpoint, Column, Options, Progress, Step, TableWrites, Write, open_reads};
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    /// Seats, of which no two of a row have the same number, and no two the same price.
+    fn seats() -> Table {
+        let column = |column, kind| Column { name: name(column), kind, nullable: column != "id" };
+        Table {
+            name: "rm_seats".into(),
+            columns: vec![
+                column("id", Kind::Text),
+                column("row", Kind::Text),
+                column("number", Kind::Integer),
+                column("price", Kind::Decimal),
+                column("weight", Kind::Float),
+            ],
+            key: name("id"),
+            indexes: vec![],
+            unique: vec![vec![name("row"), name("number")], vec![name("price")], vec![name("weight")]],
+            search: vec![],
+        }
+    }
+
+    /// The first event that takes what another row has, given what is in the table.
+    async fn found(columns: &[&str], there: &[Value], strokes: &[(u64, &str, Option<Value>)]) -> Option<(u64, String)> {
+        let (table, reads) = (seats(), open_reads("sqlite::memory:", &Options::default()).await.unwrap());
+        reads.ensure_table(&table).await.unwrap();
+        let put = |row: &Value| (TenantId::default(), Write::Put(row.as_object().unwrap().clone()));
+        let writes = [TableWrites { table: &table, writes: there.iter().map(put).collect() }];
+        let progress = Progress { projection: "seats", from: Checkpoint::START, to: Position::new(1).into() };
+        reads.commit(&Step::new(progress, &writes)).await.unwrap();
+        let mut gathered = Strokes::default();
+        for (at, key, row) in strokes {
+            let row = row.as_ref().map(|row| row.to_string().into());
+            gathered.add(Position::new(*at), &TenantId::default(), 0, key, row);
+        }
+        let gathered = gathered.take();
+        let columns: Vec<_> = columns.iter().map(|column| name(column)).collect();
+        let strokes: Vec<_> = gathered.strokes.iter().collect();
+        let violation = violation(&*reads, &table, &columns, &strokes).await.ok().unwrap();
+        violation.map(|violation| (violation.at.get(), violation.value))
+    }
+
+    #[tokio::test]
+    async fn the_event_is_found_that_takes_what_another_row_has() {
+        let seat = |id: &str, row: &str, number: u64| json!({ "id": id, "row": row, "number": number });
+        let both = ["row", "number"];
+        let there = [seat("a", "x", 1), seat("b", "x", 2)];
+        let put = |at, id, row, number| (at, id, Some(seat(id, row, number)));
+        assert_eq!(found(&both, &there, &[put(5, "c", "x", 3), put(6, "c", "y", 1)]).await, None);
+        // However it ends, at that event two rows had it.
+        let passing = [put(5, "c", "x", 1), put(6, "a", "y", 1)];
+        assert_eq!(found(&both, &there, &passing).await, Some((5, "x, 1".into())));
+        let in_turn = [put(5, "a", "y", 1), put(6, "c", "x", 1), put(7, "a", "x", 1)];
+        assert_eq!(found(&both, &there, &in_turn).await, Some((7, "x, 1".into())));
+        // Events of several tenants come in any order, and the first one is to blame.
+        let mixed = [put(9, "c", "x", 2), put(5, "d", "x", 1)];
+        assert_eq!(found(&both, &there, &mixed).await, Some((5, "x, 1".into())));
+        // What an event does on the way is its own affair.
+        let swapped = [put(5, "a", "x", 2), put(5, "b", "x", 1)];
+        assert_eq!(found(&both, &there, &swapped).await, None);
+        assert_eq!(found(&both, &there, &[(5, "a", None), put(6, "c", "x", 1)]).await, None);
+        assert_eq!(found(&both, &there, &[put(5, "a", "x", 1)]).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_an_engine_takes_for_the_same_is_the_same() {
+        let priced = |id: &str, price: &str| json!({ "id": id, "price": price });
+        let there = [priced("a", "2.50")];
+        let taken = |price| [(5, "b", Some(priced("b", price)))];
+        assert_eq!(found(&["price"], &there, &taken("2.5")).await, Some((5, "2.5".into())));
+        assert_eq!(found(&["price"], &there, &taken("2.51")).await, None);
+        let weighed = |id: &str, weight: f64| json!({ "id": id, "weight": weight });
+        let zero = [(5, "b", Some(weighed("b", -0.0)))];
+        assert!(found(&["weight"], &[weighed("a", 0.0)], &zero).await.is_some());
+        // Nothing is never the same as nothing.
+        let nothing = [(5, "b", Some(json!({ "id": "b" }))), (6, "c", Some(json!({ "id": "c" })))];
+        assert_eq!(found(&["price"], &[], &nothing).await, None);
+    }
+
+    #[test]
+    fn only_what_is_unique_makes_a_difference() {
+        let row = |row: Value| -> Text { row.to_string().into() };
+        let before = row(json!({ "id": "a", "row": "x", "number": 1, "price": "2.50" }));
+        let same = row(json!({ "id": "a", "row": "x", "number": 1, "price": "2.5" }));
+        let other = row(json!({ "id": "a", "row": "x", "number": 2, "price": "2.50" }));
+        assert!(is_same(&seats(), Some(&before), Some(&same)) && is_same(&seats(), None, None));
+        assert!(!is_same(&seats(), Some(&before), Some(&other)) && !is_same(&seats(), Some(&before), None));
+    }
+}

@@ -89,10 +89,11 @@ impl Execution<'_> {
         }
         // They are told field by field.
         misfits.sort_by_key(|(number, ..)| *number);
-        for (number, at, value) in misfits {
-            if let Some(one) = selected.get(number) {
+        for of_field in misfits.chunk_by(|(one, ..), (other, ..)| one == other) {
+            if let Some(one) = of_field.first().and_then(|(number, ..)| selected.get(*number)) {
                 let places = Places::Field(&parents.places, one.key);
-                self.bad_rows(&Spot { ty: parents.ty, one, places }, &[(at, value)]);
+                let values: Vec<_> = of_field.iter().map(|(_, at, value)| (*at, *value)).collect();
+                self.bad_rows(&Spot { ty: parents.ty, one, places }, &values);
             }
         }
         objects

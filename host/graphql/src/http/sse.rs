@@ -24,6 +24,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
+use yado_engine::Cursor;
 
 use super::Fault;
 use crate::GraphQl;
@@ -87,7 +88,7 @@ pub(super) async fn answer(graphql: &GraphQl, request: Request) -> HttpResponse<
 
 /// The only answer to a request.
 fn once(response: Response) -> BoxStream<'static, Bytes> {
-    stream::iter([next(&response.to_json()), Bytes::from_static(COMPLETE)]).boxed()
+    stream::iter([next(None, &response.to_text()), Bytes::from_static(COMPLETE)]).boxed()
 }
 
 /// What a subscription tells, and how it ends.
@@ -95,10 +96,11 @@ fn told(subscriber: Subscriber) -> impl Stream<Item = Bytes> + Send {
     stream::unfold(Some(subscriber.told().boxed()), |told| async {
         let mut told = told?;
         Some(match told.next().await {
-            Some(Told::Next(message)) => (next(&message.payload), Some(told)),
+            Some(Told::Next(message)) => (next(Some(message.cursor), &message.payload), Some(told)),
             Some(Told::Failed(errors)) => {
-                let answer = [b"{\"errors\":", errors.as_ref(), b"}"].concat();
-                ([next(&answer), Bytes::from_static(COMPLETE)].concat().into(), None)
+                // They were written as JSON, which is text.
+                let answer = format!("{{\"errors\":{}}}", String::from_utf8_lossy(&errors));
+                ([next(None, &answer), Bytes::from_static(COMPLETE)].concat().into(), None)
             }
             Some(Told::Slow) => (slow(), None),
             None => (Bytes::from_static(COMPLETE), None),
@@ -108,12 +110,16 @@ fn told(subscriber: Subscriber) -> impl Stream<Item = Bytes> + Send {
 
 /// Why a stream ends whose client did not take what it was told.
 fn slow() -> Bytes {
-    next(&Response::refused(vec![Error::SlowReader.whole()]).to_json())
+    next(None, &Response::refused(vec![Error::SlowReader.whole()]).to_text())
 }
 
-/// An event with an answer, which has no line breaks: JSON is written without them.
-fn next(answer: &[u8]) -> Bytes {
-    [b"event: next\ndata: ", answer, b"\n\n"].concat().into()
+/// An event with an answer, which has no line breaks: JSON is written without them. A browser that is cut off sends the id
+/// of the last event along when it comes back, and goes on behind that.
+fn next(cursor: Option<Cursor>, answer: &str) -> Bytes {
+    match cursor {
+        Some(cursor) => format!("id: {cursor}\nevent: next\ndata: {answer}\n\n").into(),
+        None => format!("event: next\ndata: {answer}\n\n").into(),
+    }
 }
 
 async fn closed(mut closing: watch::Receiver<bool>) {

@@ -85,7 +85,7 @@ pub(super) async fn upgrade(graphql: &GraphQl, mut head: Parts) -> HttpResponse<
         }
     };
     let caller = match caller(&head.headers) {
-        Ok(caller) => Caller { idempotency_key: None, min_position: None, ..caller },
+        Ok(caller) => Caller { idempotency_key: None, min_position: None, told: None, ..caller },
         Err(fault) => return refuse(fault),
     };
     let asks = head.headers.contains_key(SEC_WEBSOCKET_PROTOCOL);
@@ -307,7 +307,7 @@ impl Socket {
             }
             Said::Answer(response) => {
                 self.known.remove(&id);
-                let answer = text_frame(message::next(&id, &response.to_json()));
+                let answer = text_frame(message::next(&id, &response.to_text()));
                 return Ok(vec![answer, text_frame(message::complete(&id))]);
             }
             Said::Told(told) => told,

@@ -158,7 +158,7 @@ mod tests {
 
     fn message(number: u64, bytes: usize) -> Arc<Message> {
         let cursor = Cursor::all_of(Position::new(number));
-        Arc::new(Message { cursor, payload: vec![b'x'; bytes].into() })
+        Arc::new(Message { cursor, payload: "x".repeat(bytes).into() })
     }
 
     fn buffer(most: usize, most_bytes: usize) -> Buffer {

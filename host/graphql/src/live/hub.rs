@@ -129,10 +129,16 @@ impl Hub {
     /// Brings what has happened to those whom it concerns.
     async fn bring(&self, happening: Happening<'_>, on_the_way: &OnTheWay) {
         let (cursor, before) = (happening.occurred.cursor(), happening.occurred.before());
+        let has_room = on_the_way.has_room();
+        if self.state().reads(&happening) {
+            // It is read before the index is looked at, so that nobody waits for that meanwhile. If it can't be read, whoever
+            // needs it is told so.
+            let _ = happening.told();
+        }
         for (asked, entry) in (1_usize..).zip(self.take(cursor, &happening)) {
             match entry.topic.holds_of(&happening) {
                 Ok(false) => {}
-                Ok(true) if !on_the_way.has_room() => entry.inbox.miss(before, cursor),
+                Ok(true) if !has_room => entry.inbox.miss(before, cursor),
                 Ok(true) => match happening.told() {
                     Ok(happened) => entry.inbox.offer(happened, before),
                     Err(failure) => entry.inbox.fail(failure.error),
@@ -191,6 +197,11 @@ impl Hub {
 }
 
 impl State {
+    /// Whether it takes what has happened itself to find whom it concerns.
+    fn reads(&self, happening: &Happening<'_>) -> bool {
+        self.places.keys().any(|index| index.reads(&happening.occurred))
+    }
+
     fn remove(&mut self, id: u64) {
         let Some((index, entry)) = self.entries.remove(&id) else { return };
         let Some(of_index) = self.places.get_mut(&index) else { return };

@@ -82,7 +82,8 @@ impl Plan {
         };
         let at = |error: Error| vec![error.at(Some(root.position()), root.path())];
         let topic = Arc::new(topic(&opened, limits, backend, &field.resolve, arguments).map_err(at)?);
-        let after = after(arguments.get(AFTER)).map_err(at)?;
+        let asked = after(arguments.get(AFTER)).map_err(at)?;
+        let after = opened.caller.told.or(asked);
         // Where to go on from is left out of what subscriptions have in common, if nothing else is said by it.
         let own = root.variable(AFTER).filter(|name| uses(&opened.prepared.document, name) == 1);
         let given: BTreeMap<&str, &Json> = opened
@@ -176,7 +177,7 @@ impl Plan {
         let told = execution.told(operation, position, &values).await?;
         let message = |(happened, response): (&Arc<Happened>, Response)| {
             let cursor = happened.cursor;
-            Message { cursor, payload: response.at(cursor).to_json().into() }
+            Message { cursor, payload: response.at(cursor).to_text().into() }
         };
         Some(happened.iter().zip(told).map(message).collect())
     }

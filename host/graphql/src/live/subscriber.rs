@@ -23,7 +23,7 @@ const READY_BYTES: usize = 1024 * 1024;
 pub(crate) struct Message {
     pub(crate) cursor: Cursor,
     /// The answer, as a JSON document.
-    pub(crate) payload: Box<[u8]>,
+    pub(crate) payload: Box<str>,
 }
 
 /// What a subscriber is told.

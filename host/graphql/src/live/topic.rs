@@ -132,6 +132,11 @@ impl Topic {
 }
 
 impl Index {
+    /// Whether its place of what has happened is in the row.
+    pub(super) fn reads(&self, occurred: &Occurred<'_>) -> bool {
+        matches!((self, occurred), (Self::Text(kind, _), Occurred::Changed(changed)) if changed.kind == *kind)
+    }
+
     /// The place of what has happened; nothing, if it has none in this index.
     ///
     /// # Errors

@@ -191,3 +191,31 @@ async fn only_what_is_selected_is_read() {
     assert_eq!(columns(with_cursors).await, [["label", "price", "seats"]]);
     assert_eq!(columns("{ ticketsConnection { pageInfo { endCursor } } }").await, [[""; 0]]);
 }
+
+#[tokio::test]
+async fn what_is_wrong_with_a_row_is_told_wherever_it_is_shown() {
+    let fixture = fixture();
+    for (venue, name) in [("v0", Json::Null), ("v1", json!("Barn")), ("v2", json!(7))] {
+        fixture
+            .memory
+            .put("Venue", json!({ "id": venue, "name": name, "place": { "city": "Here", "floors": [1, "2"] } }));
+    }
+    for (id, venue) in [("a", "v2"), ("b", "v0"), ("c", "v1"), ("d", "v2"), ("e", "v9")] {
+        let row = json!({ "id": id, "venueId": venue, "price": "1", "code": id });
+        fixture.memory.put("Ticket", row);
+    }
+    let answer = fixture.ask("{ tickets { hall: venue { called: name } } }").await;
+    let barn = json!({ "hall": { "called": "Barn" } });
+    let none = json!({ "hall": null });
+    assert_eq!(answer["data"]["tickets"], json!([none, none, barn, none, none]), "{answer}");
+    let paths: Vec<&Json> = answer["errors"].as_array().unwrap().iter().map(|error| &error["path"]).collect();
+    let at = |ticket: usize| json!(["tickets", ticket, "hall", "called"]);
+    assert_eq!(paths, [&at(0), &at(1), &at(3)]);
+    // Of a document the part that is wrong is told, and what may be null is null in its stead.
+    let answer = fixture.ask("{ tickets(limit: 3) { venue { id place { city floors } } } }").await;
+    let place = json!({ "city": "Here", "floors": null });
+    let venue = |id: &str| json!({ "venue": { "id": id, "place": place } });
+    let floors = answer["data"]["tickets"].clone();
+    assert_eq!(floors, json!([venue("v2"), venue("v0"), venue("v1")]), "{answer}");
+    assert_eq!(answer["errors"][1]["path"], json!(["tickets", 1, "venue", "place", "floors", 1]), "{answer}");
+}

@@ -49,8 +49,11 @@ impl Events {
 
     async fn next(&mut self) -> Json {
         let event = self.event().await.unwrap();
-        let data = event.strip_prefix("event: next\ndata: ").unwrap_or_else(|| panic!("{event}"));
-        serde_json::from_str(data).unwrap()
+        let (before, data) = event.split_once("event: next\ndata: ").unwrap_or_else(|| panic!("{event}"));
+        let answer: Json = serde_json::from_str(data).unwrap();
+        let id = before.strip_prefix("id: ").map(str::trim_end);
+        assert_eq!(id, answer["extensions"]["cursor"].as_str(), "{event}");
+        answer
     }
 
     async fn is_complete(&mut self) -> bool {
@@ -72,6 +75,28 @@ async fn a_subscription_is_told_by_events_until_nobody_listens() {
     assert_eq!((by_get.next().await, by_post.next().await), (expected.clone(), expected));
     drop((by_get, by_post));
     gone(&fixture).await;
+}
+
+#[tokio::test]
+async fn a_browser_that_comes_back_goes_on_behind_the_last_event_that_it_was_told() {
+    let fixture = fixture();
+    for name in ["A", "B", "C"] {
+        fixture.memory.past.record("x", name, json!({}));
+    }
+    // It asks for the same as before, whatever place that says to begin at.
+    for after in ["", "%28after:0%29"] {
+        let get = format!("/graphql?query=subscription%7Bevents{after}%7Bname%7D%7D");
+        let request = Request::get(get).header("accept", "text/event-stream").header("last-event-id", "1");
+        let mut events = Events::ask(&fixture, request.body(Body::empty()).unwrap()).await;
+        for (name, position) in [("B", 2), ("C", 3)] {
+            let expected = json!({ "data": { "events": { "name": name } },
+                                   "extensions": { "position": position, "cursor": position.to_string() } });
+            assert_eq!(events.next().await, expected);
+        }
+    }
+    let get = Request::get("/graphql?query=subscription%7Bevents%7Bname%7D%7D").header("accept", "text/event-stream");
+    let wrong = get.header("last-event-id", "now").body(Body::empty()).unwrap();
+    assert_eq!(router(fixture.graphql.clone()).oneshot(wrong).await.unwrap().status().as_u16(), 400);
 }
 
 #[tokio::test]
@@ -154,7 +179,7 @@ async fn a_stream_that_nobody_reads_gives_back_all_that_it_holds() {
     let _next = Events::post(&fixture, "subscription { events { name } }").await;
     let mut told = Vec::new();
     while let Some(event) = unread.event().await {
-        assert!(event.starts_with("event: next\n"), "{event}");
+        assert!(event.contains("event: next\n"), "{event}");
         told.push(event);
     }
     assert!(told.len() < 20, "{} have come", told.len());

@@ -49,7 +49,7 @@ impl Followed {
     /// The next message.
     pub(super) async fn next(&mut self) -> Json {
         match self.told().await.unwrap() {
-            Told::Next(message) => serde_json::from_slice(&message.payload).unwrap(),
+            Told::Next(message) => serde_json::from_str(&message.payload).unwrap(),
             other => panic!("it is over: {other:?}"),
         }
     }
@@ -68,7 +68,7 @@ impl Followed {
         match self.told().await.unwrap() {
             Told::Failed(errors) => told(&serde_json::from_slice::<Json>(&errors).unwrap()[0]),
             Told::Slow => "slow".to_owned(),
-            Told::Next(message) => panic!("{}", String::from_utf8_lossy(&message.payload)),
+            Told::Next(message) => panic!("{}", message.payload),
         }
     }
 
@@ -537,7 +537,7 @@ async fn nothing_is_lost_or_told_twice_however_often_one_goes_on() {
                 _ if seen.len() as u64 == recorded => tokio::task::yield_now().await,
                 _ => match followed.told().await.unwrap() {
                     Told::Next(message) => {
-                        let message: Json = serde_json::from_slice(&message.payload).unwrap();
+                        let message: Json = serde_json::from_str(&message.payload).unwrap();
                         seen.push(message["data"]["ticketUpdated"]["id"].as_str().unwrap().to_owned());
                         cursor = message["extensions"]["cursor"].as_str().unwrap().to_owned();
                     }

@@ -149,6 +149,8 @@ fn number(cell: &[u8]) -> Option<[u8; 8]> {
 /// All rows of an answer, where these columns were asked for.
 pub(super) fn rows(answer: &Answer, columns: &[&Column]) -> Result<Rows> {
     let mut filling = Rows::filling(columns.iter().copied().cloned().collect());
+    // The texts are most of an answer, and never more than all of it.
+    filling.reserve(answer.records().count(), answer.len());
     for record in answer.records() {
         let mut cells = record.cells();
         for column in columns {

@@ -62,7 +62,7 @@ impl Reads {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
         let database = Database::open(url, options, Promise::Derived).await?;
         let readers = Readers::new(&database.listening.connect, options);
-        let warm = Warm::new(database.pool.clone(), options.acquire_timeout(), Some(FOR_STEPS), MOST_FOR_STEPS);
+        let warm = Warm::new(database.pool.clone(), options.acquire_timeout(), FOR_STEPS, MOST_FOR_STEPS);
         Ok(Self { database, readers, warm, building: Building::default() })
     }
 

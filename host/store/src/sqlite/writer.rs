@@ -162,7 +162,7 @@ fn connect(place: &Place) -> Result<Connection> {
     connection.busy_timeout(place.patience)?;
     connection.execute_batch(&format!(
         "pragma synchronous = full; pragma fullfsync = on; pragma foreign_keys = on; \
-         pragma journal_size_limit = 67108864; pragma cache_size = -{CACHE};"
+         pragma journal_size_limit = 268435456; pragma cache_size = -{CACHE};"
     ))?;
     Ok(connection)
 }

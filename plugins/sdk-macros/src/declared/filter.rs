@@ -29,7 +29,7 @@ const WORDS: [&str; 11] = [
 
 /// What one `#[filter(…)]` says.
 #[derive(Default)]
-struct Filter {
+pub(super) struct Filter {
     columns: Vec<Ident>,
     compared: Vec<Compared>,
     not: bool,
@@ -41,9 +41,9 @@ struct Compared {
     part: Option<Ident>,
 }
 
-/// The conditions that the filters of an argument come to.
-pub(super) fn conditions(query: &Declared<'_>, field: &Field) -> syn::Result<Vec<TokenStream>> {
-    let mut conditions = Vec::new();
+/// The filters of an argument.
+pub(super) fn filters(field: &Field) -> syn::Result<Vec<Filter>> {
+    let mut filters = Vec::new();
     for attribute in field.attributes.iter().filter(|attribute| attribute.path().is_ident("filter")) {
         let mut filter = Filter::default();
         if !matches!(attribute.meta, syn::Meta::Path(_)) {
@@ -55,9 +55,9 @@ pub(super) fn conditions(query: &Declared<'_>, field: &Field) -> syn::Result<Vec
         if filter.compared.is_empty() {
             filter.compared.push(Compared { word: Ident::new(WORDS[0], attribute.span()), part: None });
         }
-        conditions.extend(filter.conditions(query, field));
+        filters.push(filter);
     }
-    Ok(conditions)
+    Ok(filters)
 }
 
 impl Filter {
@@ -89,8 +89,17 @@ impl Filter {
         Ok(())
     }
 
-    /// Of several comparisons each is a condition of its own. The opposite of all is the opposite of any.
-    fn conditions(&self, query: &Declared<'_>, field: &Field) -> Vec<TokenStream> {
+    /// The column that is equal to the argument, if that is what it says.
+    pub(super) fn equal(&self) -> Option<&Ident> {
+        match self.columns.as_slice() {
+            [column] if !self.not && self.compared.iter().any(|compared| compared.word == WORDS[0]) => Some(column),
+            _ => None,
+        }
+    }
+
+    /// The conditions that it comes to: of several comparisons each is one of its own. The opposite of all is the opposite
+    /// of any.
+    pub(super) fn conditions(&self, query: &Declared<'_>, field: &Field) -> Vec<TokenStream> {
         let each = self.compared.iter().map(|compared| {
             let columns = self.columns.iter().map(|column| compared.condition(query, field, column)).collect();
             any(columns)

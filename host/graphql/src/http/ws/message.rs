@@ -83,13 +83,14 @@ pub(super) fn pong(payload: Option<&Json>) -> String {
 }
 
 /// An answer to an operation.
-pub(super) fn next(id: &str, payload: &[u8]) -> String {
+pub(super) fn next(id: &str, payload: &str) -> String {
     with_payload(id, "next", payload)
 }
 
 /// Why there is no answer to an operation, or not another one.
 pub(super) fn error(id: &str, errors: &[u8]) -> String {
-    with_payload(id, "error", errors)
+    // It was written as JSON, which is text.
+    with_payload(id, "error", &String::from_utf8_lossy(errors))
 }
 
 /// There is no more of an operation.
@@ -97,9 +98,8 @@ pub(super) fn complete(id: &str) -> String {
     format!(r#"{{"id":{},"type":"complete"}}"#, Json::from(id))
 }
 
-fn with_payload(id: &str, kind: &str, payload: &[u8]) -> String {
-    // It was written as JSON, which is text.
-    format!(r#"{{"id":{},"type":"{kind}","payload":{}}}"#, Json::from(id), String::from_utf8_lossy(payload))
+fn with_payload(id: &str, kind: &str, payload: &str) -> String {
+    format!(r#"{{"id":{},"type":"{kind}","payload":{payload}}}"#, Json::from(id))
 }
 
 /// As much of a reason as can be told.
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn an_id_is_sent_back_as_it_came() {
         let id = "a\"\\\u{1f600}";
-        let sent: Json = serde_json::from_str(&next(id, br#"{"data":1}"#)).unwrap();
+        let sent: Json = serde_json::from_str(&next(id, r#"{"data":1}"#)).unwrap();
         assert_eq!(sent, serde_json::json!({ "id": id, "type": "next", "payload": { "data": 1 } }));
     }
 

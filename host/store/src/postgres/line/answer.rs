@@ -83,6 +83,11 @@ impl Answer {
         &self.columns
     }
 
+    /// Of how many bytes it is.
+    pub(in super::super) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Its rows, in order.
     pub(in super::super) fn records(&self) -> impl Iterator<Item = Record<'_>> {
         Messages(&self.bytes).filter(|(tag, _)| *tag == b'D').map(|(_, body)| Record {

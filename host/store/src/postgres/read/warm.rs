@@ -39,7 +39,7 @@ pub(super) struct Warm {
     /// How long one that was idle has to answer.
     patience: Duration,
     /// What a new one is told first.
-    session: Option<&'static str>,
+    session: &'static str,
     kept: Arc<Kept>,
 }
 
@@ -57,7 +57,7 @@ struct Shelf<T> {
 }
 
 impl Warm {
-    pub(super) fn new(pool: PgPool, patience: Duration, session: Option<&'static str>, most: usize) -> Self {
+    pub(super) fn new(pool: PgPool, patience: Duration, session: &'static str, most: usize) -> Self {
         Self { pool, patience, session, kept: Arc::new(Kept(Mutex::new(Shelf::new(most)))) }
     }
 
@@ -70,7 +70,7 @@ impl Warm {
     }
 
     /// The connection that was used last, if there is one that stands.
-    pub(super) async fn take_kept(&self) -> Option<PgConnection> {
+    async fn take_kept(&self) -> Option<PgConnection> {
         let last = self.kept.shelf().take();
         let (mut connection, used) = last?;
         if used.elapsed() <= IDLE {
@@ -82,11 +82,9 @@ impl Warm {
     }
 
     /// A new one.
-    pub(super) async fn open(&self) -> Result<PgConnection> {
+    async fn open(&self) -> Result<PgConnection> {
         let mut connection = self.pool.acquire().await?.detach();
-        if let Some(session) = self.session {
-            sqlx::query(session).execute(&mut connection).await?;
-        }
+        sqlx::query(self.session).execute(&mut connection).await?;
         Ok(connection)
     }
 

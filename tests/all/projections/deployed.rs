@@ -1,0 +1,96 @@
+//! What a deployment leaves as it is: tables that other indexes are wanted for, and loops that code was to take over which
+//! was refused.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use yado_engine::Refusal;
+use yado_store::testing::told;
+
+use super::rebuild::{behave, behaves, saying, small, table};
+use super::*;
+
+/// What the projection of the plugin rogue does not stand.
+const POISON: &str = "poison";
+
+/// The indexes of a table that the host has made beside those of its key.
+async fn indexes(databases: &Databases, table: &str) -> Vec<String> {
+    let question = match databases.postgres {
+        true => format!("select indexname::text from pg_indexes where tablename = '{table}' order by 1"),
+        false => format!("select name from sqlite_schema where type = 'index' and tbl_name = '{table}' order by 1"),
+    };
+    let mut all = told(&databases.reads[0], &question).await;
+    all.retain(|name| name.contains('.'));
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_differs_in_indexes_only_keeps_its_tables_on_sqlite() {
+    keeps_its_tables(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_differs_in_indexes_only_keeps_its_tables_on_postgresql() {
+    keeps_its_tables(true).await;
+}
+
+async fn keeps_its_tables(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
+    let log = databases.log().await;
+    History::new(1).go_on(&*log, 100).await;
+    let head = log.head().await.unwrap();
+    let reads = Arc::new(Failing::dying(databases.reads(0).await, usize::MAX, Fate::Lost));
+    let engine = start(databases.log().await, reads.clone(), small()).await;
+    engine.deploy(component("bank")).await.unwrap();
+    let rows = shown(&engine, head).await;
+    let (before, commits) = (table(&engine), reads.commits.load(SeqCst));
+    let few = indexes(&databases, &before).await;
+    engine.deploy(component("bank-indexed")).await.unwrap();
+    assert_eq!(table(&engine), before);
+    eventually("the index is made", async || indexes(&databases, &before).await.len() == few.len() + 1).await;
+    assert_eq!(shown(&engine, head).await, rows);
+    assert_eq!(reads.commits.load(SeqCst), commits, "rows were written again");
+    assert_eq!(databases.reads(0).await.tables().await.unwrap(), std::slice::from_ref(&before));
+    engine.deploy(component("bank")).await.unwrap();
+    eventually("what nobody wants any more is gone", async || indexes(&databases, &before).await == few).await;
+    engine.shutdown().await;
+    assert_eq!(rows, expected(&databases, 1).await);
+}
+
+/// Code comes back to tables that it has left, and fails at what has happened since. Its loop goes back to where it was, and
+/// on with what it may do there: it puts aside what it can't show, and serves when the code comes back once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_is_refused_gives_back_the_loops_that_it_has_taken() {
+    let databases = Databases::new(false, 1).await;
+    // Whoever has been replaced is still there when it comes back.
+    let settings = Settings { retire_ms: 3_600_000, poison_attempts: 2, projection_retry_ms: 1, ..patient() };
+    let engine = start(databases.log().await, databases.reads(0).await, settings).await;
+    engine.deploy(component("rogue")).await.unwrap();
+    let position = behaves(&engine).await;
+    engine.caught_up(&saying(&engine), position).await.unwrap();
+    let (old, key) = (saying(&engine).table.name.clone(), saying(&engine).projection.clone());
+    // It stands still, or it would put aside at once what comes now.
+    engine.pause("Saying").await.unwrap();
+    engine.deploy(component("rogue-next")).await.unwrap();
+    let next = saying(&engine).table.name.clone();
+    assert_ne!(old, next);
+    let poison =
+        Dispatch { command: Name::parse("Say").unwrap(), payload: serde_json::json!({ "words": POISON }), ..behave() };
+    let poison = engine.dispatch(&engine.catalogue(), poison).await.unwrap().position;
+    let refused = engine.deploy(component("rogue")).await.unwrap_err();
+    assert!(matches!(&refused, Refusal::History(reason) if reason.contains("I can't stand this")), "{refused}");
+    assert_eq!(saying(&engine).table.name, next);
+    let reads = databases.reads(0).await;
+    eventually("the loop that was given back goes on", async || {
+        let parked = reads.parked(Some(&key), 10).await.unwrap();
+        parked.len() == 1 && parked[0].1.position == poison
+    })
+    .await;
+    engine.deploy(component("rogue")).await.unwrap();
+    assert_eq!(saying(&engine).table.name, old);
+    engine.resume("Saying").await.unwrap();
+    let position = behaves(&engine).await;
+    engine.caught_up(&saying(&engine), position).await.unwrap();
+    let count = asking(&engine, &TenantId::default()).count(&saying(&engine).manifest.name, None).await.unwrap();
+    assert_eq!(count, 2);
+    engine.shutdown().await;
+}
