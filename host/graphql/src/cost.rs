@@ -18,6 +18,7 @@ use crate::Limits;
 use crate::api::{self, Api, Resolve};
 use crate::error::Error;
 use crate::input::{self, Variables};
+use crate::limits::ALIAS_MOST;
 
 /// What a selection comes to with everything in it.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +153,10 @@ impl<'a> Scale<'a> {
     }
 
     fn field(&mut self, field: &'a Field, ty: Option<&str>, level: u32) -> Result<Weight, Error> {
-        self.aliases += u64::from(field.alias.is_some());
+        if let Some(alias) = &field.alias {
+            Error::within("bytes of an alias", alias.node.len() as u64, ALIAS_MOST)?;
+            self.aliases += 1;
+        }
         self.directives += field.directives.len() as u64;
         let name = field.name.node.as_str();
         let known = ty.and_then(|ty| self.api.object(ty)).and_then(|object| object.field(name));

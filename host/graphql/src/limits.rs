@@ -12,6 +12,9 @@ pub(crate) const FIGURES_MOST: usize = 20;
 pub(crate) const KEYS_MOST: usize = 10_000;
 /// How many rows of the pages of several parents stores give at once.
 pub(crate) const ROWS_MOST: usize = 100_000;
+/// How many bytes an alias may have. It stands in the answer as often as what it names: with the 100,000 values that an answer
+/// may have unless more are allowed, aliases come to 12.8 MB at most.
+pub(crate) const ALIAS_MOST: u64 = 128;
 
 /// What one request may ask for. Every figure is told in the error of whoever goes beyond it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -202,7 +202,7 @@ fn is_number(text: &str) -> bool {
 /// A number without a fraction as the whole number that it is, however it was written; nothing if it is none.
 pub(crate) fn integral(number: &Number) -> Option<Number> {
     let text = number.to_string();
-    let decimal = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).ok()?;
+    let decimal = Decimal::from_str_exact(&text).ok().or_else(|| scientific(&text))?;
     if decimal.fract().is_zero() { i64::try_from(decimal).ok().map(Number::from) } else { None }
 }
 
@@ -218,7 +218,14 @@ fn plain(text: &str) -> String {
     if !text.contains(['e', 'E']) {
         return text.to_owned();
     }
-    Decimal::from_scientific(text).map_or_else(|_| text.to_owned(), |decimal| decimal.to_string())
+    scientific(text).map_or_else(|| text.to_owned(), |decimal| decimal.to_string())
+}
+
+/// A decimal that is written with an exponent; nothing if it has more digits than a decimal can, which would be rounded.
+fn scientific(text: &str) -> Option<Decimal> {
+    let (base, _) = text.split_once(['e', 'E'])?;
+    Decimal::from_str_exact(base).ok()?;
+    Decimal::from_scientific(text).ok()
 }
 
 /// A whole number, given as a number or, where it is wider than JSON readers are sure to carry, as a string.
@@ -263,6 +270,18 @@ mod tests {
         }
         assert_eq!(given(Scalar::Decimal, &exact("1.5e3")), Some(json!("1500")));
         assert_eq!(written(Scalar::Decimal, &json!(".5")).as_deref(), Some("0.5"));
+    }
+
+    #[test]
+    fn a_number_with_more_digits_than_a_decimal_has_is_never_rounded() {
+        for text in ["1.00000000000000000000000000001e0", "-1.00000000000000000000000000001E3"] {
+            let number = Number::from_str(text).unwrap();
+            assert_eq!(integral(&number), None, "{text}");
+            assert_eq!(plain(text), text);
+            let given = given(Scalar::Decimal, &GraphQl::Number(number)).unwrap();
+            assert!(given.as_str().unwrap().contains("1.00000000000000000000000000001"), "{given}");
+        }
+        assert_eq!(plain("1.0000000000000000000000000001e0"), "1.0000000000000000000000000001");
     }
 
     #[test]

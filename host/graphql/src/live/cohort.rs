@@ -117,10 +117,12 @@ impl Cohort {
         taken
     }
 
-    /// How far it has come. Nothing, if what it follows has not begun yet.
+    /// A place behind which it tells everything to whoever has found it without one: how far it has come; or, where it has
+    /// told nothing yet, where what it follows began, since it has been brought all of that. Nothing, if that has not begun yet.
     pub(super) fn reached(&self) -> Option<Cursor> {
         self.settle();
-        self.buffer().reached()
+        let reached = self.buffer().reached();
+        reached.or_else(|| self.hub.began())
     }
 
     /// All that has happened up to where what is followed has come has been told, if none of it waits.

@@ -15,6 +15,12 @@ use super::source::Failure;
 /// themselves what is meant for them.
 const ON_THE_WAY_BYTES: usize = 32 * 1024 * 1024;
 
+/// So much of it each hub may have in any case, so that a few whose cohorts are slow don't take the room of all.
+const OF_ONE_BYTES: usize = 1024 * 1024;
+
+/// Beyond this no hub has room, however many they are and however little each of them has.
+const ON_THE_WAY_MOST: usize = 256 * 1024 * 1024;
+
 /// Something that has happened, as it is kept.
 #[derive(Debug)]
 pub(crate) enum Occurred<'a> {
@@ -36,9 +42,12 @@ pub(crate) struct Happened {
     _share: Option<Share>,
 }
 
-/// How much is on its way to cohorts. Copies of it count together.
+/// How much is on its way to cohorts: of all hubs, and of one of them. Copies of it count together.
 #[derive(Debug, Clone, Default)]
-pub(super) struct OnTheWay(Arc<AtomicUsize>);
+pub(super) struct OnTheWay {
+    of_all: Arc<AtomicUsize>,
+    of_one: Arc<AtomicUsize>,
+}
 
 /// A part of what is on its way, until this is dropped.
 #[derive(Debug)]
@@ -48,26 +57,34 @@ struct Share {
 }
 
 impl OnTheWay {
+    /// The same for another hub.
+    pub(super) fn of_another(&self) -> Self {
+        Self { of_all: self.of_all.clone(), of_one: Arc::default() }
+    }
+
     /// Whether there is room for more.
     pub(super) fn has_room(&self) -> bool {
-        self.0.load(Ordering::Relaxed) < ON_THE_WAY_BYTES
+        let (all, one) = (self.of_all.load(Ordering::Relaxed), self.of_one.load(Ordering::Relaxed));
+        all < ON_THE_WAY_BYTES || (one < OF_ONE_BYTES && all < ON_THE_WAY_MOST)
     }
 
     fn share(&self, bytes: usize) -> Share {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
+        self.of_all.fetch_add(bytes, Ordering::Relaxed);
+        self.of_one.fetch_add(bytes, Ordering::Relaxed);
         Share { of: self.clone(), bytes }
     }
 
     /// How much that is.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.of_all.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.of.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.of.of_all.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.of.of_one.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -187,4 +204,25 @@ fn unreadable() -> Failure {
 #[cfg(test)]
 pub(super) fn happened(cursor: Cursor, value: Json, bytes: usize) -> Arc<Happened> {
     Arc::new(Happened { cursor, value, bytes, _share: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hub_that_has_little_on_its_way_has_room_when_others_have_taken_it() {
+        let slow = OnTheWay::default();
+        let (other, third) = (slow.of_another(), slow.of_another());
+        let taken = slow.share(ON_THE_WAY_BYTES);
+        assert!(!slow.has_room() && other.has_room());
+        let own = other.share(OF_ONE_BYTES);
+        assert!(!other.has_room() && third.has_room());
+        let rest = slow.share(ON_THE_WAY_MOST - slow.bytes());
+        assert!(!third.has_room(), "there is a bound for all of them");
+        drop((rest, own));
+        assert!(!slow.has_room() && other.has_room());
+        drop(taken);
+        assert_eq!((slow.has_room(), slow.bytes()), (true, 0));
+    }
 }

@@ -50,6 +50,8 @@ struct State {
     taken: Option<Cursor>,
     /// Everything up to here has been brought.
     brought: Option<Cursor>,
+    /// Where what is followed had come to when it was first known that it has begun.
+    began: Option<Cursor>,
     /// Why nothing is brought any more.
     ended: Option<EngineError>,
 }
@@ -67,7 +69,7 @@ impl Hub {
     pub(super) fn start(live: &Arc<Live>, place: Place) -> Result<Arc<Self>, EngineError> {
         let followed = live.source.follow(&place.subject, &place.tenant, None)?;
         let reached = followed.reached();
-        let state = State { taken: reached, brought: reached, ..State::default() };
+        let state = State { taken: reached, brought: reached, began: reached, ..State::default() };
         let begun = watch::Sender::new(reached.is_some());
         let hub = Arc::new(Self { place, state: Mutex::new(state), begun, task: OnceLock::new() });
         let course = Course { live: live.clone(), hub: hub.clone() };
@@ -111,6 +113,12 @@ impl Hub {
     /// Everything up to here has been brought. Nothing, if it has not begun yet.
     pub(super) fn brought(&self) -> Option<Cursor> {
         self.state().brought
+    }
+
+    /// A place that what is followed has not begun behind, known as soon as it has begun. Whoever entered before that was
+    /// known is brought everything behind the beginning, and so everything behind this place.
+    pub(super) fn began(&self) -> Option<Cursor> {
+        self.state().began
     }
 
     /// Waits until what is followed has begun.
@@ -175,6 +183,7 @@ impl Hub {
             let mut state = self.state();
             state.taken = state.taken.max(reached);
             state.brought = state.brought.max(reached);
+            state.began = state.began.or(reached);
         }
         self.begun.send_if_modified(|begun| !std::mem::replace(begun, reached.is_some()) && reached.is_some());
     }
@@ -241,11 +250,12 @@ impl Drop for Course {
 /// The loop of a hub. It ends with the hub, or with the last that is in it.
 async fn follow(course: Course, mut followed: Box<dyn Followed>) {
     let Course { live, hub } = &course;
+    let on_the_way = live.on_the_way.of_another();
     let mut pause = PAUSES.0;
     loop {
         while let Some(occurred) = followed.take() {
             pause = PAUSES.0;
-            hub.bring(Happening::on_the_way(occurred, &live.on_the_way), &live.on_the_way).await;
+            hub.bring(Happening::on_the_way(occurred, &on_the_way), &on_the_way).await;
         }
         hub.settle(followed.reached());
         match followed.more(None).await {
@@ -369,6 +379,19 @@ mod tests {
         assert_eq!(hub.brought(), Some(Cursor::all_of(Position::new(5))));
         bring(&hub, &event(6, "Ticket-a", "Added"), &on_the_way).await;
         assert_eq!((arrived(&before).len(), arrived(&after).len()), (2, 1));
+    }
+
+    #[tokio::test]
+    async fn where_it_began_is_known_as_soon_as_it_is_said_to_have_begun() {
+        let (hub, on_the_way) = (hub(), OnTheWay::default());
+        let at = |position| Some(Cursor::all_of(Position::new(position)));
+        hub.settle(None);
+        assert!(hub.begun().now_or_never().is_none() && hub.began().is_none());
+        hub.settle(at(3));
+        assert!(hub.begun().now_or_never().is_some());
+        bring(&hub, &event(4, "Ticket-a", "Added"), &on_the_way).await;
+        hub.settle(at(5));
+        assert_eq!((hub.began(), hub.brought()), (at(3), at(5)));
     }
 
     #[tokio::test]

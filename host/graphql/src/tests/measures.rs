@@ -118,6 +118,15 @@ async fn every_measure_has_its_limit() {
 }
 
 #[tokio::test]
+async fn an_alias_is_no_longer_than_it_may_be() {
+    let fixture = fixture();
+    let ask = |length| format!("{{ yado {{ {}: version }} }}", "a".repeat(length));
+    assert!(fixture.ask(&ask(128)).await.get("errors").is_none());
+    let refused = fixture.refused(&ask(129)).await;
+    assert!(refused.starts_with("TOO_COMPLEX: the document has 129 bytes of an alias,"), "{refused}");
+}
+
+#[tokio::test]
 async fn pages_are_weighed_by_what_is_asked_for() {
     let fixture = limited(Limits { complexity_max: 100, ..Limits::default() });
     let ask = "query ($n: Int!) { venues(limit: $n) { id } }";

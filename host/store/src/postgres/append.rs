@@ -49,7 +49,8 @@ async fn carefully(
     let lost = look::lost(connection, batch).await?;
     let rest: Vec<Append> =
         batch.iter().zip(&lost).filter(|(_, lost)| lost.is_none()).map(|(append, _)| append.clone()).collect();
-    if rest.len() < batch.len() {
+    // What is repeated was overtaken by its own first attempt, and by nobody else.
+    if lost.iter().flatten().any(|lost| matches!(lost, Appended::Conflict { .. })) {
         witnessed.rivals_met();
     }
     let mut settled = match rest.as_slice() {

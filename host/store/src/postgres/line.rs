@@ -28,6 +28,7 @@ mod tests;
 
 pub(super) use address::Address;
 pub(super) use answer::{Answer, Record};
+pub(super) use drive::HELD_UP;
 pub(super) use question::Question;
 
 use std::io;

@@ -41,6 +41,9 @@ use crate::{
 /// is this crate's own, and means nothing.
 const LOCK_SCHEMA: &str = "select pg_advisory_xact_lock(8237401965113284001)";
 
+/// Whoever still reads a table is not waited for: dropping it fails, and is tried again.
+const WAIT_BRIEFLY: &str = "set local lock_timeout = '1s'";
+
 const CHECKPOINT: &str = "select last, command_id, replays from checkpoints where projection = $1";
 
 const FORGET_CHECKPOINT: &str = "delete from checkpoints where projection = $1";
@@ -317,9 +320,14 @@ impl ReadStore for Reads {
     async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {
         tables.stored()?;
         let names: Vec<_> = tables.tables.iter().map(String::as_str).collect();
+        if !uses::is_used(&self.database.pool, process, &tables.projection, unused_ms).await? {
+            self.forget_told(&tables.projection).await?;
+        }
         let mut transaction = self.database.begin().await?;
         // Whoever comes to use them has said so before it makes them, and waits here.
         sqlx::query(LOCK_SCHEMA).execute(&mut *transaction).await?;
+        // All who make tables wait behind this.
+        sqlx::query(WAIT_BRIEFLY).execute(&mut *transaction).await?;
         if !uses::forget(&mut transaction, process, &tables.projection, unused_ms).await? {
             transaction.commit().await?;
             return Ok(false);

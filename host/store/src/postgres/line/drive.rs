@@ -27,7 +27,7 @@ use super::{Address, Failure, Trouble};
 
 /// A line that gives no answer for so long, although questions are under way, holds them up. It is long beside what a question
 /// takes that shares its line, and beside what a busy machine lets a process wait for.
-pub(super) const HELD_UP: Duration = Duration::from_millis(100);
+pub(in crate::postgres) const HELD_UP: Duration = Duration::from_millis(100);
 
 /// One that nobody has asked anything for so long is closed.
 const KEPT_FOR: Duration = Duration::from_secs(60);

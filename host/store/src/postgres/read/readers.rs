@@ -19,14 +19,14 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::super::bound::Bound;
-use super::super::line::{Address, Answer, Failure, Line, Question, Trouble};
+use super::super::line::{Address, Answer, Failure, HELD_UP, Line, Question, Trouble};
 use super::super::{DERIVED_SESSION, IDLE, STATEMENTS};
 use super::shapes::{Shape, Shapes};
 use crate::read::sql::Sql;
@@ -38,6 +38,9 @@ const DEPTH: usize = 16;
 
 /// So many connections are shared even where there is only one core: while one answers, the other is written to.
 const FEWEST_SHARED: usize = 2;
+
+/// So long somebody who has a connection at hand tries to open another beside it.
+const BESIDE: Duration = Duration::from_secs(1);
 
 /// The first pause before a server that is coming up is tried again; each is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -78,6 +81,23 @@ struct Slot {
 struct Opened {
     line: Line,
     era: u64,
+}
+
+/// A question on a connection that others use, until it is answered. One that fails after long, or whose asker does not wait
+/// any longer, is as slow as it was by then: it would hold others up again, and be given up each time before it is known.
+struct Asked<'a> {
+    shape: &'a Shape,
+    since: Instant,
+    is_heard: bool,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let spent = self.since.elapsed();
+        if !self.is_heard && spent >= HELD_UP {
+            self.shape.took(spent);
+        }
+    }
 }
 
 /// What has become of a question.
@@ -150,7 +170,11 @@ impl Readers {
         let mut again = true;
         loop {
             let Some(line) = self.least_busy().await? else { return Ok(Outcome::Elsewhere) };
-            match line.line.ask(question).await {
+            let mut asked = Asked { shape, since: Instant::now(), is_heard: false };
+            let heard = line.line.ask(question).await;
+            // Where it is held up, what stands before it is to blame.
+            asked.is_heard = !matches!(heard, Err(Failure::Trouble(_)));
+            match heard {
                 Ok((answer, took)) => {
                     shape.took(took);
                     return Ok(Outcome::Answered(answer));
@@ -218,6 +242,7 @@ impl Readers {
                     continue;
                 };
                 match line.line.load() {
+                    Some(load) if load >= DEPTH => held_up += 1,
                     Some(load) if best.as_ref().is_none_or(|(least, _)| load < *least) => {
                         best = Some((load, Arc::clone(line)));
                     }
@@ -236,27 +261,29 @@ impl Readers {
                     }
                     self.drop_shared(|other| std::ptr::eq(other, &*line));
                 }
-                // While somebody else opens it, there is one that can be asked.
-                (Some((_, line)), Some(slot)) => match slot.opening.try_lock() {
-                    Ok(_opening) => return self.open_in(slot).await.map(Some),
-                    Err(_) => return Ok(Some(line)),
-                },
+                // While somebody else opens it, or no other can be had, there is one that can be asked.
+                (Some((_, line)), Some(slot)) => {
+                    let Ok(_opening) = slot.opening.try_lock() else { return Ok(Some(line)) };
+                    if slot.line().is_some() {
+                        continue;
+                    }
+                    let era = self.era.load(Ordering::Relaxed);
+                    let opened = timeout(BESIDE, Line::open(&self.address, self.statements)).await;
+                    let Ok(Ok(opened)) = opened else { return Ok(Some(line)) };
+                    return Ok(Some(slot.hold(Opened { line: opened, era })));
+                }
                 (None, Some(slot)) => {
-                    let _opening = slot.opening.lock().await;
+                    // Those who wait for the same connection have waited together when it can't be had.
+                    let opening = timeout(self.patience, slot.opening.lock()).await;
+                    let Ok(_opening) = opening else { return Err(sqlx::Error::PoolTimedOut.into()) };
                     if slot.line().is_none() {
-                        return self.open_in(slot).await.map(Some);
+                        return Ok(Some(slot.hold(self.open().await?)));
                     }
                 }
                 (None, None) if held_up > 0 => return Ok(None),
                 (None, None) => return Err(sqlx::Error::PoolClosed.into()),
             }
         }
-    }
-
-    async fn open_in(&self, slot: &Slot) -> Result<Arc<Opened>> {
-        let line = Arc::new(self.open().await?);
-        *slot.line() = Some(Arc::clone(&line));
-        Ok(line)
     }
 
     fn drop_shared(&self, which: impl Fn(&Opened) -> bool) {
@@ -324,6 +351,13 @@ impl Readers {
 }
 
 impl Slot {
+    /// Takes in a connection, for all.
+    fn hold(&self, line: Opened) -> Arc<Opened> {
+        let line = Arc::new(line);
+        *self.line() = Some(Arc::clone(&line));
+        line
+    }
+
     fn line(&self) -> MutexGuard<'_, Option<Arc<Opened>>> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }

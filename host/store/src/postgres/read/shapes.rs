@@ -2,7 +2,7 @@
 //!
 //! Questions are of a limited number of shapes, because their values are not part of the text; how long one took says how
 //! long the next will. It is no promise: another value may have a hundred times the rows. So the figure moves with every
-//! answer, by an eighth of the difference, and one slow answer outweighs many quick ones.
+//! answer, by an eighth of the difference, and one slow answer outweighs several quick ones.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
