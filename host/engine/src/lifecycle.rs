@@ -13,7 +13,7 @@ mod readable;
 mod rebuild;
 mod unused;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -136,6 +136,8 @@ struct Owner {
     rebuilds: HashMap<Name, Rebuild>,
     /// Tables that nobody uses any more, and since when that has been known.
     unused: HashMap<String, Instant>,
+    /// Projections whose tables are not used here any more, and could not be dropped at once.
+    left: HashSet<String>,
 }
 
 /// How code has stood the log.
@@ -178,6 +180,7 @@ impl Lifecycle {
             retirements: 0,
             rebuilds: HashMap::new(),
             unused: HashMap::new(),
+            left: HashSet::new(),
         };
         tokio::spawn(vigil.watch("the loop that deploys plugins", owner.run()));
         Self { orders, live, running, starting, stopped }

@@ -100,6 +100,9 @@ pub struct Settings {
     pub stalled_ms: u64,
     /// How long a read model's table outlives the version that filled it, for requests that are under way.
     pub retire_ms: u64,
+    /// How long tables that no process uses are kept where another process has left them: it may start again, and go on with
+    /// what it has filled.
+    pub unused_ms: u64,
 }
 
 impl Settings {
@@ -119,6 +122,13 @@ impl Settings {
         between("batch", self.batch as usize, 1, LONGEST_PAGE as usize)?;
         between("parked_streams", self.parked_streams as usize, 0, LONGEST_PAGE as usize)?;
         between("parked_letters", self.parked_letters as usize, 0, LONGEST_PAGE as usize)?;
+        let (streams, letters) = (self.parked_streams, self.parked_letters);
+        if letters > 0 && streams >= letters {
+            return Err(format!(
+                "the limit parked_streams is {streams}, and must be less than parked_letters, which is {letters}: one \
+                 tenant could use up the dead letters of all"
+            ));
+        }
         between("lane_events", self.lane_events, 1, LARGEST_BATCH)?;
         between("decision_events", self.decision_events, 1, LARGEST_BATCH)?;
         between("lane_queue", self.lane_queue, 1, Semaphore::MAX_PERMITS)?;
@@ -179,6 +189,7 @@ impl Default for Settings {
             parked_letters: LONGEST_PAGE,
             stalled_ms: 30_000,
             retire_ms: 60_000,
+            unused_ms: 24 * 60 * 60 * 1_000,
         }
     }
 }
@@ -195,6 +206,7 @@ mod tests {
             ("batch", Settings { batch: 0, ..Settings::default() }),
             ("parked_streams", Settings { parked_streams: 10_001, ..Settings::default() }),
             ("parked_letters", Settings { parked_letters: 10_001, ..Settings::default() }),
+            ("parked_streams", Settings { parked_streams: 20, parked_letters: 20, ..Settings::default() }),
             ("lane_events", Settings { lane_events: 10_001, ..Settings::default() }),
             ("decision_events", Settings { decision_events: 10_001, ..Settings::default() }),
             ("lane_queue", Settings { lane_queue: 0, ..Settings::default() }),

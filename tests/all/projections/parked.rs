@@ -265,19 +265,19 @@ async fn a_replay_by_hand_tells_that_the_stream_still_fails_and_keeps_it_parked(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_projection_that_fails_at_too_many_streams_of_all_tenants_stands() {
+async fn a_projection_that_fails_at_too_many_tenants_stands() {
     let databases = Databases::new(false, 2).await;
     let log = databases.log().await;
-    History::new(6).go_on(&*log, 200).await;
-    let (_, waiting) = wary(&databases, 1).await;
+    History::new(6).go_on(&*log, 600).await;
+    let (_, waiting) = wary_with(&databases, 1, 0).await;
     assert!(waiting.len() > 1);
-    let settings = Settings { parked_letters: 1, ..quick() };
+    let settings = Settings { parked_streams: 0, parked_letters: 1, ..quick() };
     let engine = start(log.clone(), databases.reads(0).await, settings).await;
     engine.deploy(component("bank-wary")).await.unwrap();
     eventually("it stands behind the second", async || {
         let (ok, detail) = health(&engine).await;
         let before = waiting[1].parked.position.get() - 1;
-        !ok && detail.contains(&format!("stands at position {before};")) && detail.contains("a stream is parked")
+        !ok && detail.contains(&format!("stands at position {before};")) && detail.contains("a tenant is parked")
     })
     .await;
     assert_eq!(letters(&engine).await.len(), 1);

@@ -2,8 +2,13 @@
 
 use yado_store::testing::{execute, told};
 
-use super::rebuild::{behaves, saying, small, table};
+use super::rebuild::{behaves, saying, table};
 use super::*;
+
+/// Settings under which it does not take long until tables go, whoever has left them.
+fn small() -> Settings {
+    Settings { unused_ms: 200, ..super::rebuild::small() }
+}
 
 /// Has the next process come to a database in which no process has said for long that it uses anything.
 async fn long_ago(databases: &Databases) {

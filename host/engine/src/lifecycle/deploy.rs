@@ -329,8 +329,10 @@ impl Owner {
         }
     }
 
-    /// Makes the tables that a projection is to fill. That it uses them is said first, or others might drop them.
+    /// Makes the tables that a projection is to fill. That it uses them is said first, and again for as long as it takes, or
+    /// others might drop them.
     pub(super) async fn make_tables(&self, projection: &ProjectionType) -> yado_store::Result<()> {
+        let _using = self.surroundings.uses.begin(projection);
         self.surroundings.uses.announce(projection).await?;
         for model in &projection.models {
             self.surroundings.reads.ensure_table(&model.table).await?;

@@ -18,8 +18,9 @@ use crate::Error;
 use crate::catalogue::{AggregateType, ProjectionType};
 use crate::stream::upcast;
 
-/// Shows events to the guest, tenant by tenant, but for those of streams that are held back, and gathers what it writes. After a failure, what was gathered is of no
-/// use any more; still it is all in memory, so that nobody takes what was shown for what left nothing behind.
+/// Shows events to the guest, tenant by tenant, but for those of streams that are held back, and gathers what it writes.
+/// After a failure, what was gathered is of no use any more; still it is all in memory, so that nobody takes what was shown
+/// for what left nothing behind.
 ///
 /// The guest may compute for seconds, and may read the database on the way: this blocks.
 pub(super) fn show(

@@ -371,5 +371,7 @@ table! {
         "limits-stalled-ms" "YADO_LIMITS_STALLED_MS" stalled_ms: Positive => stalled_ms,
         /// How long the table of a replaced read model is kept, in milliseconds.
         "limits-retire-ms" "YADO_LIMITS_RETIRE_MS" retire_ms: Natural => retire_ms,
+        /// How long tables that another process has left, and that nobody uses, are kept, in milliseconds.
+        "limits-unused-ms" "YADO_LIMITS_UNUSED_MS" unused_ms: Natural => unused_ms,
     }
 }

@@ -254,6 +254,9 @@ impl ReadStore for Reads {
     async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {
         tables.stored()?;
         let names: Vec<_> = tables.tables.iter().map(String::as_str).collect();
+        if !uses::is_used(&self.database.readers, process, &tables.projection, unused_ms).await? {
+            self.forget_told(&tables.projection).await?;
+        }
         let mut transaction = self.database.write().await?;
         if !uses::forget(&mut transaction, process, &tables.projection, unused_ms).await? {
             transaction.commit().await?;

@@ -60,6 +60,17 @@ pub(super) async fn leave(
     Ok(())
 }
 
+/// Whether a process other than this one has said within so long a time that it uses the tables of a projection.
+pub(super) async fn is_used(
+    executor: impl sqlx::SqliteExecutor<'_>,
+    process: &str,
+    projection: &str,
+    unused_ms: u64,
+) -> Result<bool> {
+    let query = sqlx::query_scalar::<_, bool>(IS_USED).bind(projection).bind(process).bind(before(unused_ms));
+    Ok(query.fetch_one(executor).await?)
+}
+
 /// Takes the tables off the list, within the transaction that drops them, unless another process uses them.
 pub(super) async fn forget(
     connection: &mut SqliteConnection,
@@ -68,8 +79,7 @@ pub(super) async fn forget(
     unused_ms: u64,
 ) -> Result<bool> {
     leave(&mut *connection, process, Some(projection)).await?;
-    let query = sqlx::query_scalar::<_, bool>(IS_USED).bind(projection).bind(process).bind(before(unused_ms));
-    if query.fetch_one(&mut *connection).await? {
+    if is_used(&mut *connection, process, projection, unused_ms).await? {
         return Ok(false);
     }
     sqlx::query(FORGET).bind(projection).execute(connection).await?;

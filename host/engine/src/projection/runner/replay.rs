@@ -24,6 +24,9 @@ use crate::projection::quarantine::{Letters, Quarantine};
 use crate::projection::reader::Chunk;
 use crate::projection::{Definition, Failure};
 
+/// Pages of the log that are looked through at once for events of a tenant, before others have their turn.
+const PAGES_AT_ONCE: usize = 32;
+
 /// What an operator wants to be taken up again.
 pub(super) struct Asked {
     pub(super) held: Held,
@@ -35,6 +38,8 @@ struct Portion {
     events: Vec<RecordedEvent>,
     /// The letter of what waits behind them.
     rest: Option<Parked>,
+    /// Whether others must know that the letter has moved on: there were events that concern the projection.
+    counts: bool,
 }
 
 /// Why a portion of a stream can't be shown.
@@ -109,12 +114,13 @@ impl Runner {
             Scope::Stream => self.portion_of_stream(definition, work, parked, most).await,
             Scope::Tenant => self.portion_of_tenant(definition, work, parked, most).await,
         };
-        let Portion { events, rest } = portion.map_err(stuck(Vec::new(), None))?;
+        let Portion { events, rest, counts } = portion.map_err(stuck(Vec::new(), None))?;
         if let Err((shown, failure)) = self.show_again(definition, work, &events).await {
             return Err(Stuck { events, shown: Some(shown), failure });
         }
-        let to = Checkpoint { replays: place.replays + 1, ..place };
         let is_last = rest.is_none();
+        // Where no row has changed, nobody has to forget any, nor to read anew.
+        let to = Checkpoint { replays: place.replays + u64::from(counts || is_last), ..place };
         self.send(definition, work, to, moves(parked, rest));
         self.settle(work).await.map_err(stuck(events, None))?;
         // Or another process has been there, and what is still to be done is known by now.
@@ -216,10 +222,12 @@ impl Runner {
             _ => None,
         };
         page.events.retain(|event| definition.projection.listens_to(event));
-        Ok(Portion { events: page.events, rest: rest.map(|event| moved_on(parked, &event)) })
+        let counts = !page.events.is_empty();
+        Ok(Portion { events: page.events, rest: rest.map(|event| moved_on(parked, &event)), counts })
     }
 
-    /// The same of a tenant, but for its streams that wait by themselves. It is looked for among so many events of the log.
+    /// The same of a tenant, but for its streams that wait by themselves. It is looked for among so many events of the log,
+    /// and where the tenant has none there, among those that follow.
     async fn portion_of_tenant(
         &self,
         definition: &Definition,
@@ -227,18 +235,25 @@ impl Runner {
         parked: &Parked,
         most: u32,
     ) -> Result<Portion, Failure> {
-        let end = work.committed.position;
-        let mut events = self.surroundings.events.read_log(before(parked.position), most).await?;
-        events.retain(|event| event.position <= end);
-        let last = events.last().map_or(end, |event| event.position);
-        events.retain(|event| {
-            event.tenant == parked.tenant
-                && definition.projection.listens_to(event)
-                && !work.quarantine.holds_stream(event)
-        });
+        let (end, mut from) = (work.committed.position, before(parked.position));
+        let (mut events, mut last) = (Vec::new(), end);
+        for _ in 0..PAGES_AT_ONCE {
+            events = self.surroundings.events.read_log(from, most).await?;
+            events.retain(|event| event.position <= end);
+            last = events.last().map_or(end, |event| event.position);
+            events.retain(|event| event.tenant == parked.tenant && definition.projection.listens_to(event));
+            if !events.is_empty() || last >= end {
+                break;
+            }
+            from = last;
+        }
+        // A stream that waits by itself is shown up to where its tenant waits. Whoever takes it up elsewhere must know that
+        // the tenant has gone past events of it.
+        let counts = !events.is_empty();
+        events.retain(|event| !work.quarantine.holds_stream(event));
         // The event at which it failed is what the letter tells of, wherever it has come to since.
         let rest = (last < end).then(|| Parked { position: last.plus(1), ..parked.clone() });
-        Ok(Portion { events, rest })
+        Ok(Portion { events, rest, counts })
     }
 
     /// Shows events one by one. If one can't be shown, says how many can, and why that one can't.
