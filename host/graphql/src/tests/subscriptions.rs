@@ -1,8 +1,7 @@
 //! What is told to those who follow something, and who is told what.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Wake, Waker};
+mod busy;
+
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -147,51 +146,6 @@ async fn what_lies_behind_is_told_as_soon_as_what_is_followed_begins() {
     assert!(from_now.is_quiet());
     fixture.memory.past.record("a", "TicketDropped", json!({}));
     assert_eq!(followed.data(1).await, from_now.data(1).await);
-}
-
-/// Counts how often it is woken.
-#[derive(Default)]
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-#[tokio::test]
-async fn whoever_goes_on_while_a_cohort_is_busy_with_what_it_began_with_waits_and_misses_nothing() {
-    let fixture = limited(Limits { timeout_ms: 200, ..Limits::default() });
-    let past = &fixture.memory.past;
-    let change = |id: &str| {
-        past.change("Ticket", ChangeKind::Updated, json!({ "id": id, "venueId": "v", "price": "1" }));
-    };
-    let soon = || async {
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
-    };
-    change("a");
-    past.hold_back(true);
-    let query = "subscription ($c: String) { ticketUpdated(after: $c) { id venue { name } } }";
-    let mut followed = fixture.follow(query, json!({ "c": "0" })).await;
-    past.hold_back(false);
-    // It begins, and the cohort can't tell what comes then.
-    soon().await;
-    fixture.memory.slow.store(true, Ordering::Relaxed);
-    change("b");
-    soon().await;
-    assert_eq!(fixture.memory.past.followed(), 1);
-    let woken = Arc::new(Woken::default());
-    let waker = Waker::from(woken.clone());
-    assert!(followed.0.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
-    assert_eq!(woken.0.load(Ordering::Relaxed), 0, "it goes round without anything to do");
-    fixture.memory.slow.store(false, Ordering::Relaxed);
-    change("c");
-    for id in ["a", "b", "c"] {
-        assert_eq!(followed.next().await["data"]["ticketUpdated"]["id"], id);
-    }
-    assert!(followed.is_quiet());
 }
 
 #[tokio::test]
