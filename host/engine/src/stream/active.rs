@@ -334,7 +334,7 @@ impl Active {
                 // next attempt clears up.
                 Some(Appended::Conflict { .. } | Appended::Recorded { .. }) | None => {
                     job.conflicts += 1;
-                    pause = self.contention.lost(job.conflicts, Instant::now());
+                    pause = self.contention.lost(job.conflicts, sent, Instant::now());
                     lost = Some(job);
                 }
             }
@@ -343,7 +343,7 @@ impl Active {
             self.decide_again(kept_back.chain(lost).chain(flown.map(|flight| flight.job)));
             return Flown::Reload(self.reload_after(outcome.as_ref()), pause);
         }
-        self.contention.won(Instant::now());
+        self.contention.won(sent, Instant::now());
         Flown::Well
     }
 
