@@ -18,14 +18,14 @@ use rusqlite::hooks::Wal;
 use super::{Place, connect};
 use crate::{Error, Result};
 
-/// From so many pages on, the other thread carries over what there is: 128 MB, and at most twice as much.
+/// From so many bytes on, the other thread carries over what there is; at most there is twice as much.
 ///
 /// In a log of millions of events each stream has the end of its index entries on a page of its own, so that a flush changes
 /// as many pages as it has events. With ten thousand streams that are written to in turn, a write-ahead log of 16 MB
 /// is carried over before it has met a page twice, and all that it has goes to the disk a second time; with this one it is a
 /// fraction of that, and a log of five million events takes a fifth more. After a crash it has to be read once, which is
 /// done in a moment.
-pub(super) const LONG: c_int = 32_000;
+pub(super) const LONG: i64 = 128 * 1024 * 1024;
 
 thread_local! {
     /// How the writer's thread reaches the other one. SQLite tells the length of the write-ahead log to a plain function,
@@ -49,9 +49,12 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// For the writer's connection, on its thread.
-    pub(super) fn start(place: &Place, writer: &Connection, long: c_int) -> Result<Self> {
+    /// For the writer's connection, on its thread: once there are so many bytes.
+    pub(super) fn start(place: &Place, writer: &Connection, long: i64) -> Result<Self> {
         let connection = connect(place)?;
+        // A file keeps the pages that it was made with.
+        let page: i64 = connection.query_row("pragma page_size", (), |row| row.get(0))?;
+        let long = c_int::try_from(long / page.max(1)).unwrap_or(c_int::MAX / 2);
         let (tell, told) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("yado-log-checkpoints".into()).spawn(move || run(&connection, &told));
         let thread = thread.map_err(|error| Error::Unavailable(format!("no thread for checkpoints: {error}")))?;
@@ -110,7 +113,7 @@ mod tests {
         std::fs::File::create(&place.path).unwrap();
         let connection = connect(&place).unwrap();
         connection.execute_batch("pragma journal_mode = wal; create table filler (bytes blob)").unwrap();
-        let checkpoints = Checkpoints::start(&place, &connection, 16).unwrap();
+        let checkpoints = Checkpoints::start(&place, &connection, 16 * 4_096).unwrap();
         let pages = || connection.query_row("pragma wal_checkpoint(noop)", (), |row| row.get::<_, i64>(1)).unwrap();
         let mut longest = 0;
         let anew = (0..10_000).any(|_| {

@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 /// What Yado sets on the connection that writes.
 const SETTINGS: &str = "\
+    pragma page_size = 2048; \
     pragma journal_mode = wal; \
     pragma synchronous = full; \
     pragma fullfsync = on; \
-    pragma journal_size_limit = 67108864;";
+    pragma journal_size_limit = 268435456;";
 
 const INSERT: &str = "\
     insert into events (tenant, stream, revision, name, version, payload, recorded_at, command_id, plugin) \
