@@ -104,9 +104,9 @@ impl Sockets {
         // A socket is a file.
         rlimit::increase_nofile_limit(u64::MAX).map_err(|error| format!("there are too few files: {error}"))?;
         let (sockets, different) = (bench.sized(SOCKETS), bench.sized(DIFFERENT));
-        let same = Told::measure(bench, sockets, |_| Asks::TheSame).await?;
-        let another = Told::measure(bench, different, Asks::Another).await?;
-        let one_each = Told::measure(bench, different, Asks::One).await?;
+        let same = Told::measure(bench, "sockets", sockets, |_| Asks::TheSame).await?;
+        let another = Told::measure(bench, "sockets-different", different, Asks::Another).await?;
+        let one_each = Told::measure(bench, "sockets-one-each", different, Asks::One).await?;
         let found = Self {
             sockets,
             changes: CHANGES,
@@ -167,9 +167,9 @@ struct Told {
 }
 
 impl Told {
-    async fn measure(bench: &Bench, sockets: u32, asks: impl Fn(u32) -> Asks) -> Result<Self> {
+    async fn measure(bench: &Bench, name: &str, sockets: u32, asks: impl Fn(u32) -> Asks) -> Result<Self> {
         let none = Spec { accounts: 0, ..bench.spec() };
-        let yado = Yado::prepare(&bench.place, "sockets", Plugin::WithBalances, None, &none).await?;
+        let yado = Yado::prepare(&bench.place, name, Plugin::WithBalances, None, &none).await?;
         let process = yado.server().process().ok_or("the server has ended")?;
         let at_start_bytes = resident_bytes(process)?;
         let url = yado.server().graphql();
