@@ -11,16 +11,15 @@ use yado_runtime::Runtime;
 use yado_store::testing::{self, Postgres};
 use yado_store::{Options, open_events, open_reads};
 
-use crate::support::{Server, component, eventually, yado};
+use crate::support::{Server, component, eventually, patient, yado};
 
 /// What a guest can be asked for and can't answer.
 const PROVOCATIONS: [&str; 5] = ["askForEver", "askForATrap", "askForAHoard", "askForBabble", "askForALie"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_misbehaves_is_told_of_and_harms_nobody() {
-    // On a busy machine a guest's deadline takes several times as long by the clock. It is to come before all others.
-    let patient = ["--limits-query-ms", "100000", "--graphql-timeout-ms", "100000"];
-    let server = Server::start_with(&patient, &[("asking", &component("asking"))]).await;
+    // On a busy machine a guest's deadline takes several times as long by the clock, and it comes before all others.
+    let server = Server::start(&[("asking", &component("asking"))]).await;
     let client = server.client();
     let written =
         client.ask("mutation { writeNote(input: { words: \"Good day.\" }) { id position } }", json!({})).await;
@@ -48,17 +47,19 @@ async fn a_query_that_misbehaves_is_told_of_and_harms_nobody() {
     assert_eq!(client.ask(good, json!({})).await["howMany"], 1);
 }
 
-/// Writes on one server, and asks another one's guest at once for what it was told to be the place of it.
+/// Writes on one server, and asks another one's guest at once for what it was told to be the place of it: by the header and by
+/// the argument.
 async fn write_and_ask(writer: &Server, reader: &Server) {
     for round in 0..10 {
         let words = format!("{} for {}, {round}", writer.url(), reader.url());
         let write = "mutation($w: String!) { writeNote(input: { words: $w }) { position } }";
         let written = writer.client().ask(write, json!({ "w": words })).await;
         let position = written["writeNote"]["position"].to_string();
-        let query =
-            json!({ "query": "query($w: String!) { notesThatSay(words: $w) { words } }", "variables": { "w": words } });
+        let (header, argument) = if round % 2 == 0 { (position.as_str(), None) } else { ("0", Some(&position)) };
+        let query = "query($w: String!, $p: BigInt) { notesThatSay(words: $w, minPosition: $p) { words } }";
+        let query = json!({ "query": query, "variables": { "w": words, "p": argument } });
         let post = reqwest::Client::new().post(format!("{}/graphql", reader.url()));
-        let answer = post.header("yado-min-position", &position).json(&query).send().await.unwrap();
+        let answer = post.header("yado-min-position", header).json(&query).send().await.unwrap();
         let told = answer.headers().get("yado-position").and_then(|told| told.to_str().ok()?.parse::<u64>().ok());
         let answer: Value = answer.json().await.unwrap();
         assert_eq!(answer["data"]["notesThatSay"], json!([{ "words": words }]), "{answer}");
@@ -128,7 +129,7 @@ impl House {
 
 /// Two tenants ask at once, and each sees what is its own.
 async fn two_tenants(postgres: bool) {
-    let house = Arc::new(House::with(postgres, Settings::default()).await);
+    let house = Arc::new(House::with(postgres, patient()).await);
     let tenants = ["acme", "zenith"].map(|tenant| TenantId::parse(tenant).unwrap());
     for (tenant, notes) in tenants.iter().zip([2, 3]) {
         for note in 0..notes {
@@ -171,8 +172,7 @@ async fn tenants_who_ask_at_the_same_time_see_their_own_on_postgresql() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_does_not_answer_keeps_no_place_from_those_who_come_later() {
-    let settings =
-        Settings { queries_max: 1, queries_waiting: 0, guest_queries_max: 1, query_ms: 200, ..Settings::default() };
+    let settings = Settings { queries_max: 1, queries_waiting: 0, guest_queries_max: 1, query_ms: 200, ..patient() };
     let house = House::with(true, settings).await;
     let tenant = TenantId::default();
     house.write(&tenant, "Good day.").await;
@@ -245,7 +245,7 @@ async fn what_is_searched_for_is_advised_against_where_no_index_serves_it() {
     let search = "the search in UserAccount is served by no index of this database: it reads all of a tenant's rows, which \
                   is slow beyond some ten thousand of them; PostgreSQL with pg_trgm has one";
     for (postgres, expected) in [(false, &[search][..]), (true, &[])] {
-        let house = House::with(postgres, Settings::default()).await;
+        let house = House::with(postgres, patient()).await;
         for _ in 0..2 {
             // The second time it runs already, and is told the same.
             let deployment = house.engine.deploy(component("accounts")).await.unwrap();

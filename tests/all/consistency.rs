@@ -48,12 +48,16 @@ async fn walk(writer: &Server, reader: &Server) {
         assert!(told >= position, "{told} is before {position}");
         assert_eq!(read.body["extensions"], json!({ "position": told }));
 
-        let created = client.product(&format!("Quill {round}")).await;
-        let deleted = ask(writer, delete, json!({ "i": created.1 }), None).await.position.unwrap();
-        let search = "query($n: String) { searchProducts(name: $n) { totalCount } }";
-        let found = ask(reader, search, json!({ "n": "Quill" }), Some(&deleted.to_string())).await;
-        assert_eq!(found.body["data"]["searchProducts"], json!({ "totalCount": 0 }), "{}", found.body);
-        assert!(found.position.unwrap() >= deleted);
+        // One comes and another goes: whoever is behind finds too few or too many.
+        let quills = [client.product("Quill").await, client.product("Quill").await];
+        let position = ask(writer, delete, json!({ "i": quills[0].1 }), None).await.position.unwrap();
+        let search = "query($n: String) { searchProducts(name: $n) { products { id } totalCount } }";
+        let found = ask(reader, search, json!({ "n": "Quill" }), Some(&position.to_string())).await;
+        let expected = json!({ "products": [{ "id": quills[1].1 }], "totalCount": 1 });
+        assert_eq!(found.body["data"]["searchProducts"], expected, "{}", found.body);
+        assert!(found.position.unwrap() >= position);
+        // The next round begins as this one did.
+        ask(writer, delete, json!({ "i": quills[1].1 }), None).await;
     }
 }
 

@@ -3,15 +3,13 @@
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
-use yado_engine::{
-    Answered, Circumstances, CommandOptions, Engine, Error, PageOptions, Parts, Rows, Session, Settings,
-};
+use yado_engine::{Answered, Circumstances, CommandOptions, Engine, Error, PageOptions, Parts, Rows, Session};
 use yado_model::{Name, Position};
 use yado_runtime::Runtime;
 use yado_store::testing::Postgres;
 use yado_store::{Options, Order, open_events, open_reads};
 
-use crate::support::{Server, component};
+use crate::support::{Server, component, eventually, patient};
 
 /// What the guest's own tests say is there, and is found.
 const THINGS: &str = include_str!("../guests/declaring/things.json");
@@ -39,7 +37,7 @@ impl House {
         let reads = if postgres { Postgres::shared().database().await } else { url("reads.db") };
         let reads = open_reads(&reads, &Options::default()).await.unwrap();
         let runtime = Runtime::new(yado_runtime::Settings::default()).unwrap();
-        let engine = Engine::start(Parts { events, reads, runtime }, Settings::default()).await.unwrap();
+        let engine = Engine::start(Parts { events, reads, runtime }, patient()).await.unwrap();
         engine.deploy(component("declaring")).await.unwrap();
         let house = Self { engine, _folder: folder };
         let (session, mut position) = (house.session(), Position::ZERO);
@@ -93,7 +91,7 @@ async fn a_declared_query_finds_what_its_authors_tests_find_on_postgresql() {
 /// Who asks for rows may put them in another order than the query's own.
 async fn other_orders(postgres: bool) {
     let house = House::with(postgres).await;
-    let by = |field: &str, descending| Order { field: field.into(), descending };
+    let by = |field: &str, descending| Order::by(field, descending);
     for (order, expected) in [
         (vec![], "bda"),
         (vec![by("weight", false)], "fab"),
@@ -162,7 +160,7 @@ async fn a_plugin_declares_queries_of_what_another_one_shows() {
     server.put_plugin("onlooker", &component("onlooker"));
     let query =
         "query($n: String!, $p: BigInt) { categoriesNamed(name: $n, minPosition: $p) { id products { name } } }";
-    crate::support::eventually("the query is there", async || {
+    eventually("the query is there", async || {
         client.send(query, json!({ "n": "Nobody" })).await.get("errors").is_none()
     })
     .await;

@@ -61,12 +61,12 @@ async fn ask_whatever(engine: &str, database: &[&str]) {
     let known = json!({ "Category": category, "Product": product, "UserAccount": account["createUserAccount"]["id"] });
     // Positions are made up as well, and few of them will ever be reached.
     assert!(server.stop());
-    server.start_again_with(&["--limits-caught-up-ms", "20"]).await;
+    server.start_again_with(&["--limits-caught-up-ms", "50"]).await;
     let (hooks, told) = (concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz"), server.data().join("told.json"));
     let mut run = Command::new(schemathesis);
     run.args(["run", &format!("{}/graphql", server.url()), "--no-color", "--continue-on-failure"])
         .args(["--checks", "answers_are_whole,content_type_conformance,response_schema_conformance"])
-        .args(["--suppress-health-check", "all", "--request-timeout", "20", "--generation-database", "none"])
+        .args(["--suppress-health-check", "all", "--request-timeout", "120", "--generation-database", "none"])
         .env("SCHEMATHESIS_HOOKS", format!("{hooks}/hooks.py"))
         .env("PYTHONPATH", hooks)
         .env("PYTHONDONTWRITEBYTECODE", "1")

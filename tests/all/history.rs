@@ -62,6 +62,10 @@ fn seeds(fixed: &[u64], fresh: u64) -> Vec<u64> {
     fixed.iter().copied().chain((0..fresh).map(|_| Random::fresh_seed())).collect()
 }
 
+/// The time that a command has by default: it may be over while the other node stands still, and clients must be able to
+/// live with that.
+const IN_TIME: [&str; 2] = ["--limits-command-ms", "10000"];
+
 fn operations(usual: usize) -> usize {
     wanted("YADO_HISTORY_OPERATIONS").map_or(usual, |wanted| usize::try_from(wanted).unwrap())
 }
@@ -74,11 +78,12 @@ async fn two_processes_write_one_history_while_one_of_them_is_paused_and_killed(
         let (log, reads) = (Postgres::shared().database().await, Postgres::shared().database().await);
         let bank = [("bank", component("bank"))];
         let plugins = bank.each_ref().map(|(name, component)| (*name, component.as_slice()));
-        let steady = Server::start_with(&["--database-url", &log], &plugins).await;
+        let database = ["--database-url", &log, IN_TIME[0], IN_TIME[1]];
+        let steady = Server::start_with(&database, &plugins).await;
         // Half of the runs have the read models of both nodes in one place, and half have them apart.
         let apart = ["--read-database-url", &reads];
         let apart = if seed % 2 == 0 { &apart[..] } else { &[] };
-        let disturbed = Server::start_with(&[&["--database-url", &log], apart].concat(), &plugins).await;
+        let disturbed = Server::start_with(&[&database[..], apart].concat(), &plugins).await;
 
         let size = Size { operations, clients: 12, nodes: 2, disturbances: operations / 200 + 1 };
         let mut plan = Plan::draw(seed, size);

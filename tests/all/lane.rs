@@ -24,7 +24,7 @@ use yado_model::{Code, Digest, IdempotencyKey, Name, Position, Revision, StreamI
 use yado_runtime::Runtime;
 use yado_store::{Append, Appended, EventKind, EventStore, Options, Result, open_events, open_reads};
 
-use crate::support::{Freight, Journey, Way, component, variant};
+use crate::support::{Freight, Journey, Way, component, eventually, patient, variant};
 
 /// What happens to an append on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +155,7 @@ struct Rig {
 
 impl Rig {
     async fn new(url: &str) -> Self {
-        Self::with(url, Settings::default()).await
+        Self::with(url, patient()).await
     }
 
     async fn with(url: &str, settings: Settings) -> Self {
@@ -219,19 +219,17 @@ async fn commands_to_one_stream_share_a_commit_and_stay_in_order() {
     let mut rig = Rig::new("sqlite::memory:").await;
     let id = rig.category().await;
     rig.arrivals.recv().await.unwrap();
+    let rename = |name: String| ("UpdateCategory", json!({ "id": id, "name": name }), None);
     let first = rig.send("UpdateCategory", json!({ "id": id, "name": "0" }), None);
     assert_eq!(rig.arrivals.recv().await, Some(1));
-    let rest: Vec<_> =
-        (1..=50).map(|n| rig.send("UpdateCategory", json!({ "id": id, "name": n.to_string() }), None)).collect();
+    let rest = rig.line_up((1..=50).map(|n| rename(n.to_string()))).await;
     // All of them are decided while the first is on its way, because nothing but the disk keeps them. A probe that goes
     // through the same shard behind them tells when they have been.
-    let probe = rig.send("UpdateCategory", json!({ "id": id, "name": "" }), None);
-    assert_eq!(probe.await.unwrap().unwrap_err().code(), Code::BadUserInput);
-    rig.open(10);
+    let probe = rig.line_up([rename(String::new())]).await.remove(0);
+    assert_eq!(probe.await.unwrap_err().code(), Code::BadUserInput);
+    rig.open(100);
     assert_eq!(first.await.unwrap().unwrap().revision, Revision::new(2));
-    let mut revisions: Vec<u64> =
-        join_all(rest).await.into_iter().map(|receipt| receipt.unwrap().unwrap().revision.get()).collect();
-    revisions.sort_unstable();
+    let revisions: Vec<u64> = join_all(rest).await.into_iter().map(|receipt| receipt.unwrap().revision.get()).collect();
     assert_eq!(revisions, (3..=52).collect::<Vec<_>>());
     let commits = rig.way.journey.count.load(Ordering::Relaxed);
     assert!(commits < 12, "{commits} commits for 51 commands to one stream");
@@ -246,10 +244,11 @@ async fn a_refusal_that_was_built_on_a_lost_commit_is_decided_again() {
     let deleted = rig.send("DeleteCategory", json!({ "id": id }), None);
     assert_eq!(rig.arrivals.recv().await, Some(1));
     // As long as the deletion may succeed there is nothing to rename. It does not succeed.
-    let renamed = rig.send("UpdateCategory", json!({ "id": id, "name": "Pencils" }), None);
-    rig.open(2);
+    let rename = ("UpdateCategory", json!({ "id": id, "name": "Pencils" }), None);
+    let renamed = rig.line_up([rename]).await.remove(0);
+    rig.open(100);
     assert_eq!(deleted.await.unwrap().unwrap_err().code(), Code::Unavailable);
-    assert_eq!(renamed.await.unwrap().unwrap().revision, Revision::new(2));
+    assert_eq!(renamed.await.unwrap().revision, Revision::new(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -290,8 +289,8 @@ async fn a_process_that_was_slower_decides_again() {
     let (one, other) = (Rig::new(&url).await, Rig::new(&url).await);
     let id = one.category().await;
     // Both know the stream; one goes on, and the other does not hear of it.
-    one.open(2);
-    other.open(3);
+    one.open(100);
+    other.open(100);
     let rename = |rig: &Rig, name: &str| rig.send("UpdateCategory", json!({ "id": id, "name": name }), None);
     assert_eq!(rename(&other, "a").await.unwrap().unwrap().revision, Revision::new(2));
     assert_eq!(rename(&one, "b").await.unwrap().unwrap().revision, Revision::new(3));
@@ -315,7 +314,7 @@ async fn two_requests_with_one_key_at_once_are_one_request() {
 async fn a_queue_that_is_full_refuses_at_once_and_loses_nothing() {
     let rig = Rig::new("sqlite::memory:").await;
     let store = rig.way.store.clone();
-    let settings = Settings { shards: 1, shard_queue: 4, ..Settings::default() };
+    let settings = Settings { shards: 1, shard_queue: 4, ..patient() };
     let (way, _received) = Gated::way(store);
     let parts = Parts {
         events: way.clone(),
@@ -357,16 +356,18 @@ async fn a_group_whose_news_got_lost_is_recognised_as_a_whole() {
     rig.arrivals.recv().await.unwrap();
     let first = rig.send("UpdateCategory", json!({ "id": id, "name": "first" }), None);
     assert_eq!(rig.arrivals.recv().await, Some(1));
-    let rename = |name: &str, key| rig.send("UpdateCategory", json!({ "id": id, "name": name }), key);
+    let rename = |n: usize| {
+        let key = n.is_multiple_of(2).then_some(["a", "b", "c", "d"][n / 2]);
+        ("UpdateCategory", json!({ "id": id, "name": n.to_string() }), key)
+    };
     // They gather behind the first, some with a key and some without.
-    let rest: Vec<_> =
-        (0..8).map(|n| rename(&n.to_string(), (n % 2 == 0).then_some(["a", "b", "c", "d"][n / 2]))).collect();
+    let rest = rig.line_up((0..8).map(rename)).await;
     rig.way.journey.fates.lock().await.extend([Fate::Unheard, Fate::Unheard, Fate::Through]);
     rig.open(40);
     first.await.unwrap().unwrap();
     let mut revisions = Vec::new();
     for receipt in join_all(rest).await {
-        let receipt = receipt.unwrap().unwrap();
+        let receipt = receipt.unwrap();
         assert!(!receipt.repeated);
         revisions.push(receipt.revision.get());
     }
@@ -377,7 +378,7 @@ async fn a_group_whose_news_got_lost_is_recognised_as_a_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_told_that_nothing_was_recorded_if_what_was_recorded_can_not_be_looked_for() {
-    let rig = Rig::with("sqlite::memory:", Settings { lane_attempts: 2, ..Settings::default() }).await;
+    let rig = Rig::with("sqlite::memory:", Settings { lane_attempts: 2, ..patient() }).await;
     let id = rig.category().await;
     rig.open(10);
     rig.way.journey.fates.lock().await.push(Fate::Unheard);
@@ -395,9 +396,9 @@ async fn a_repetition_of_what_is_under_way_gets_the_first_answer() {
     let first = rig.send("DeleteCategory", json!({ "id": id }), Some("key"));
     assert_eq!(rig.arrivals.recv().await, Some(1));
     // The second one finds nothing to delete any more, because the first one has.
-    let second = rig.send("DeleteCategory", json!({ "id": id }), Some("key"));
+    let second = rig.line_up([("DeleteCategory", json!({ "id": id }), Some("key"))]).await.remove(0);
     rig.open(10);
-    let (first, second) = (first.await.unwrap().unwrap(), second.await.unwrap().unwrap());
+    let (first, second) = (first.await.unwrap().unwrap(), second.await.unwrap());
     assert_eq!((first.revision, first.position), (second.revision, second.position));
 }
 
@@ -426,19 +427,22 @@ async fn a_guest_that_loops_for_many_callers_leaves_time_for_its_neighbours() {
     rig.engine.deploy(component("rogue")).await.unwrap();
     rig.open(1_000);
     let loops: Vec<_> = (0..600).map(|_| rig.send("ProvokeLoop", json!({}), None)).collect();
-    // If all of them were decided it would take half a minute, and a command may take ten seconds.
     rig.send("CreateCategory", json!({ "name": "Pens" }), None).await.unwrap().unwrap();
+    let mut decided = 0;
     for looped in loops {
         let code = looped.await.unwrap().unwrap_err().code();
         assert!([Code::PluginFault, Code::Unavailable].contains(&code), "{code}");
+        decided += usize::from(code == Code::PluginFault);
     }
+    // If all of them were decided it would take half a minute. Of those that are, there is one a second after the first few.
+    assert!(decided < 300, "{decided} of 600 took their time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_stream_is_read_from_its_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("events.db").display());
-    let settings = || Settings { snapshot_events: 50, batch: 50, ..Settings::default() };
+    let settings = || Settings { snapshot_events: 50, batch: 50, ..patient() };
     let rig = Rig::with(&url, settings()).await;
     let id = rig.category().await;
     rig.open(1_000);
@@ -446,6 +450,7 @@ async fn a_long_stream_is_read_from_its_snapshot() {
     for n in 0..120 {
         rename(&rig, n).await.unwrap().unwrap();
     }
+    eventually("a snapshot is kept", async || rig.way.journey.kept.load(Ordering::SeqCst) > 0).await;
     rig.engine.shutdown().await;
     // Without a snapshot all of its events would be read again.
     let again = Rig::with(&url, settings()).await;
@@ -457,7 +462,7 @@ async fn a_long_stream_is_read_from_its_snapshot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_take_no_more_room_than_there_is() {
-    let settings = Settings { payload_bytes: 1_000, queued_bytes: 1_000, ..Settings::default() };
+    let settings = Settings { payload_bytes: 1_000, queued_bytes: 1_000, ..patient() };
     let rig = Rig::with("sqlite::memory:", settings).await;
     let large = json!({ "name": "x".repeat(100) });
     let mut sent = tokio::task::JoinSet::new();

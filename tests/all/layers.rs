@@ -15,7 +15,7 @@ use yado_model::{Actor, Code, Name, Position};
 use yado_runtime::Runtime;
 use yado_store::{Options, open_events, open_reads};
 
-use crate::support::component;
+use crate::support::{component, patient};
 
 /// Keeps some things from everybody but the owner, and takes note of what was asked and answered.
 #[derive(Default)]
@@ -120,7 +120,7 @@ async fn stocked(settings: Settings) -> (House, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_model_that_is_not_for_everybody_is_refused_on_every_way_to_it() {
-    let (house, category) = stocked(Settings::default()).await;
+    let (house, category) = stocked(patient()).await;
     let of_category = "{ category: { name: { eq: \"Pens\" } } }";
     let by_category = "{ productsAggregate { groups(by: categoryId) { key { category { name } } } } }";
     let ways = [
@@ -171,7 +171,7 @@ async fn a_read_model_that_is_not_for_everybody_is_refused_on_every_way_to_it() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_is_refused_by_itself_and_with_the_read_model_whose_rows_it_shows() {
-    let (house, _) = stocked(Settings::default()).await;
+    let (house, _) = stocked(patient()).await;
     let query = "{ searchProducts { totalCount } }";
     for kept in [(Kind::Query, "searchProducts"), (Kind::Model, "Product")] {
         house.warden.keep(&[kept]);
@@ -184,7 +184,7 @@ async fn a_query_is_refused_by_itself_and_with_the_read_model_whose_rows_it_show
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_is_not_for_everybody_records_nothing() {
-    let (house, _) = stocked(Settings::default()).await;
+    let (house, _) = stocked(patient()).await;
     house.warden.keep(&[(Kind::Command, "CreateCategory")]);
     let (path, code) = house.refused(Some("visitor"), CATEGORY).await;
     assert_eq!((path.as_str(), code.as_str()), (r#"["createCategory"]"#, "FORBIDDEN"));
@@ -197,7 +197,7 @@ async fn a_command_that_is_not_for_everybody_records_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_is_refused_by_itself_and_with_the_read_model_whose_rows_it_tells() {
-    let house = House::with(Settings::default()).await;
+    let house = House::with(patient()).await;
     let product = Name::parse("Product").unwrap();
     let (changes, events) = (What::Changes(&product), What::Events);
     for (kept, what) in
@@ -216,7 +216,7 @@ async fn a_subscription_is_refused_by_itself_and_with_the_read_model_whose_rows_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_watches_is_told_of_each_thing_asked_and_what_became_of_it() {
-    let (house, category) = stocked(Settings::default()).await;
+    let (house, category) = stocked(patient()).await;
     let told = |kind, name: &str, outcome| (kind, name.to_owned(), outcome);
     let command = told(Kind::Command, "CreateCategory", Outcome::Done);
     // Its key is all that is asked for, and that is known without reading.
@@ -241,7 +241,7 @@ async fn whoever_watches_is_told_of_each_thing_asked_and_what_became_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_finds_no_room_is_told_when_to_come_back_and_commands_need_none() {
-    let (house, category) = stocked(Settings { queries_max: 1, queries_waiting: 0, ..Settings::default() }).await;
+    let (house, category) = stocked(Settings { queries_max: 1, queries_waiting: 0, ..patient() }).await;
     let (first, second) = (house.session(None), house.session(None));
     let model = Name::parse("Category").unwrap();
     first.rows(&model, std::slice::from_ref(&category), None).await.unwrap();
@@ -270,7 +270,7 @@ async fn a_request_that_finds_no_room_is_told_when_to_come_back_and_commands_nee
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_waits_for_a_position_keeps_nobody_from_reading() {
-    let (house, _) = stocked(Settings { queries_max: 1, queries_waiting: 0, ..Settings::default() }).await;
+    let (house, _) = stocked(Settings { queries_max: 1, queries_waiting: 0, ..patient() }).await;
     let (first, second) = (house.session(None), house.session(None));
     let model = Name::parse("Category").unwrap();
     first.count(&model, None).await.unwrap();
@@ -287,7 +287,7 @@ async fn a_request_that_waits_for_a_position_keeps_nobody_from_reading() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_begun_for_a_request_whose_time_is_over_and_it_is_told_what_to_do() {
-    let (house, category) = stocked(Settings::default()).await;
+    let (house, category) = stocked(patient()).await;
     house.warden.answered();
     let circumstances = Circumstances { until: Some(Until::after(0)), ..Circumstances::default() };
     let session = house.engine.session(&house.engine.catalogue(), circumstances);

@@ -8,6 +8,7 @@
 
 mod acceptance;
 mod accounts;
+mod answers;
 mod asking;
 mod claims;
 mod clients;
@@ -23,6 +24,7 @@ mod lane;
 mod layers;
 mod live;
 mod operator;
+mod ordered;
 mod projections;
 mod readme;
 mod reads;

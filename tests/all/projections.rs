@@ -1,6 +1,7 @@
 //! The read side, whatever happens on the way: rows are those that one event after the other would have made, however
 //! events are batched, whatever fails, wherever a process dies, and whoever else does the same work at the same time.
 
+mod between;
 mod changes;
 mod deployed;
 mod failing;
@@ -16,13 +17,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use yado_engine::{Circumstances, Dispatch, DispatchOptions, Engine, Model, Parts, Row, Select, Session, Settings};
+use tokio::task::JoinHandle;
+use yado_engine::{
+    Circumstances, Deployment, Dispatch, DispatchOptions, Engine, Model, Parts, Refusal, Row, Select, Session, Settings,
+};
 use yado_model::{Name, Position, TenantId};
 use yado_runtime::Runtime;
 use yado_store::testing::Postgres;
 use yado_store::{EventStore, Options, ReadStore, open_events, open_reads};
 
-use crate::support::{component, eventually};
+use crate::support::{self, component, eventually};
 use failing::{Failing, Fate};
 use history::{History, Random};
 
@@ -66,6 +70,11 @@ impl Databases {
     async fn reads(&self, number: usize) -> Arc<dyn ReadStore> {
         open_reads(&self.reads[number], &Options::default()).await.unwrap()
     }
+
+    /// The same, where nothing fails by itself: commits are counted, and can be held.
+    async fn watched(&self, number: usize) -> Arc<Failing> {
+        Arc::new(Failing::new(self.reads(number).await, 0, 0))
+    }
 }
 
 /// Nothing is batched, nothing is gathered, and nothing is kept in memory.
@@ -75,12 +84,28 @@ fn one_by_one() -> Settings {
 
 /// Settings of a test that waits as long as it takes, and tries again soon.
 fn patient() -> Settings {
-    Settings { caught_up_ms: 120_000, poll_ms: 5, projection_retry_ms: 20, ..Settings::default() }
+    Settings { poll_ms: 5, projection_retry_ms: 20, ..support::patient() }
 }
 
 async fn start(log: Arc<dyn EventStore>, reads: Arc<dyn ReadStore>, settings: Settings) -> Engine {
     let runtime = Runtime::new(yado_runtime::Settings::default()).unwrap();
     Engine::start(Parts { events: log, reads, runtime }, settings).await.unwrap()
+}
+
+/// Two processes that project the same, and have begun at the same moment.
+async fn two(databases: &Databases, settings: impl Fn() -> Settings) -> (Engine, Engine) {
+    let first = start(databases.log().await, databases.reads(0).await, settings()).await;
+    let second = start(databases.log().await, databases.reads(0).await, settings()).await;
+    let (one, other) = tokio::join!(first.deploy(component("bank")), second.deploy(component("bank")));
+    one.unwrap();
+    other.unwrap();
+    (first, second)
+}
+
+/// Has a plugin deployed, which need not come to an end by itself.
+fn deploying(engine: &Engine, plugin: &str) -> JoinHandle<Result<Deployment, Refusal>> {
+    let (engine, plugin) = (engine.clone(), component(plugin));
+    tokio::spawn(async move { engine.deploy(plugin).await })
 }
 
 fn model(engine: &Engine) -> Arc<Model> {
@@ -154,16 +179,12 @@ async fn one_commit_of_a_projection_is_under_way_at_a_time_also_where_it_begins_
     let databases = Databases::new(false, 1).await;
     let (mut history, log) = (History::of_one(1), databases.log().await);
     history.go_on(&*log, 20).await;
-    let reads = Arc::new(Failing::holding(databases.reads(0).await));
+    let reads = databases.watched(0).await;
+    reads.hold();
     let settings = Settings { batch: 1, poll_ms: 1, ..patient() };
     let engine = start(log.clone(), reads.clone(), settings).await;
-    let deploying = {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.deploy(component("bank")).await })
-    };
-    while reads.under_way() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let deploying = deploying(&engine, "bank");
+    eventually("it is at its first commit", async || reads.under_way() > 0).await;
     history.go_on(&*log, 20).await;
     for _ in 0..TURNS {
         if reads.overlapped() {
@@ -253,10 +274,7 @@ async fn dies_at_every_write(postgres: bool) {
     {
         let dying = Arc::new(Failing::dying(databases.reads(1 + number).await, commit, fate));
         let engine = start(databases.log().await, dying.clone(), settings()).await;
-        let deploying = {
-            let engine = engine.clone();
-            tokio::spawn(async move { engine.deploy(component("bank")).await })
-        };
+        let deploying = deploying(&engine, "bank");
         dying.dead().await;
         engine.shutdown().await;
         let _ = deploying.await;
@@ -282,11 +300,7 @@ async fn project_together(postgres: bool) {
     let (mut history, log) = (History::new(3), databases.log().await);
     history.go_on(&*log, 200).await;
     let settings = || Settings { batch: 15, gathered_events: 30, ..patient() };
-    let first = start(databases.log().await, databases.reads(0).await, settings()).await;
-    let second = start(databases.log().await, databases.reads(0).await, settings()).await;
-    let (one, other) = tokio::join!(first.deploy(component("bank")), second.deploy(component("bank")));
-    one.unwrap();
-    other.unwrap();
+    let (first, second) = two(&databases, settings).await;
     for _ in 0..30 {
         history.go_on(&*log, 20).await;
         let head = log.head().await.unwrap();
@@ -354,9 +368,8 @@ async fn try_to_open(engine: &Engine, number: u32) -> Result<Position, yado_engi
 /// Looks at the rows again and again, without waiting for a position, until there are so many.
 async fn seen(engine: &Engine, count: u64) {
     let (model, session) = (model(engine), asking(engine, &TenantId::default()));
-    while session.count(&model.manifest.name, None).await.unwrap() < count {
-        tokio::task::yield_now().await;
-    }
+    let shown = async || session.count(&model.manifest.name, None).await.unwrap();
+    eventually("there are as many rows", async || shown().await >= count).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use yado_engine::{Dispatch, DispatchOptions, Engine, Error, Parts, Receipt, Settings};
+use yado_engine::{Dispatch, DispatchOptions, Engine, Error, Parts, Receipt};
 use yado_model::{CommandId, CommandMeta, Digest, Name, NewEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_runtime::Runtime;
 use yado_store::{Appended, Draft, EventStore, Options, PluginRecord, Result, Snapshot, open_events, open_reads};
 
-use crate::support::{Freight, Journey, Way, component, eventually, variant};
+use crate::support::{Freight, Journey, Way, component, eventually, patient, variant};
 
 /// A journey that counts what is read of streams, and how often snapshots are kept. The store is a database that outlives
 /// the engines of a test.
@@ -58,13 +58,13 @@ async fn store() -> Arc<Log> {
 }
 
 /// A process with the bank, or with another build of it.
-async fn bank(store: &Arc<Log>, settings: Settings) -> Engine {
+async fn bank(store: &Arc<Log>) -> Engine {
     let parts = Parts {
         events: store.clone(),
         reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
         runtime: Runtime::new(yado_runtime::Settings::default()).unwrap(),
     };
-    let engine = Engine::start(parts, settings).await.unwrap();
+    let engine = Engine::start(parts, patient()).await.unwrap();
     engine.deploy(component("bank")).await.unwrap();
     engine
 }
@@ -130,7 +130,7 @@ async fn a_stream_of_a_hundred_thousand_events_is_restored_as_cheaply_as_one_of_
     let store = store().await;
     recorded(&store, "long", 100_000).await;
     recorded(&store, "short", 100).await;
-    let first = bank(&store, Settings::default()).await;
+    let first = bank(&store).await;
     // What a deployment tries of the log doesn't count.
     store.journey.taken();
     // Nobody has kept a snapshot yet, so all of it is folded, and one is kept for the next time.
@@ -143,7 +143,7 @@ async fn a_stream_of_a_hundred_thousand_events_is_restored_as_cheaply_as_one_of_
     }
     first.shutdown().await;
 
-    let again = bank(&store, Settings::default()).await;
+    let again = bank(&store).await;
     store.journey.taken();
     deposit(&again, "short").await.unwrap();
     let short = store.journey.taken();
@@ -176,7 +176,7 @@ async fn a_snapshot_that_the_code_cannot_use_is_left_aside() {
     // A snapshot of an event that the log does not have.
     recorded(&store, "ahead", 150).await;
     store.save_snapshots(&[snapshot(&store, "ahead", 151, None).await]).await.unwrap();
-    let engine = bank(&store, Settings::default()).await;
+    let engine = bank(&store).await;
     for id in ["end", "middle", "ahead"] {
         deposit(&engine, id).await.unwrap();
         empty(&engine, id, 150).await;
@@ -187,8 +187,9 @@ async fn a_snapshot_that_the_code_cannot_use_is_left_aside() {
 async fn a_snapshot_of_a_history_that_is_no_more_is_left_aside() {
     let store = store().await;
     recorded(&store, "rich", 300).await;
-    let first = bank(&store, Settings::default()).await;
+    let first = bank(&store).await;
     deposit(&first, "rich").await.unwrap();
+    eventually("the snapshot is kept", async || store.journey.kept.load(Ordering::SeqCst) > 0).await;
     first.shutdown().await;
     let rich = snapshot(&store, "rich", 300, None).await;
     let kept = store.snapshot(&rich.tenant, &rich.stream, &rich.encoding).await.unwrap().unwrap();
@@ -199,7 +200,7 @@ async fn a_snapshot_of_a_history_that_is_no_more_is_left_aside() {
         let found = snapshot(&store, id, revision, kept.state.as_deref()).await;
         store.save_snapshots(&[Snapshot { command: CommandId::generate(), ..found }]).await.unwrap();
     }
-    let again = bank(&store, Settings::default()).await;
+    let again = bank(&store).await;
     for id in ["end", "middle"] {
         deposit(&again, id).await.unwrap();
         empty(&again, id, 150).await;
@@ -209,7 +210,7 @@ async fn a_snapshot_of_a_history_that_is_no_more_is_left_aside() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_in_memory_is_read_from_the_log_once() {
     let store = store().await;
-    let engine = bank(&store, Settings::default()).await;
+    let engine = bank(&store).await;
     send(&engine, "Open", json!({ "id": "a", "owner": "Ada" })).await.unwrap();
     store.journey.taken();
     for _ in 0..10 {
@@ -229,7 +230,7 @@ async fn a_state_in_memory_is_read_from_the_log_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_processes_at_one_hot_stream_both_get_on() {
     let store = store().await;
-    let engines = [bank(&store, Settings::default()).await, bank(&store, Settings::default()).await];
+    let engines = [bank(&store).await, bank(&store).await];
     send(&engines[0], "Open", json!({ "id": "hot", "owner": "Ada" })).await.unwrap();
     let done = [AtomicUsize::new(0), AtomicUsize::new(0)];
     let enough = AtomicBool::new(false);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use yado_engine::{Engine, Parts, Refusal, Settings};
+use yado_engine::{Engine, Parts, Refusal};
 use yado_model::{CommandId, CommandMeta, EntityId, Name, NewEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_runtime::Runtime;
 use yado_store::{Append, Appended, Draft, EventStore, Options, PluginVersion, open_events, open_reads};
 
-use crate::support::{component, variant};
+use crate::support::{component, patient, variant};
 
 /// An engine over a log that tests write to as they like.
 struct House {
@@ -25,7 +25,7 @@ impl House {
         let reads = open_reads(&url("reads.db"), &Options::default()).await.unwrap();
         let runtime = Runtime::new(yado_runtime::Settings::default()).unwrap();
         let parts = Parts { events: log.clone(), reads, runtime };
-        Self { engine: Engine::start(parts, Settings::default()).await.unwrap(), log, _folder: folder }
+        Self { engine: Engine::start(parts, patient()).await.unwrap(), log, _folder: folder }
     }
 
     /// Records events of one account, from a revision on.

@@ -8,7 +8,9 @@
 //! out of all rows. What is searched for is served by the index for searches, where the database has one.
 //!
 //! It is advice. A read model of a few rows needs none of it, so nothing is refused for its sake, and where a caller
-//! chooses what to filter by, as in the lists that every read model has, there is nothing to be said beforehand.
+//! chooses what to filter by, as in the lists that every read model has, there is nothing to be said beforehand. Nor is there
+//! where a caller chooses the order, which may be by what a relation leads to, and which no index serves then: a declared
+//! query's own order is by properties of its rows alone.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,15 +1,16 @@
 //! Changes of rows, for those who want to hear of them.
 //!
-//! A projection that is up to date keeps a journal: each row that an event has created, changed or removed, in the
-//! transaction that writes the row. After the commit the newest changes are in memory, and whoever listens is given them
-//! from there. Who is too far behind for that reads the journal's table, which is also where the changes are that another
-//! process has committed.
+//! A projection keeps a journal once it is no further behind than changes are kept for: each row that an event has created,
+//! changed or removed, in the transaction that writes the row. After the commit the newest changes are in memory, and whoever
+//! listens is given them from there. Who is too far behind for that reads the journal's table, which is also where the changes
+//! are that another process has committed.
 //!
 //! Invariants: changes come in the order of positions and places, each once, without gaps, and only after they are
 //! durable. Where a gap can't be ruled out, the listener is told so ([`Error::ResumeExpired`]) and never passes over it.
 //! Two generations of a projection journal the same events at the same positions, so that a listener goes over from one
 //! to the next at a position.
 
+mod breaks;
 mod cursor;
 mod forget;
 mod ring;
@@ -74,16 +75,19 @@ impl Changes {
     /// Where a projection tells what it has changed.
     pub(crate) fn open(&self, projection: &Arc<str>) -> Arc<Told> {
         let mut told = self.told();
-        let rings = told.len() + usize::from(!told.contains_key(projection));
-        let room = self.shared.settings.changes_memory_bytes / rings.max(1);
         let opened = told.entry(projection.clone()).or_insert_with(|| Arc::new(Told::new(projection.clone()))).clone();
-        told.values().for_each(|told| told.set_room(room));
+        self.divide(&told);
         opened
     }
 
     /// A projection has ended, and is not going to tell any more.
     pub(crate) fn close(&self, projection: &str) {
-        let closed = self.told().remove(projection);
+        let closed = {
+            let mut told = self.told();
+            let closed = told.remove(projection);
+            self.divide(&told);
+            closed
+        };
         self.shared.lines.send_if_modified(|lines| {
             let ends = |line: &Line| line.before.as_deref() == Some(projection);
             if !lines.values().any(ends) {
@@ -142,6 +146,12 @@ impl Changes {
         Ok(ChangeStream::new(self.clone(), lines, told, model.clone(), tenant.clone(), after))
     }
 
+    /// Gives each projection its share of the memory.
+    fn divide(&self, told: &HashMap<Arc<str>, Arc<Told>>) {
+        let room = self.shared.settings.changes_memory_bytes / told.len().max(1);
+        told.values().for_each(|told| told.set_room(room));
+    }
+
     /// How many changes of a projection are kept, and how many this process has forgotten.
     pub(crate) fn figures(&self, projection: &str) -> Option<(u64, u64)> {
         self.told().get(projection).map(|told| told.figures())
@@ -149,5 +159,45 @@ impl Changes {
 
     fn told(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Told>>> {
         self.shared.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use yado_model::Position;
+    use yado_store::{ChangeKind, Changed, Options, open_reads};
+
+    use super::ring::Wanted;
+    use super::*;
+
+    /// A change of so many bytes at a position.
+    fn changed(position: u64, bytes: usize) -> Arc<Changed> {
+        Arc::new(Changed {
+            position: Position::new(position),
+            place: 0,
+            tenant: TenantId::default(),
+            model: Name::parse("Ticket").unwrap(),
+            key: "a".into(),
+            kind: ChangeKind::Created,
+            row: "x".repeat(bytes).into(),
+        })
+    }
+
+    #[tokio::test]
+    async fn what_a_projection_that_ends_has_had_of_the_memory_the_others_have_again() {
+        let reads = open_reads("sqlite::memory:", &Options::default()).await.unwrap();
+        let changes = Changes::new(reads, Arc::new(Settings { changes_memory_bytes: 8_000, ..Settings::default() }));
+        let told = changes.open(&"tickets".into());
+        changes.open(&"baskets".into());
+        let holds_all = |from: u64| {
+            let (before, to) = (Position::new(from), Position::new(from + 2));
+            told.tell(before, to, &[changed(from + 1, 3_000), changed(from + 2, 3_000)]);
+            let (model, tenant, after) = (Name::parse("Ticket").unwrap(), TenantId::default(), Cursor::all_of(before));
+            let wanted = Wanted { model: &model, tenant: &tenant, after, begun_since: false, until: None, limit: 10 };
+            told.read(&wanted).is_some()
+        };
+        assert!(!holds_all(0));
+        changes.close("baskets");
+        assert!(holds_all(2));
     }
 }

@@ -147,9 +147,6 @@ impl ReadStore for Deadline<dyn ReadStore> {
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
         self.within(self.store.forget_checkpoint(projection)).await
     }
-    async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
-        self.within(self.store.discard(projection, tables)).await
-    }
     async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed> {
         self.within(self.store.begin_anew(projection, from, tables)).await
     }
@@ -207,8 +204,8 @@ impl ReadStore for Deadline<dyn ReadStore> {
     async fn unused_tables(&self, unused_ms: u64) -> Result<Vec<TablesInUse>> {
         self.within(self.store.unused_tables(unused_ms)).await
     }
-    async fn leave_tables(&self, process: &str) -> Result<()> {
-        self.within(self.store.leave_tables(process)).await
+    async fn leave_tables(&self, process: &str, unused_ms: u64) -> Result<()> {
+        self.within(self.store.leave_tables(process, unused_ms)).await
     }
     async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {
         self.within(self.store.discard_unused(process, tables, unused_ms)).await

@@ -305,8 +305,8 @@ fn projection(status: &Status, pace: Pace) -> Check {
     let position = status.position;
     let anew = match status.stage {
         Stage::Anew { until } => format!(
-            "filled anew up to {until}, because what it showed was of a history that is no more, and not shown until \
-             then; "
+            "filled anew up to {until}, because what it showed was of a history that is no more, or has been dropped, and \
+             not shown until then; "
         ),
         Stage::Unknown | Stage::Following => String::new(),
     };

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 use yado_model::schema::Problem;
-use yado_model::{Code, Position, Rejection, Revision, StreamId};
+use yado_model::{Code, Name, Position, Rejection, Revision, StreamId};
 
 use crate::Cursor;
 use crate::vigil::Broken;
@@ -92,6 +92,17 @@ pub enum Error {
         /// What was allowed.
         limit_ms: u64,
     },
+    /// The answer to a query would take up more memory than one may.
+    #[error(
+        "the answer from {model} would have more than {limit_bytes} bytes: ask for fewer rows, or for fewer of their \
+         fields, at a time"
+    )]
+    TooLarge {
+        /// Which read model.
+        model: String,
+        /// How many bytes it may have.
+        limit_bytes: usize,
+    },
     /// It is for some only, and it is not known who asks.
     #[error("{what} is not for everybody: say who you are")]
     Unauthenticated {
@@ -172,6 +183,7 @@ impl Error {
             Self::NotFound { .. } => Code::NotFound,
             Self::PluginFault { .. } | Self::Superseded { .. } => Code::PluginFault,
             Self::Timeout { .. } | Self::Late { .. } => Code::Timeout,
+            Self::TooLarge { .. } => Code::TooComplex,
             Self::Unauthenticated { .. } => Code::Unauthenticated,
             Self::Forbidden { .. } => Code::Forbidden,
             Self::Unavailable { .. } => Code::Unavailable,
@@ -205,6 +217,7 @@ impl Error {
             Self::Lagging { wanted, reached, .. } => {
                 vec![("position", wanted.get().into()), ("reachedPosition", reached.get().into())]
             }
+            Self::TooLarge { limit_bytes, .. } => vec![("limit", (*limit_bytes).into())],
             Self::ResumeExpired { floor, .. } => floor.map(|floor| ("floor", floor.get().into())).into_iter().collect(),
             Self::NotFound { .. }
             | Self::Unknown { .. }
@@ -235,10 +248,11 @@ impl From<yado_store::Error> for Error {
     }
 }
 
-/// What is answered to a question about read models. One that no database can answer is the caller's, and so is the
-/// remedy.
-pub(crate) fn question(error: yado_store::Error) -> Error {
-    match error {
+/// What is answered to a question about a read model, where the store fails. One that no database can answer is the caller's,
+/// and so is the remedy.
+pub(crate) fn question(model: &Name) -> impl FnOnce(yado_store::Error) -> Error {
+    move |error| match error {
+        yado_store::Error::TooLarge { limit } => Error::TooLarge { model: model.to_string(), limit_bytes: limit },
         yado_store::Error::Invalid(message) => {
             Error::BadInput { what: "the request".into(), problems: vec![Problem { path: Vec::new(), message }] }
         }

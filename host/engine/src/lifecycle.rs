@@ -13,9 +13,8 @@ mod readable;
 mod rebuild;
 mod unused;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,6 +27,7 @@ use crate::projection::{Handle, Running, Stage, Status, Surroundings, Trouble};
 use crate::reads::QueryBus;
 use crate::{Advice, Catalogue, Error, Surface};
 use rebuild::Rebuild;
+use unused::Unused;
 
 /// Deployments that may wait for their turn.
 const QUEUE: usize = 64;
@@ -134,10 +134,8 @@ struct Owner {
     retirements: u64,
     /// Projections that are filled anew beside the same code, by their names.
     rebuilds: HashMap<Name, Rebuild>,
-    /// Tables that nobody uses any more, and since when that has been known.
-    unused: HashMap<String, Instant>,
-    /// Projections whose tables are not used here any more, and could not be dropped at once.
-    left: HashSet<String>,
+    /// Tables that are not used any more.
+    unused: Unused,
 }
 
 /// How code has stood the log.
@@ -179,8 +177,7 @@ impl Lifecycle {
             retiring: HashMap::new(),
             retirements: 0,
             rebuilds: HashMap::new(),
-            unused: HashMap::new(),
-            left: HashSet::new(),
+            unused: Unused::default(),
         };
         tokio::spawn(vigil.watch("the loop that deploys plugins", owner.run()));
         Self { orders, live, running, starting, stopped }

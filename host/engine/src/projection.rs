@@ -102,6 +102,19 @@ enum Failure {
     Host(String),
 }
 
+impl Surroundings {
+    /// Makes the tables that a projection is to fill. That it uses them is said first, and again for as long as it takes, or
+    /// others might drop them.
+    pub(crate) async fn make_tables(&self, projection: &ProjectionType) -> yado_store::Result<()> {
+        let _using = self.uses.begin(projection);
+        self.uses.announce(projection).await?;
+        for model in &projection.models {
+            self.reads.ensure_table(&model.table).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Definition {
     /// The code that shows events.
     fn digest(&self) -> Digest {

@@ -84,8 +84,8 @@ impl QueryBus {
             Stage::Following => return Ok(()),
             Stage::Unknown => format!("what {name} shows has not been held against the log yet"),
             Stage::Anew { until } => format!(
-                "{name} is filled anew, because what it showed was of a history that is no more; it has come to position \
-                 {position} of {until}"
+                "{name} is filled anew, because what it showed was of a history that is no more, or has been dropped; it has \
+                 come to position {position} of {until}"
             ),
         };
         Err(Error::Unavailable { reason, retry_after_ms: ANEW_MS })
@@ -99,12 +99,12 @@ impl QueryBus {
         columns: Option<&[String]>,
     ) -> Result<Rows> {
         self.may_be_shown(model)?;
-        self.store.rows(&model.table, tenant, keys, columns).await.map_err(question)
+        self.store.rows(&model.table, tenant, keys, columns).await.map_err(question(&model.manifest.name))
     }
 
     pub(crate) async fn select(&self, model: &Model, tenant: &TenantId, select: &Select) -> Result<Rows> {
         self.may_be_shown(model)?;
-        self.store.select(&model.table, tenant, select).await.map_err(question)
+        self.store.select(&model.table, tenant, select).await.map_err(question(&model.manifest.name))
     }
 
     pub(crate) async fn select_each(
@@ -115,12 +115,12 @@ impl QueryBus {
         select: &Select,
     ) -> Result<Rows> {
         self.may_be_shown(model)?;
-        self.store.select_each(&model.table, tenant, each, select).await.map_err(question)
+        self.store.select_each(&model.table, tenant, each, select).await.map_err(question(&model.manifest.name))
     }
 
     pub(crate) async fn count(&self, model: &Model, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
         self.may_be_shown(model)?;
-        self.store.count(&model.table, tenant, filter).await.map_err(question)
+        self.store.count(&model.table, tenant, filter).await.map_err(question(&model.manifest.name))
     }
 
     pub(crate) async fn aggregate(
@@ -130,7 +130,7 @@ impl QueryBus {
         aggregate: &Aggregate,
     ) -> Result<Vec<Group>> {
         self.may_be_shown(model)?;
-        self.store.aggregate(&model.table, tenant, aggregate).await.map_err(question)
+        self.store.aggregate(&model.table, tenant, aggregate).await.map_err(question(&model.manifest.name))
     }
 
     pub(crate) async fn aggregate_each(
@@ -141,7 +141,7 @@ impl QueryBus {
         aggregate: &Aggregate,
     ) -> Result<Vec<(Value, Group)>> {
         self.may_be_shown(model)?;
-        self.store.aggregate_each(&model.table, tenant, each, aggregate).await.map_err(question)
+        self.store.aggregate_each(&model.table, tenant, each, aggregate).await.map_err(question(&model.manifest.name))
     }
 
     /// The table of a model whose rows may be shown.
@@ -155,7 +155,7 @@ impl QueryBus {
 pub(crate) fn select(table: &Table, selection: Selection) -> Result<Select, String> {
     let order = selection.ordering.into_iter().map(|ordering| {
         known(table, &ordering.field)?;
-        Ok(Order { field: ordering.field, descending: ordering.descending })
+        Ok(Order::by(ordering.field, ordering.descending))
     });
     Ok(Select {
         filter: filter(table, selection.conditions)?,

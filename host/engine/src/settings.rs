@@ -45,8 +45,8 @@ pub struct Settings {
     pub snapshot_events: u64,
     /// How long an answer is kept for repetitions of its request.
     pub answers_kept_ms: u64,
-    /// How often a command is decided anew because another process was faster. A few milliseconds lie between two attempts,
-    /// and a process that is always faster lets others have a turn every tenth of a second.
+    /// How often a command is decided anew because another process was faster. A few ways to the log and back lie between
+    /// two attempts, and a process that is always faster lets others have a turn again and again.
     pub conflict_retries: u32,
     /// How long the answer of a database is waited for. It is longer than the limits that databases have of their own, and
     /// is for one that has gone without a word.
@@ -101,7 +101,7 @@ pub struct Settings {
     /// How long a read model's table outlives the version that filled it, for requests that are under way.
     pub retire_ms: u64,
     /// How long tables that no process uses are kept where another process has left them: it may start again, and go on with
-    /// what it has filled.
+    /// what it has filled. It counts by the read database's times, whichever process looks.
     pub unused_ms: u64,
 }
 

@@ -17,7 +17,7 @@ mod shapes;
 
 pub(crate) use aggregates::{BY_MOST, COUNT, FUNCTIONS};
 pub(crate) use build::{Source, build};
-pub(crate) use connections::{EDGES, NODES, PAGE_INFO, TOTAL_COUNT, most};
+pub(crate) use connections::{CURSOR, EDGES, NODES, PAGE_INFO, TOTAL_COUNT, most};
 pub(crate) use host::RECEIPT;
 pub(crate) use queries::{Declared, LIMIT, OFFSET, ORDER_BY};
 
@@ -39,6 +39,8 @@ pub(crate) const SUBSCRIPTION: &str = "Subscription";
 pub(crate) const MANY: &str = "Many";
 /// What follows the name of a read model in that of the conditions on one of its rows.
 pub(crate) const WHERE: &str = "Where";
+/// What follows the name of a read model in that of the orders of its rows.
+pub(crate) const ORDER: &str = "Order";
 
 /// The argument that words are searched by.
 pub(crate) const SEARCH: &str = "search";
@@ -160,8 +162,9 @@ pub(crate) enum Resolve {
     Aggregate { model: Name },
     /// The same of groups of those rows.
     Groups { model: Name },
-    /// What answers a named query: these rows, or what a guest says; `many` if there may be objects in lists of it.
-    Query { query: Name, many: bool, rows: Option<Declared> },
+    /// What answers a named query: these rows, or what a guest says; `many` if there may be objects in lists of it, and
+    /// `waits` if the position to wait for is the server's argument, and not one of the query's own.
+    Query { query: Name, many: bool, waits: bool, rows: Option<Declared> },
     /// The events of the log, one after another.
     Events,
     /// The rows of a read model, each time that one changes; the argument `key` names one of them.
@@ -224,6 +227,16 @@ impl Field {
     /// An argument by its name.
     pub(crate) fn argument(&self, name: &str) -> Option<&Argument> {
         self.arguments.iter().find(|argument| argument.name == name)
+    }
+
+    /// The arguments that may lead along relations, each with the read model that it begins at.
+    pub(crate) fn leading(&self) -> impl Iterator<Item = (&Name, &'static str)> {
+        let declared = match &self.resolve {
+            Resolve::Query { rows: Some(rows), .. } if rows.gives(ORDER_BY) => Some((&rows.model, ORDER_BY)),
+            _ => None,
+        };
+        let derived = self.resolve.model().into_iter().flat_map(|model| [(model, "where"), (model, ORDER_BY)]);
+        derived.chain(declared)
     }
 
     /// Whether it gives a page, of rows or of groups.

@@ -154,7 +154,7 @@ impl<'a> Scale<'a> {
 
     fn field(&mut self, field: &'a Field, ty: Option<&str>, level: u32) -> Result<Weight, Error> {
         if let Some(alias) = &field.alias {
-            Error::within("bytes of an alias", alias.node.len() as u64, ALIAS_MOST)?;
+            Error::within("bytes in one alias", alias.node.len() as u64, ALIAS_MOST)?;
             self.aliases += 1;
         }
         self.directives += field.directives.len() as u64;
@@ -184,10 +184,9 @@ impl<'a> Scale<'a> {
             Some(api::Field { resolve: Resolve::Query { many: true, .. }, .. }) => self.limits.page_max.into(),
             _ => 1,
         };
-        let related = match (known.and_then(|known| known.resolve.model()), field.get_argument("where")) {
-            (Some(model), Some(conditions)) => self.related(model, &conditions.node),
-            _ => 0,
-        };
+        let leading = known.into_iter().flat_map(api::Field::leading);
+        let related = leading.filter_map(|(model, argument)| Some((model, field.get_argument(argument)?)));
+        let related: u64 = related.map(|(model, given)| self.related(model, &given.node)).sum();
         let is_list = ["fields", "interfaces", "possibleTypes", "inputFields"].contains(&name);
         // What a connection has once, and what it has for each of its rows.
         let (own, items) = match known.map(|known| &known.resolve) {
@@ -206,7 +205,7 @@ impl<'a> Scale<'a> {
         })
     }
 
-    /// How many relations conditions lead along.
+    /// How many relations conditions, or an order, lead along.
     fn related(&self, model: &yado_model::Name, conditions: &Value) -> u64 {
         match conditions {
             Value::Variable(name) => match self.variables.constant(self.api, name) {

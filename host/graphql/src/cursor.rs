@@ -7,26 +7,33 @@
 use async_graphql::dynamic::TypeRef;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value as Json;
-use yado_engine::{Mark, Order, Rows, Shown};
+use yado_engine::{Mark, Rows, Shown};
 use yado_model::Name;
 
 use crate::api::{Api, Scalar, Type};
 use crate::error::Error;
+use crate::select::{By, Sorting};
 use crate::{values, write};
 
 /// The longest that is read, in bytes. A property by which lists are ordered has not nearly so much in it.
 const LONGEST: usize = 64 * 1024;
 
-/// The place of a row in an order.
-pub(crate) fn of(order: &[Order], rows: &Rows, at: usize, key: &str) -> String {
+/// The place of a row in an order. What relations lead to stands beside the row.
+pub(crate) fn of(sorting: &Sorting, rows: &Rows, at: usize, key: &str) -> String {
     let mut text = String::from("[");
-    write::string(&signature(order), &mut text);
+    write::string(&signature(sorting), &mut text);
     text.push_str(",[");
-    for (number, order) in order.iter().enumerate() {
+    let mut beside = 0;
+    for (number, by) in sorting.by.iter().enumerate() {
         if number > 0 {
             text.push(',');
         }
-        held(rows.get(at, &order.field), &mut text);
+        if by.is_related {
+            held(rows.beside(at, beside), &mut text);
+            beside += 1;
+        } else {
+            held(rows.get(at, &by.field), &mut text);
+        }
     }
     text.push_str("],");
     held(rows.get(at, key), &mut text);
@@ -45,7 +52,7 @@ fn held(value: Shown<'_>, text: &mut String) {
 ///
 /// # Errors
 /// If it is no cursor, or one of another order. `argument` is what it was given as.
-pub(crate) fn read(api: &Api, model: &Name, order: &[Order], argument: &str, text: &str) -> Result<Mark, Error> {
+pub(crate) fn read(api: &Api, model: &Name, sorting: &Sorting, argument: &str, text: &str) -> Result<Mark, Error> {
     let none =
         || Error::input(format!("{argument} is no cursor of a {model}: give one that came with a row, as it came"));
     if text.len() > LONGEST {
@@ -53,15 +60,15 @@ pub(crate) fn read(api: &Api, model: &Name, order: &[Order], argument: &str, tex
     }
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| none())?;
     let (of, given, key): (String, Vec<Json>, String) = serde_json::from_slice(&bytes).map_err(|_| none())?;
-    if of != signature(order) || given.len() != order.len() {
+    if of != signature(sorting) || given.len() != sorting.by.len() {
         return Err(Error::input(format!(
             "{argument} is a cursor of another order: ask in the order that it came with"
         )));
     }
-    let row = api.object(model.as_str());
-    let value = |(order, given): (&Order, Json)| {
-        let ty = row.and_then(|row| row.field(&order.field)).map(|field| &field.ty);
-        if given.is_null() && matches!(ty, Some(TypeRef::NonNull(_))) {
+    let value = |(by, given): (&By, Json)| {
+        let ty = api.object(by.model.as_str()).and_then(|row| row.field(&by.field)).map(|field| &field.ty);
+        // A relation that leads nowhere leads to no value, whatever the property must have.
+        if given.is_null() && !by.is_related && matches!(ty, Some(TypeRef::NonNull(_))) {
             return Err(none());
         }
         let ty = ty.map(TypeRef::type_name);
@@ -73,13 +80,14 @@ pub(crate) fn read(api: &Api, model: &Name, order: &[Order], argument: &str, tex
         let value = values::given_json(scalar, &given).filter(|value| *value == given);
         value.and_then(|value| values::comparable(scalar, value)).filter(holds_no_nul).ok_or_else(none)
     };
-    let values = order.iter().zip(given).map(value).collect::<Result<_, _>>()?;
+    let values = sorting.by.iter().zip(given).map(value).collect::<Result<_, _>>()?;
     if key.contains('\0') { Err(none()) } else { Ok(Mark { values, key }) }
 }
 
 /// An order as a text.
-fn signature(order: &[Order]) -> String {
-    order.iter().fold(String::new(), |text, order| text + if order.descending { "-" } else { "+" } + &order.field)
+fn signature(sorting: &Sorting) -> String {
+    let parts = sorting.order.iter().zip(&sorting.by);
+    parts.fold(String::new(), |text, (order, by)| text + if order.descending { "-" } else { "+" } + &by.path)
 }
 
 /// No row holds one.

@@ -27,7 +27,7 @@ mod told;
 mod tree;
 mod value;
 
-pub(crate) use consistency::Seen;
+pub(crate) use consistency::{Lagged, Seen};
 pub(crate) use given::{Root, roots};
 
 use std::sync::{Arc, Mutex, PoisonError};

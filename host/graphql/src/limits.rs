@@ -36,7 +36,7 @@ pub struct Limits {
     pub fields_max: u64,
     /// How many fields of the root an operation may select.
     pub root_fields_max: u32,
-    /// How many aliases a document may have.
+    /// How many aliases a document may have. Each has 128 bytes at most.
     pub aliases_max: u32,
     /// How many directives a document may have.
     pub directives_max: u32,
@@ -63,16 +63,19 @@ pub struct Limits {
     pub cohorts_max: usize,
     /// How many operations may go on at a time on one socket.
     pub operations_per_socket: usize,
-    /// How many messages a subscriber may be behind. One that is further behind is told so, and ends.
+    /// How many messages are kept for subscribers that are behind. Where there are as many, those that have not taken half of
+    /// them within a second are told so, and end.
     pub live_buffer: usize,
-    /// The memory that the messages of different subscriptions may take that not everybody has taken, in bytes, for each.
+    /// The memory that the messages of different subscriptions may take that not everybody has taken, in bytes, for each. It
+    /// is 64 KiB at most where all of them together take 256 MiB.
     pub live_buffer_bytes: usize,
     /// How long a socket may take to say that it speaks the protocol, in milliseconds.
     pub socket_init_ms: u64,
     /// The pause between two signs of life on a socket or a stream of events, in milliseconds. A socket that has not
     /// answered three of them is taken for gone.
     pub keep_alive_ms: u64,
-    /// How long a socket may take to take a message, in milliseconds.
+    /// How long a socket may take to take a message, and how long it is tried to look up what a message shows, in
+    /// milliseconds.
     pub slow_ms: u64,
 }
 

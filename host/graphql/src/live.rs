@@ -7,8 +7,8 @@
 //! to where the cohort is.
 //!
 //! Invariants: a subscriber is told everything after the point at which it began, in order and once, for as long as it is
-//! told anything; or it is told why not. One that takes nothing holds up the others for a moment, once: then, or when it falls
-//! behind further than the bound, it is told so and ends. What is kept for it up to then is shared by all.
+//! told anything; or it is told why not. One that takes too little holds up the others for a moment, once: then it is told so
+//! and ends. What is kept for it up to then is shared by all.
 //!
 //! | what | where |
 //! | --- | --- |
@@ -17,6 +17,7 @@
 //! | where it comes from, and how it is told | `source`, `happening` |
 //! | what is followed, for all | `hub`, `inbox` |
 //! | those that ask for the same | `cohort`, `buffer` |
+//! | what they may take together | `memory` |
 //! | one that asks | `subscriber` |
 
 mod buffer;
@@ -25,6 +26,7 @@ mod figures;
 mod happening;
 mod hub;
 mod inbox;
+mod memory;
 mod plan;
 mod source;
 mod subscriber;
@@ -56,7 +58,11 @@ use cohort::Cohort;
 use figures::Figures;
 use happening::OnTheWay;
 use hub::Hub;
+use memory::Memory;
 use plan::{Key, Plan};
+
+/// For so many subscribers at a time what lies behind them is made ready. The others wait for their turn.
+const TURNS: usize = 32;
 
 /// All that is followed.
 pub(crate) struct Live {
@@ -66,6 +72,10 @@ pub(crate) struct Live {
     current: Arc<Current>,
     cohorts: Mutex<Cohorts>,
     on_the_way: OnTheWay,
+    /// What the messages of all subscriptions take.
+    memory: Memory,
+    /// Turns at making ready what lies behind subscribers: that takes much more while it is made than when it is.
+    turns: Semaphore,
     /// The places for those that stay: sockets, and streams of events.
     sockets: Arc<Semaphore>,
     closing: watch::Sender<bool>,
@@ -107,6 +117,8 @@ impl Live {
             current,
             cohorts: Mutex::default(),
             on_the_way: OnTheWay::default(),
+            memory: Memory::default(),
+            turns: Semaphore::new(TURNS),
             sockets: Arc::new(Semaphore::new(places(limits))),
             closing: watch::Sender::new(false),
             figures: Figures::register(),
@@ -237,6 +249,18 @@ impl Live {
 
     fn cohorts(&self) -> MutexGuard<'_, Cohorts> {
         self.cohorts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes all of the memory that messages may take.
+    #[cfg(test)]
+    pub(crate) fn fill(&self) -> memory::Share {
+        self.memory.fill()
+    }
+
+    /// How many messages are kept for those who have not taken them yet.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.cohorts().known.values().map(|cohort| cohort.kept()).sum()
     }
 
     /// How many subscriptions there are, and how many different ones.

@@ -8,7 +8,7 @@ use yado_engine::{Filter, Link, Op, Order, Quantifier, Select, Table};
 use yado_model::Name;
 
 use crate::Limits;
-use crate::api::{Api, Field, Resolve, SEARCH, Scalar, Type};
+use crate::api::{Api, Field, ORDER_BY, Resolve, SEARCH, Scalar, Type};
 use crate::error::Error;
 use crate::input::Arguments;
 use crate::values;
@@ -53,6 +53,30 @@ pub(crate) struct Which {
     pub(crate) filter: Option<Filter>,
     /// The read models that the answer depends on.
     pub(crate) models: BTreeSet<Name>,
+}
+
+/// In which order.
+#[derive(Debug, Default)]
+pub(crate) struct Sorting {
+    /// As stores have it.
+    pub(crate) order: Vec<Order>,
+    /// What each part of it is by.
+    pub(crate) by: Vec<By>,
+    /// The read models that relations in it lead to.
+    pub(crate) models: BTreeSet<Name>,
+}
+
+/// A property that rows are put in order by.
+#[derive(Debug)]
+pub(crate) struct By {
+    /// Whose property it is: the rows' own read model, or one that relations lead to.
+    pub(crate) model: Name,
+    /// The property.
+    pub(crate) field: String,
+    /// The relations that lead there and the property, with points between them.
+    pub(crate) path: String,
+    /// Whether relations lead there.
+    pub(crate) is_related: bool,
 }
 
 /// A page of rows.
@@ -108,11 +132,13 @@ fn search(text: &str) -> Result<Option<Filter>, Error> {
     Ok((words > 0).then(|| Filter::search(text)))
 }
 
-/// The read models that the conditions of a field lead to.
+/// The read models that the conditions of a field, and its order, lead to.
 pub(crate) fn related<'a>(api: &'a Api, field: &'a Field, arguments: &Arguments<'_>) -> BTreeSet<&'a Name> {
     let mut models = BTreeSet::new();
-    if let (Some(model), Some(conditions)) = (field.resolve.model(), arguments.get("where")) {
-        follow(api, model, conditions, &mut models);
+    for (model, name) in field.leading() {
+        if let Some(given) = arguments.get(name) {
+            follow(api, model, given, &mut models);
+        }
     }
     models
 }
@@ -152,11 +178,13 @@ pub(crate) fn page(
     equal: &[String],
     arguments: &Arguments<'_>,
 ) -> Result<Page, Error> {
-    let Which { filter, models } = which(ground, model, equal, arguments)?;
+    let Which { filter, mut models } = which(ground, model, equal, arguments)?;
     let limits = ground.limits;
+    let sorting = sorting(ground, model, arguments)?;
+    models.extend(sorting.models);
     let select = Select {
         filter,
-        order: order(arguments.get("orderBy")),
+        order: sorting.order,
         offset: number("offset", arguments, 0, limits.offset_max)?,
         ..Select::page(number("limit", arguments, limits.page_default, limits.page_max)?)
     };
@@ -184,11 +212,37 @@ pub(crate) fn number(name: &str, arguments: &Arguments<'_>, default: u32, most: 
     }
 }
 
-/// The order that an argument asks for.
-pub(crate) fn order(argument: Option<&Json>) -> Vec<Order> {
-    let items = argument.and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_object);
-    let fields = items.flat_map(|item| item.iter());
-    fields.map(|(field, direction)| Order { field: field.clone(), descending: direction == "DESC" }).collect()
+/// The order that arguments ask for.
+///
+/// # Errors
+/// If it leads along more relations than may be, or to what no order may be by.
+pub(crate) fn sorting(ground: &Ground<'_>, model: &Name, arguments: &Arguments<'_>) -> Result<Sorting, Error> {
+    let mut sorting = Sorting::default();
+    let mut relations = 0;
+    for item in arguments.get(ORDER_BY).and_then(Json::as_array).into_iter().flatten() {
+        let (mut model, mut path, mut through) = (model, String::new(), Vec::new());
+        let mut part = item.as_object().and_then(|item| item.iter().next());
+        while let Some((name, below)) = part {
+            path.push_str(name);
+            let field = ground.api.object(model.as_str()).and_then(|object| object.field(name));
+            let Some(Resolve::ToOne { model: there, key, field }) = field.map(|field| &field.resolve) else {
+                let by = By { model: model.clone(), field: name.clone(), path, is_related: !through.is_empty() };
+                sorting.by.push(by);
+                sorting.order.push(Order { through, field: name.clone(), descending: below == "DESC" });
+                break;
+            };
+            relations += 1;
+            Error::within("relations in an order", relations, RELATIONS_MAX)?;
+            let chain = "relations in an order that lead on from one to the next";
+            Error::within(chain, through.len() as u64 + 1, RELATIONS_DEEPEST)?;
+            let table = ground.tables.table(there)?;
+            through.push(Arc::new(Link { table, from: field.clone(), to: key.clone() }));
+            sorting.models.insert(there.clone());
+            path.push('.');
+            (model, part) = (there, below.as_object().and_then(|below| below.iter().next()));
+        }
+    }
+    Ok(sorting)
 }
 
 /// Where conditions stand.

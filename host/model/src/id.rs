@@ -153,7 +153,7 @@ impl StreamId {
     /// The stream of an instance.
     #[must_use]
     pub fn new(aggregate: &Name, id: &EntityId) -> Self {
-        Self { split: aggregate.as_str().len(), text: format!("{aggregate}-{id}").into() }
+        Self { split: aggregate.as_str().len(), text: [aggregate.as_str(), "-", id.as_str()].concat().into() }
     }
 
     /// Takes a stream's text apart.

@@ -12,6 +12,7 @@
 )]
 
 mod aggregate;
+pub mod answers;
 mod append;
 mod claims;
 mod each;
@@ -21,6 +22,7 @@ mod journal;
 mod kinds;
 mod log;
 mod marks;
+mod ordered;
 mod parked;
 mod random;
 mod related;
@@ -46,6 +48,7 @@ pub use journal::*;
 pub use kinds::*;
 pub use log::*;
 pub use marks::*;
+pub use ordered::*;
 pub use parked::*;
 pub use random::*;
 pub use related::*;
@@ -179,6 +182,12 @@ macro_rules! conformance_reads {
             relations_do_not_leave_their_tenant
             a_relation_of_what_does_not_fit_is_refused
             limits_on_relations_are_kept
+            rows_are_put_in_order_by_what_they_lead_to
+            an_order_by_what_rows_lead_to_begins_and_ends_at_marks
+            what_rows_are_put_in_order_by_stands_beside_them
+            what_rows_lead_to_puts_them_in_order_for_each_value
+            orders_do_not_leave_their_tenant
+            an_order_that_can_not_be_is_refused
             rows_are_counted_and_computed_all_together
             what_holds_nothing_has_no_sum
             rows_are_computed_in_groups

@@ -54,6 +54,14 @@ pub enum Error {
         /// What they would share.
         value: String,
     },
+    /// The answer to a question would take up more memory than one may. Nothing is wrong with what is stored.
+    #[error(
+        "the answer would have more than {limit} bytes: ask for fewer rows, or for fewer of their fields, at a time"
+    )]
+    TooLarge {
+        /// How many bytes it may have.
+        limit: usize,
+    },
     /// A URL, an option, a table, a value or a size that can't be.
     #[error("{0}")]
     Invalid(String),

@@ -25,6 +25,7 @@ mod page;
 mod postgres;
 mod read;
 mod recorded;
+mod room;
 mod rows;
 mod snapshot;
 mod sqlite;

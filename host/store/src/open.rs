@@ -12,15 +12,19 @@ pub struct Options {
     /// two that appends go through, and one that listens for other nodes. A read store there has as many
     /// again, which rows are read over: at most half of them, and no more than there are cores, are shared by questions that
     /// are answered quickly. It has one more for each projection that takes a small step at the same moment; four of these at
-    /// most stay open. What nobody uses is closed after a minute.
+    /// most stay open. What nobody uses is closed after a minute. A connection whose question nobody waits for any more is not
+    /// counted: it is closed as soon as the server has been told, which has five seconds for that.
     pub connections: u32,
     /// How long a request waits for a connection, or for another process's lock, before it fails as unavailable.
     pub acquire_timeout_ms: u64,
+    /// How many bytes the rows of one answer may take up in memory. On PostgreSQL they are there twice for a moment: as they
+    /// came, and as they are handed on.
+    pub answer_bytes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connections: 8, acquire_timeout_ms: 5_000 }
+        Self { connections: 8, acquire_timeout_ms: 5_000, answer_bytes: 64 << 20 }
     }
 }
 

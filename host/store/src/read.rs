@@ -5,11 +5,13 @@ pub(crate) mod changed;
 pub(crate) mod changes;
 mod filter;
 pub(crate) mod matches;
+mod order;
 pub(crate) mod parked;
 pub(crate) mod search;
 mod seek;
 pub(crate) mod select;
 pub(crate) mod sql;
+pub(crate) mod statements;
 pub(crate) mod uses;
 
 use std::sync::Arc;
@@ -64,10 +66,6 @@ pub trait ReadStore: Send + Sync {
 
     /// Forgets how far a projection has come.
     async fn forget_checkpoint(&self, projection: &str) -> Result<()>;
-
-    /// Forgets how far a projection has come, and removes its tables, in one transaction: neither are rows left under a
-    /// checkpoint of zero, nor a checkpoint over tables that are empty. Refuses names that are not those of read models.
-    async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()>;
 
     /// Empties a projection's tables, which must be there, and forgets how far it has come, in one transaction. If the
     /// checkpoint is not `from` any more, somebody else has done the work, and has perhaps gone on since: nothing is
@@ -146,11 +144,14 @@ pub trait ReadStore: Send + Sync {
     /// Tables of which no process has said for so long that it uses them.
     async fn unused_tables(&self, unused_ms: u64) -> Result<Vec<TablesInUse>>;
 
-    /// Takes back that a process uses any tables: it is about to end.
-    async fn leave_tables(&self, process: &str) -> Result<()>;
+    /// Takes back that a process uses any tables: it is about to end. From this moment on they are as those of which nobody
+    /// has said anything for so long.
+    async fn leave_tables(&self, process: &str, unused_ms: u64) -> Result<()>;
 
-    /// What [`Self::discard`] does, unless another process has said within so long a time that it uses the tables. Says
-    /// whether none has. Either way the process that says this uses them no more.
+    /// Forgets how far a projection has come, and removes its tables, in one transaction: neither are rows left under a
+    /// checkpoint of zero, nor a checkpoint over tables that are empty. But if another process has said within so long a
+    /// time that it uses the tables nothing is removed. Says whether none has. Either way the process that says this uses
+    /// them no more. Refuses names that are not those of read models.
     async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool>;
 
     /// Whether the database answers.
@@ -252,6 +253,9 @@ pub struct Select {
     /// Whether it is the last rows that are wanted instead of the first, and so many of the last that are skipped. They
     /// come in the same order all the same.
     pub backward: bool,
+    /// Whether what rows are put in order by and relations lead to is read as well, as a mark needs it: it stands beside
+    /// each row ([`Rows::beside`]). Not for each of several values.
+    pub beside: bool,
 }
 
 /// A place in an order: that of the row with these values, which need not be there any more. Unlike a number of rows to
@@ -414,10 +418,21 @@ pub enum Op {
 /// An order by one column. What is null comes last either way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
+    /// The relations that lead to the column's rows, from one to the next, each to a row's key: none to the rows' own
+    /// columns. Where they lead to no row, its columns are null.
+    pub through: Vec<Arc<Link>>,
     /// The column.
     pub field: String,
     /// Whether the greatest comes first.
     pub descending: bool,
+}
+
+impl Order {
+    /// An order by one of the rows' own columns.
+    #[must_use]
+    pub fn by(field: impl Into<String>, descending: bool) -> Self {
+        Self { through: Vec::new(), field: field.into(), descending }
+    }
 }
 
 impl Select {
@@ -433,6 +448,7 @@ impl Select {
             after: None,
             before: None,
             backward: false,
+            beside: false,
         }
     }
 }

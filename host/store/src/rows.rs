@@ -1,8 +1,8 @@
 //! Rows as they are answered: the cells of all of them in one place, and their texts in another.
 //!
 //! A page of rows is read, looked through and written once. A map for each row and a string for each cell would cost more than
-//! all of that, so there is neither: what is here grows by two allocations, however many rows there are, and whoever writes
-//! an answer borrows the cells from it.
+//! all of that, so there is neither: what is here is two buffers, however many rows there are, and whoever writes an answer
+//! borrows the cells from it. They grow as rows come, and are made in one go where it is known beforehand how many will.
 
 use std::sync::Arc;
 
@@ -10,12 +10,15 @@ use serde_json::Value;
 use yado_model::{Name, Timestamp};
 
 use crate::cell::{Cell, damaged};
+use crate::room::Room;
 use crate::{Column, Result, Row};
 
 /// Rows that all have the same columns.
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
     columns: Arc<[Column]>,
+    /// So many of the columns, the last ones, are none of the rows' own: what is in them stands beside a row.
+    beside: usize,
     /// Row by row; of each, the cells in the order of the columns.
     cells: Vec<Kept>,
     /// The texts of all cells, one behind the other.
@@ -57,9 +60,10 @@ enum Kept {
 }
 
 impl Rows {
-    /// Begins with no rows of these columns.
-    pub(crate) fn filling(columns: Arc<[Column]>) -> Filling {
-        Filling { rows: Self { columns, cells: Vec::new(), texts: String::new() } }
+    /// Begins with no rows of these columns, which may take up so many bytes.
+    pub(crate) fn filling(columns: Arc<[Column]>, most_bytes: usize) -> Filling {
+        let rows = Self { columns, beside: 0, cells: Vec::new(), texts: String::new() };
+        Filling { rows, room: Room::of(most_bytes) }
     }
 
     /// How many there are.
@@ -77,12 +81,29 @@ impl Rows {
     /// Which of the columns has a name. To be asked once for all rows.
     #[must_use]
     pub fn place(&self, column: &str) -> Option<usize> {
-        self.columns.iter().position(|known| known.name.as_str() == column)
+        self.own().iter().position(|known| known.name.as_str() == column)
     }
 
     /// The columns' names, in order.
     pub fn columns(&self) -> impl ExactSizeIterator<Item = &Name> {
-        self.columns.iter().map(|column| &column.name)
+        self.own().iter().map(|column| &column.name)
+    }
+
+    /// The columns without those that stand beside a row.
+    fn own(&self) -> &[Column] {
+        self.columns.get(..self.columns.len().saturating_sub(self.beside)).unwrap_or_default()
+    }
+
+    /// What stands beside a row, by its number from 0 on; null where nothing does.
+    #[must_use]
+    pub fn beside(&self, row: usize, number: usize) -> Shown<'_> {
+        self.cell(row, self.own().len().saturating_add(number))
+    }
+
+    /// The same rows, of which so many columns, the last ones, are none of their own.
+    #[must_use]
+    pub fn with_beside(self, beside: usize) -> Self {
+        Self { beside, ..self }
     }
 
     /// What a row has in a column; null where there is no such row or column.
@@ -108,7 +129,7 @@ impl Rows {
         let row = |cells: &[Kept]| {
             // Collecting what may fail would not say how many there are, and a map that grows is filled twice.
             let mut row = Row::with_capacity(cells.len());
-            for (column, cell) in self.columns.iter().zip(cells) {
+            for (column, cell) in self.own().iter().zip(cells) {
                 row.insert(column.name.as_str().to_owned(), self.shown(*cell).to_json(column)?);
             }
             Ok(row)
@@ -193,17 +214,28 @@ impl PartialEq for Rows {
 #[derive(Debug)]
 pub(crate) struct Filling {
     rows: Rows,
+    room: Room,
 }
 
 impl Filling {
-    /// Makes room for so many rows, and so many bytes of texts, where it is known beforehand.
+    /// Makes room for so many rows, and so many bytes of texts, where it is known beforehand; but not for more than there may
+    /// be.
     pub(crate) fn reserve(&mut self, rows: usize, texts: usize) {
-        self.rows.cells.reserve(rows.saturating_mul(self.rows.columns.len()));
-        self.rows.texts.reserve(texts);
+        let most = self.room.left();
+        self.rows.cells.reserve(rows.saturating_mul(self.rows.columns.len()).min(most / size_of::<Kept>()));
+        self.rows.texts.reserve(texts.min(most));
     }
 
     /// The next cell. The one after the last of a row is the first of the next.
-    pub(crate) fn push(&mut self, cell: Shown<'_>) {
+    ///
+    /// # Errors
+    /// [`crate::Error::TooLarge`] if there is no room for it.
+    pub(crate) fn push(&mut self, cell: Shown<'_>) -> Result<()> {
+        let text = match cell {
+            Shown::Text(text) | Shown::Decimal(text) | Shown::Json(text) => text.len(),
+            _ => 0,
+        };
+        self.room.take(size_of::<Kept>().saturating_add(text))?;
         let kept = match cell {
             Shown::Null => Kept::Null,
             Shown::Text(text) => self.text(text, Kept::Text),
@@ -215,6 +247,7 @@ impl Filling {
             Shown::Time(time) => Kept::Time(time),
         };
         self.rows.cells.push(kept);
+        Ok(())
     }
 
     /// All that were read. What a row lacks is null.
@@ -240,13 +273,13 @@ impl Rows {
     /// If it doesn't.
     #[must_use]
     pub fn of(columns: &[Column], rows: &[Row]) -> Self {
-        let mut filling = Self::filling(columns.into());
+        let mut filling = Self::filling(columns.into(), usize::MAX);
         for row in rows {
             for column in columns {
                 let value = row.get(column.name.as_str()).unwrap_or(&Value::Null);
                 let column = Column { nullable: true, ..column.clone() };
                 let cell = Cell::from_json(&column, value).unwrap_or_else(|error| panic!("{error}"));
-                filling.push(Shown::from(&cell));
+                filling.push(Shown::from(&cell)).unwrap_or_else(|error| panic!("{error}"));
             }
         }
         filling.done()
@@ -266,11 +299,15 @@ mod tests {
     }
 
     fn two() -> Rows {
-        let mut filling = Rows::filling(columns());
+        filled(usize::MAX).unwrap()
+    }
+
+    fn filled(most_bytes: usize) -> Result<Rows> {
+        let mut filling = Rows::filling(columns(), most_bytes);
         for cell in [Shown::Text("a"), Shown::Decimal("0.10"), Shown::Json("[1, 2]"), Shown::Text("b"), Shown::Null] {
-            filling.push(cell);
+            filling.push(cell)?;
         }
-        filling.done()
+        Ok(filling.done())
     }
 
     #[test]
@@ -297,9 +334,20 @@ mod tests {
     }
 
     #[test]
+    fn rows_take_up_no_more_than_they_may() {
+        let size = 5 * size_of::<Kept>() + "a0.10[1, 2]b".len();
+        assert_eq!(filled(size), Ok(two()));
+        assert_eq!(filled(size - 1), Err(crate::Error::TooLarge { limit: size - 1 }));
+        // Room that is made beforehand is within the limit as well.
+        let mut filling = Rows::filling(columns(), 1_000);
+        filling.reserve(usize::MAX, usize::MAX);
+        assert!(filling.rows.cells.capacity() * size_of::<Kept>() <= 1_000 && filling.rows.texts.capacity() <= 1_000);
+    }
+
+    #[test]
     fn what_is_no_json_is_told_with_the_columns_name() {
-        let mut filling = Rows::filling(columns());
-        [Shown::Text("a"), Shown::Null, Shown::Json("{")].into_iter().for_each(|cell| filling.push(cell));
+        let mut filling = Rows::filling(columns(), usize::MAX);
+        [Shown::Text("a"), Shown::Null, Shown::Json("{")].into_iter().for_each(|cell| filling.push(cell).unwrap());
         let error = filling.done().into_maps().unwrap_err().to_string();
         assert!(error.contains("column tags"), "{error}");
     }

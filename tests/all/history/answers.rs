@@ -13,7 +13,7 @@ use yado_store::Result;
 use super::drive::Node;
 use super::engines::Local;
 use super::record::{Command, Outcome, Request};
-use crate::support::{Freight, Journey};
+use crate::support::{Freight, Journey, patient};
 
 /// A way on which one thing, once it has been done, is not heard of before the gate is opened.
 struct Gate {
@@ -52,7 +52,7 @@ impl Pair {
         let url = format!("sqlite:{}", folder.path().join("events.db").display());
         let runtime = Runtime::new(yado_runtime::Settings::default()).unwrap();
         let gate = || Gate { stops, shut: AtomicBool::new(false), arrived: Notify::new(), open: Semaphore::new(0) };
-        let settings = || Settings { shards: 1, ..Settings::default() };
+        let settings = || Settings { shards: 1, ..patient() };
         let gated = Local::start("gated", &url, &runtime, settings(), gate()).await;
         let other = Local::start("other", &url, &runtime, settings(), gate()).await;
         let pair = Self { _folder: folder, gated, other };

@@ -1,8 +1,6 @@
 //! Answers that record nothing, at streams that others write to: nobody hears of one that rests on less than was known
 //! when it was asked for, nor of one that rests on what never became durable.
 
-use crate::support::eventually;
-
 use super::*;
 
 type Request = (&'static str, Value, Option<&'static str>);
@@ -19,7 +17,7 @@ type Answer = BoxFuture<'static, yado_engine::Result<Receipt>>;
 
 /// A process with one shard, so that what it is asked last is answered last.
 async fn process(url: &str) -> Rig {
-    Rig::with(url, Settings { shards: 1, ..Settings::default() }).await
+    Rig::with(url, Settings { shards: 1, ..patient() }).await
 }
 
 impl Rig {

@@ -1,7 +1,5 @@
 //! How much one stream may have: of a transaction, of its shard, and of what is kept of it.
 
-use crate::support::eventually;
-
 use super::*;
 
 fn deposit(id: &str) -> (&'static str, Value, Option<&'static str>) {
@@ -21,8 +19,7 @@ async fn held(rig: &mut Rig, id: &str) -> BoxFuture<'static, yado_engine::Result
 #[tokio::test(flavor = "multi_thread")]
 async fn what_gathers_behind_a_commit_goes_down_in_transactions_that_the_store_takes() {
     const DEPOSITS: usize = 11_000;
-    let settings =
-        Settings { shards: 1, shard_queue: 60_000, ahead: 20_000, command_ms: 600_000, ..Settings::default() };
+    let settings = Settings { shards: 1, shard_queue: 60_000, ahead: 20_000, command_ms: 600_000, ..patient() };
     let most = settings.lane_events;
     let mut rig = Rig::with("sqlite::memory:", settings).await;
     let first = held(&mut rig, "a").await;
@@ -43,7 +40,7 @@ async fn what_gathers_behind_a_commit_goes_down_in_transactions_that_the_store_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_hot_stream_leaves_room_for_the_others_of_its_shard() {
-    let settings = Settings { shards: 1, shard_queue: 40, ..Settings::default() };
+    let settings = Settings { shards: 1, shard_queue: 40, ..patient() };
     let mut rig = Rig::with("sqlite::memory:", settings).await;
     let first = held(&mut rig, "hot").await;
     // Fewer than the shard holds, and more than one stream may have of that.
@@ -64,7 +61,7 @@ async fn one_hot_stream_leaves_room_for_the_others_of_its_shard() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_won_in_part_has_its_stream_kept_like_any_other() {
-    let settings = Settings { snapshot_events: 10, ..Settings::default() };
+    let settings = Settings { snapshot_events: 10, ..patient() };
     let mut rig = Rig::with("sqlite::memory:", settings).await;
     let first = held(&mut rig, "a").await;
     let mut rest: Vec<_> = (0..30).map(|_| deposit("a")).collect();
@@ -80,7 +77,7 @@ async fn a_group_that_won_in_part_has_its_stream_kept_like_any_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_decided_and_not_recorded_takes_no_more_room_than_there_is() {
-    let settings = Settings { shards: 1, decided_bytes: 4_000, ..Settings::default() };
+    let settings = Settings { shards: 1, decided_bytes: 4_000, ..patient() };
     let rig = Rig::with("sqlite::memory:", settings).await;
     let open = |n: usize| ("Open", json!({ "id": n.to_string(), "owner": "Ada" }), None);
     // A repetition under a key makes no difference: what was refused for want of room is not looked for.
@@ -118,7 +115,7 @@ async fn what_is_decided_and_not_recorded_takes_no_more_room_than_there_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_finds_no_room_goes_on_when_its_own_has_gone_down() {
     // There is never room for more than one decision.
-    let settings = Settings { shards: 1, decided_bytes: 1, ..Settings::default() };
+    let settings = Settings { shards: 1, decided_bytes: 1, ..patient() };
     let mut rig = Rig::with("sqlite::memory:", settings).await;
     let first = held(&mut rig, "a").await;
     let rest = rig.line_up((0..20).map(|_| deposit("a"))).await;

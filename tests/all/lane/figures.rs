@@ -1,6 +1,6 @@
 //! What an operator sees of all this.
 
-use crate::support::{Server, eventually};
+use crate::support::Server;
 
 use super::*;
 

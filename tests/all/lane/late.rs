@@ -45,7 +45,7 @@ impl Registry {
             reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
             runtime: Runtime::new(yado_runtime::Settings::default()).unwrap(),
         };
-        let settings = Settings { lane_attempts: 2, ..Settings::default() };
+        let settings = Settings { lane_attempts: 2, ..patient() };
         let engine = Engine::start(parts, settings).await.unwrap();
         engine.deploy(component("registry")).await.unwrap();
         Self { engine, way }

@@ -7,7 +7,7 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_over_a_log_that_hangs_is_refused_at_once_and_what_was_taken_in_is_answered() {
     const FLOOD: usize = 100_000;
-    let settings = Settings { shards: 4, shard_queue: 64, command_ms: 600_000, ..Settings::default() };
+    let settings = Settings { shards: 4, shard_queue: 64, command_ms: 600_000, ..patient() };
     // A shard holds as many as its queue does, and its queue as many again.
     let most = settings.shards * settings.shard_queue * 2;
     let rig = Rig::with("sqlite::memory:", settings).await;

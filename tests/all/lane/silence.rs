@@ -1,7 +1,5 @@
 //! A database that does not answer: neither with what it was asked for nor with an error.
 
-use crate::support::eventually;
-
 use super::*;
 
 /// A way on which such things get lost: nobody ever hears of them again.
@@ -51,20 +49,32 @@ async fn open(engine: &Engine, id: &str) -> yado_engine::Result<Receipt> {
     engine.dispatch(&engine.catalogue(), dispatch("Open", json!({ "id": id, "owner": "Ada" }), None)).await
 }
 
+/// Opens an account of an engine that has little time for it. On a busy machine an attempt may be recorded and come too late,
+/// and then there is such an account by the next one.
+async fn opens(engine: &Engine, id: &str) {
+    eventually("an account is opened", async || match open(engine, id).await {
+        Ok(_) | Err(Error::Rejected(_)) => true,
+        Err(error) => {
+            assert!([Code::Timeout, Code::Unavailable].contains(&error.code()), "{error}");
+            false
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_whose_events_never_came_is_read_again() {
-    let (engine, way) = bank(Settings { database_ms: 200, ..Settings::default() }).await;
+    let (engine, way) = bank(Settings { database_ms: 200, ..patient() }).await;
     way.journey.falls([Freight::Stream]);
     assert_eq!(open(&engine, "a").await.unwrap_err().code(), Code::Unavailable);
     way.journey.ends();
-    open(&engine, "a").await.unwrap();
+    opens(&engine, "a").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_a_silent_database_makes_room_when_nobody_waits_for_it_any_more() {
     // The database is waited for for as long as the test may take.
-    let settings =
-        Settings { shards: 1, shard_queue: 50, command_ms: 300, database_ms: 600_000, ..Settings::default() };
+    let settings = Settings { shards: 1, shard_queue: 50, command_ms: 300, database_ms: 600_000, ..patient() };
     let (engine, way) = bank(settings).await;
     way.journey.falls([Freight::Stream]);
     let lost = (0..60).map(|n| {
@@ -76,7 +86,7 @@ async fn what_waits_for_a_silent_database_makes_room_when_nobody_waits_for_it_an
         assert!([Code::Timeout, Code::Unavailable].contains(&code), "{code}");
     }
     way.journey.ends();
-    eventually("another stream gets on", async || open(&engine, "d").await.is_ok()).await;
+    opens(&engine, "d").await;
 }
 
 /// Stops an engine, and waits for its end.
@@ -89,9 +99,9 @@ async fn stop(engine: &Engine) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_stops_over_a_database_that_has_gone_silent() {
     // The database is waited for for as long as the test may take.
-    let settings = Settings { command_ms: 300, database_ms: 600_000, ..Settings::default() };
+    let settings = Settings { command_ms: 300, database_ms: 600_000, ..patient() };
     let (engine, way) = bank(settings).await;
-    open(&engine, "a").await.unwrap();
+    opens(&engine, "a").await;
     use Freight::{Announcement, Answer, Append, Log, Snapshot, Stream};
     way.journey.falls([Append, Announcement, Stream, Log, Answer, Snapshot]);
     // One that is in the lane, and one that waits for what its stream has.
@@ -116,7 +126,7 @@ impl Journey for Shut {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_while_the_engine_stops_is_not_tried_again_and_again() {
-    let settings = Settings { lane_attempts: u32::MAX, command_ms: 600_000, ..Settings::default() };
+    let settings = Settings { lane_attempts: u32::MAX, command_ms: 600_000, ..patient() };
     let (engine, way) = over(Shut::default(), settings).await;
     let opening = tokio::spawn({
         let engine = engine.clone();

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use tokio::sync::watch;
 
 use super::Random;
-use crate::support::{Client, Server, component, packages};
+use crate::support::{Client, PATIENCE, Server, component, packages};
 
 const README: &str = include_str!("../../../README.md");
 
@@ -91,7 +91,7 @@ async fn through_cuts(has: &str, seed: u64) {
             }
         }
         while told.len() < recorded {
-            let line = tokio::time::timeout(std::time::Duration::from_secs(60), lines.next_line()).await;
+            let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
             told.push(line.expect("no more is told").unwrap().expect("the program has ended"));
             if random.below(5) == 0 {
                 wire.cut.send_replace(());
@@ -139,7 +139,8 @@ async fn the_readmes_lines_for_curl_go_on_where_they_were_broken_off() {
         let mut child = shell.args(["-c", &line]).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let told = loop {
-            let line = lines.next_line().await.unwrap().expect("the stream has ended");
+            let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("no more is told");
+            let line = line.unwrap().expect("the stream has ended");
             if let Some(data) = line.strip_prefix("data: ") {
                 break serde_json::from_str::<Value>(data).unwrap();
             }

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::support::PATIENCE;
+
 /// A subscription over `text/event-stream`.
 pub(super) struct Stream {
     answer: reqwest::Response,
@@ -43,7 +45,7 @@ impl Stream {
                 }
                 assert_eq!(event, ":", "nothing else is sent but signs of life");
             }
-            match self.answer.chunk().await {
+            match tokio::time::timeout(PATIENCE, self.answer.chunk()).await.expect("the server says nothing") {
                 Ok(Some(part)) => self.text.push_str(std::str::from_utf8(&part).unwrap()),
                 Ok(None) | Err(_) => return Event::BrokenOff,
             }

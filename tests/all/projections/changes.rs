@@ -13,7 +13,7 @@ use yado_store::EventStore;
 
 use super::failing::{Failing, Fate};
 use super::history::{History, Random, tenants};
-use super::{Databases, any_batch, model, open, patient, shown, start};
+use super::{Databases, any_batch, deploying, model, open, patient, shown, start, two};
 use crate::support::{component, eventually};
 
 /// The rows by tenant and key, as one event after the other makes them, and what that comes to.
@@ -219,10 +219,7 @@ async fn dies_at_every_write(postgres: bool) {
     for (number, (commit, fate)) in deaths.enumerate() {
         let dying = Arc::new(Failing::dying(databases.reads(number).await, commit, fate));
         let engine = start(databases.log().await, dying.clone(), settings()).await;
-        let deploying = {
-            let engine = engine.clone();
-            tokio::spawn(async move { engine.deploy(component("bank")).await })
-        };
+        let deploying = deploying(&engine, "bank");
         dying.dead().await;
         engine.shutdown().await;
         let _ = deploying.await;
@@ -297,11 +294,7 @@ async fn tell_together(postgres: bool) {
     let (mut history, log) = (History::new(3), databases.log().await);
     history.go_on(&*log, 200).await;
     let settings = || Settings { batch: 15, gathered_events: 30, ..patient() };
-    let first = start(databases.log().await, databases.reads(0).await, settings()).await;
-    let second = start(databases.log().await, databases.reads(0).await, settings()).await;
-    let (one, other) = tokio::join!(first.deploy(component("bank")), second.deploy(component("bank")));
-    one.unwrap();
-    other.unwrap();
+    let (first, second) = two(&databases, settings).await;
     // The third goes from one to the other all the time.
     let (mut of_first, mut of_second, mut of_both) = (Listener::all(1), Listener::all(2), Listener::all(3));
     for round in 0..20 {

@@ -38,7 +38,7 @@ async fn keeps_its_tables(postgres: bool) {
     let log = databases.log().await;
     History::new(1).go_on(&*log, 100).await;
     let head = log.head().await.unwrap();
-    let reads = Arc::new(Failing::dying(databases.reads(0).await, usize::MAX, Fate::Lost));
+    let reads = databases.watched(0).await;
     let engine = start(databases.log().await, reads.clone(), small()).await;
     engine.deploy(component("bank")).await.unwrap();
     let rows = shown(&engine, head).await;
@@ -56,11 +56,20 @@ async fn keeps_its_tables(postgres: bool) {
     assert_eq!(rows, expected(&databases, 1).await);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_is_refused_gives_back_the_loops_that_it_has_taken_on_sqlite() {
+    gives_back_its_loops(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_is_refused_gives_back_the_loops_that_it_has_taken_on_postgresql() {
+    gives_back_its_loops(true).await;
+}
+
 /// Code comes back to tables that it has left, and fails at what has happened since. Its loop goes back to where it was, and
 /// on with what it may do there: it puts aside what it can't show, and serves when the code comes back once more.
-#[tokio::test(flavor = "multi_thread")]
-async fn code_that_is_refused_gives_back_the_loops_that_it_has_taken() {
-    let databases = Databases::new(false, 1).await;
+async fn gives_back_its_loops(postgres: bool) {
+    let databases = Databases::new(postgres, 1).await;
     // Whoever has been replaced is still there when it comes back.
     let settings = Settings { retire_ms: 3_600_000, poison_attempts: 2, projection_retry_ms: 1, ..patient() };
     let engine = start(databases.log().await, databases.reads(0).await, settings).await;

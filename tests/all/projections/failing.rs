@@ -14,6 +14,7 @@ use yado_store::{
 };
 
 use super::history::Random;
+use crate::support::eventually;
 
 /// What becomes of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub(crate) struct Failing {
     failures: AtomicU32,
     /// The commit after which nothing goes through any more, and what becomes of it.
     last: Option<(usize, Fate)>,
+    /// Commits that have been sent down.
     pub(super) commits: AtomicUsize,
     /// Commits that are under way, and whether there have been several at a time.
     under_way: AtomicUsize,
@@ -42,6 +44,8 @@ pub(crate) struct Failing {
     begun_anew: AtomicUsize,
     /// Whether commits wait until they are let go.
     held: watch::Sender<bool>,
+    /// Commits of those that wait, or will, that may go on by themselves.
+    passes: AtomicUsize,
     /// Commits that come no further than this position do not wait.
     held_beyond: Mutex<Position>,
     /// What the names of those projections begin with whose commits do not wait.
@@ -63,6 +67,7 @@ impl Failing {
             overlapped: AtomicBool::new(false),
             begun_anew: AtomicUsize::new(0),
             held: watch::Sender::new(false),
+            passes: AtomicUsize::new(0),
             held_beyond: Mutex::default(),
             spared: Mutex::default(),
             dead: watch::Sender::new(false),
@@ -72,11 +77,6 @@ impl Failing {
     /// Fails at a commit with rows, and in everything from then on.
     pub(crate) fn dying(store: Arc<dyn ReadStore>, commit: usize, fate: Fate) -> Self {
         Self { last: Some((commit, fate)), ..Self::new(store, 0, 0) }
-    }
-
-    /// Fails at nothing, and holds all commits until they are let go.
-    pub(crate) fn holding(store: Arc<dyn ReadStore>) -> Self {
-        Self { held: watch::Sender::new(true), ..Self::new(store, 0, 0) }
     }
 
     /// Holds all commits from now on.
@@ -95,6 +95,18 @@ impl Failing {
         *self.held_beyond.lock().unwrap() = position;
         // Whoever waits looks again.
         self.held.send_modify(|_| {});
+    }
+
+    /// Lets what is held go down, one commit after the other, until something has come about. All that come later wait again.
+    pub(crate) async fn step_until(&self, what: &str, has_come: impl Fn() -> bool) {
+        while !has_come() {
+            let sent = self.commits.load(SeqCst);
+            self.passes.fetch_add(1, SeqCst);
+            // Whoever waits looks again.
+            self.held.send_modify(|_| {});
+            eventually(what, async || has_come() || self.commits.load(SeqCst) > sent).await;
+        }
+        self.passes.store(0, SeqCst);
     }
 
     /// All goes dark from now on.
@@ -141,8 +153,9 @@ impl Failing {
     }
 
     fn fate(&self) -> Fate {
+        let commit = self.commits.fetch_add(1, SeqCst);
         if let Some((last, fate)) = self.last {
-            return if self.commits.fetch_add(1, SeqCst) == last { fate } else { Fate::Through };
+            return if commit == last { fate } else { Fate::Through };
         }
         let fate = match self.below(6) {
             0 => Fate::Lost,
@@ -155,6 +168,12 @@ impl Failing {
     /// Takes one of the failures that are still to come.
     fn takes_one(&self) -> bool {
         self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+
+    /// Whether a commit that is held may go on.
+    fn passes(&self, step: &Step<'_>) -> bool {
+        step.progress.to.position <= *self.held_beyond.lock().unwrap()
+            || self.passes.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
     }
 
     fn fail(&self) -> Error {
@@ -211,11 +230,6 @@ impl ReadStore for Failing {
         self.store.forget_checkpoint(projection).await
     }
 
-    async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
-        self.alive()?;
-        self.store.discard(projection, tables).await
-    }
-
     async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed> {
         self.alive()?;
         self.begun_anew.fetch_add(1, SeqCst);
@@ -232,8 +246,7 @@ impl ReadStore for Failing {
         let is_spared =
             self.spared.lock().unwrap().as_deref().is_some_and(|spared| step.progress.projection.starts_with(spared));
         if !is_spared {
-            let passes = || step.progress.to.position <= *self.held_beyond.lock().unwrap();
-            self.held.subscribe().wait_for(|held| !held || passes()).await.unwrap();
+            self.held.subscribe().wait_for(|held| !held || self.passes(step)).await.unwrap();
         }
         for _ in 0..self.below(50) {
             tokio::task::yield_now().await;
@@ -327,9 +340,9 @@ impl ReadStore for Failing {
         self.store.unused_tables(unused_ms).await
     }
 
-    async fn leave_tables(&self, process: &str) -> Result<()> {
+    async fn leave_tables(&self, process: &str, unused_ms: u64) -> Result<()> {
         self.alive()?;
-        self.store.leave_tables(process).await
+        self.store.leave_tables(process, unused_ms).await
     }
 
     async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {

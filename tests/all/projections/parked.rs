@@ -1,6 +1,7 @@
 //! Events that a projection can't be shown: their streams wait, others go on, and what waits is shown when other code has
 //! come. Wherever a process dies on the way, rows are those of code that never failed.
 
+mod among_others;
 mod tenants;
 mod unique;
 
@@ -11,6 +12,7 @@ use yado_engine::{DeadLetter, Parked, Replayed};
 use yado_model::StreamId;
 use yado_store::Appended;
 
+use super::rebuild::pause_in_mid_work;
 use super::*;
 use crate::support::variant;
 
@@ -135,8 +137,7 @@ async fn dies_while_parking(postgres: bool, parked_streams: u32) {
     let commits = |store: &Failing| store.commits.load(SeqCst);
     // How many commits each of the two takes when nothing fails.
     let counted = whole.another().await;
-    let counting =
-        Arc::new(Failing::dying(open_reads(&counted, &Options::default()).await.unwrap(), usize::MAX, Fate::Lost));
+    let counting = Arc::new(Failing::new(open_reads(&counted, &Options::default()).await.unwrap(), 0, 0));
     let engine = start(whole.log().await, counting.clone(), settings()).await;
     engine.deploy(component("bank-wary")).await.unwrap();
     assert_eq!(shown(&engine, Position::new(EVENTS)).await, held);
@@ -175,10 +176,7 @@ async fn dies(databases: &Databases, reads: &str, plugin: &str, commit: usize, f
     let store = open_reads(reads, &Options::default()).await.unwrap();
     let dying = Arc::new(Failing::dying(store, commit, fate));
     let engine = start(databases.log().await, dying.clone(), settings).await;
-    let deploying = {
-        let (engine, plugin) = (engine.clone(), component(plugin));
-        tokio::spawn(async move { engine.deploy(plugin).await })
-    };
+    let deploying = deploying(&engine, plugin);
     dying.dead().await;
     engine.shutdown().await;
     let _ = deploying.await;
@@ -394,7 +392,7 @@ async fn a_long_stream_that_is_taken_up_lets_others_go_on_between_its_portions()
         log.happens("Account-long", "Deposited", moved(1)).await;
     }
     let head = log.happens("Account-other", "Opened", json!({ "owner": "nobody" })).await;
-    let reads = Arc::new(Failing::dying(databases.reads(0).await, usize::MAX, Fate::Lost));
+    let reads = databases.watched(0).await;
     let engine = start(log.log.clone(), reads.clone(), Settings { batch: 1, ..quick() }).await;
     engine.deploy(component("bank-wary")).await.unwrap();
     assert_eq!(shown(&engine, head).await.len(), 2);
@@ -403,12 +401,8 @@ async fn a_long_stream_that_is_taken_up_lets_others_go_on_between_its_portions()
     reads.hold();
     engine.deploy(component("bank")).await.unwrap();
     eventually("it is taken up", async || reads.under_way() > 0).await;
-    let pausing = {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.pause("Balance").await })
-    };
+    pause_in_mid_work(&databases, &engine, &reads).await;
     reads.let_go();
-    pausing.await.unwrap().unwrap();
     // A projection that stands has heeded it on the way.
     let waiting = letters(&engine).await;
     assert_eq!(waiting.len(), 1, "all of it was shown, with {} commits", reads.commits.load(SeqCst) - before);

@@ -30,9 +30,59 @@ async fn spoil(databases: &Databases, reads: usize, engine: &Engine) {
     yado_store::testing::execute(&databases.reads[reads], &statement).await;
 }
 
+/// Tables that are filled anew beside those that serve, and have come to their first commit. All of their commits are held.
+struct Filling {
+    engine: Engine,
+    reads: Arc<Failing>,
+    /// The table that serves.
+    before: String,
+}
+
+impl Filling {
+    /// Of what the log has by now.
+    async fn new(databases: &Databases, settings: Settings) -> Self {
+        let log = databases.log().await;
+        let reads = databases.watched(0).await;
+        let engine = start(log.clone(), reads.clone(), settings).await;
+        engine.deploy(component("bank")).await.unwrap();
+        shown(&engine, log.head().await.unwrap()).await;
+        let before = table(&engine);
+        reads.hold_all_but(&model(&engine).projection);
+        engine.rebuild("Balance").await.unwrap();
+        eventually("the new tables are at their first commit", async || reads.under_way() > 0).await;
+        Self { engine, reads, before }
+    }
+}
+
+/// Has the bank's projection stand still between two commits of those that are held, which stay so.
+pub(super) async fn pause_in_mid_work(databases: &Databases, engine: &Engine, reads: &Failing) {
+    let pausing = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.pause("Balance").await })
+    };
+    eventually("the pause is noted", async || decided(databases).await.paused).await;
+    // The loop hears of it a moment later, and until then it goes on.
+    reads.step_until("the projection stands still, or goes on", || pausing.is_finished()).await;
+    pausing.await.unwrap().unwrap();
+}
+
+/// What operators have decided about the bank's projection.
+async fn decided(databases: &Databases) -> Decided {
+    databases.reads(0).await.projection_state("bank", "Balance").await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_projection_stands_still_until_it_is_resumed_also_after_a_restart() {
-    let databases = Databases::new(false, 2).await;
+async fn a_projection_stands_still_until_it_is_resumed_also_after_a_restart_on_sqlite() {
+    stands_still(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projection_stands_still_until_it_is_resumed_also_after_a_restart_on_postgresql() {
+    stands_still(true).await;
+}
+
+async fn stands_still(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
     let (mut history, log) = (History::new(1), databases.log().await);
     history.go_on(&*log, 50).await;
     let engine = start(log.clone(), databases.reads(0).await, patient()).await;
@@ -94,31 +144,29 @@ async fn filled_beside(postgres: bool) {
     let databases = Databases::new(postgres, 2).await;
     let (mut history, log) = (History::of_one(3), databases.log().await);
     history.go_on(&*log, 300).await;
-    let engine = start(databases.log().await, databases.reads(0).await, small()).await;
-    engine.deploy(component("bank")).await.unwrap();
+    // No answer that is under way when other tables take over takes that long.
+    let settings = Settings { retire_ms: 3_000, ..small() };
+    let Filling { engine, reads, before } = Filling::new(&databases, settings).await;
     let count = shown(&engine, log.head().await.unwrap()).await.len() as u64;
     spoil(&databases, 0, &engine).await;
-    let before = table(&engine);
-    let asking = {
-        let (engine, before) = (engine.clone(), before.clone());
+    let answers = Arc::new(AtomicUsize::new(0));
+    let asked = {
+        let (engine, before, answers) = (engine.clone(), before.clone(), answers.clone());
         tokio::spawn(async move {
-            let mut answers = 0_u32;
+            let ask = async || {
+                let name = model(&engine).manifest.name.clone();
+                assert_eq!(asking(&engine, &TenantId::default()).count(&name, None).await.unwrap(), count);
+                answers.fetch_add(1, Relaxed);
+            };
             while table(&engine) == before {
-                let model = model(&engine);
-                assert_eq!(
-                    asking(&engine, &TenantId::default()).count(&model.manifest.name, None).await.unwrap(),
-                    count
-                );
-                answers += 1;
-                tokio::task::yield_now().await;
+                ask().await;
             }
-            let model = model(&engine);
-            assert_eq!(asking(&engine, &TenantId::default()).count(&model.manifest.name, None).await.unwrap(), count);
-            answers
+            ask().await;
         })
     };
-    engine.rebuild("Balance").await.unwrap();
-    assert!(asking.await.unwrap() > 0);
+    eventually("somebody has answers", async || answers.load(Relaxed) > 10 || asked.is_finished()).await;
+    reads.let_go();
+    asked.await.unwrap();
     // What happens from now on is shown in the new ones.
     history.go_on(&*log, 50).await;
     let rows = shown(&engine, log.head().await.unwrap()).await;
@@ -148,34 +196,14 @@ async fn a_rebuild_can_be_paused_and_outlives_the_process_on_postgresql() {
 async fn outlives(postgres: bool) {
     let databases = Databases::new(postgres, 2).await;
     let log = databases.log().await;
-    History::new(4).go_on(&*log, 300).await;
+    History::new(4).go_on(&*log, 600).await;
     let head = log.head().await.unwrap();
-    let reads = Arc::new(Failing::holding(databases.reads(0).await));
-    reads.let_go();
-    let engine = start(databases.log().await, reads.clone(), small()).await;
-    engine.deploy(component("bank")).await.unwrap();
-    shown(&engine, head).await;
+    let Filling { engine, reads, before } = Filling::new(&databases, small()).await;
     spoil(&databases, 0, &engine).await;
-    let before = table(&engine);
-    reads.hold();
-    engine.rebuild("Balance").await.unwrap();
-    while reads.under_way() == 0 {
-        tokio::task::yield_now().await;
-    }
     let refused = engine.rebuild("Balance").await.unwrap_err().to_string();
     assert!(refused.contains("is being rebuilt already"), "{refused}");
-    let pausing = {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.pause("Balance").await })
-    };
-    // The order is there before the commit gets through.
-    let state = async || databases.reads(0).await.projection_state("bank", "Balance").await.unwrap();
-    eventually("the pause is noted", async || state().await.paused).await;
-    for _ in 0..1_000 {
-        tokio::task::yield_now().await;
-    }
+    pause_in_mid_work(&databases, &engine, &reads).await;
     reads.let_go();
-    pausing.await.unwrap().unwrap();
     let part = stand(&engine, ProjectionState::Paused).unwrap();
     assert!(part.position > Position::ZERO && part.position < head, "{part:?}");
     assert!(stand(&engine, ProjectionState::Live).is_some());
@@ -225,7 +253,8 @@ async fn dies_while_rebuilding(postgres: bool) {
         engine.deploy(component("bank")).await.unwrap();
         spoil(&databases, number, &engine).await;
         let before = table(&engine);
-        engine.rebuild("Balance").await.unwrap();
+        // It may die before it comes to say that it has begun.
+        let _ = engine.rebuild("Balance").await;
         dying.dead().await;
         engine.shutdown().await;
         let engine = start(databases.log().await, databases.reads(number).await, small()).await;
@@ -269,13 +298,21 @@ async fn followed(postgres: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rebuild_goes_on_with_the_code_that_is_deployed_meanwhile() {
-    let databases = Databases::new(false, 2).await;
+async fn a_rebuild_goes_on_with_the_code_that_is_deployed_meanwhile_on_sqlite() {
+    goes_on_with_other_code(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_goes_on_with_the_code_that_is_deployed_meanwhile_on_postgresql() {
+    goes_on_with_other_code(true).await;
+}
+
+async fn goes_on_with_other_code(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
     let log = databases.log().await;
     History::new(6).go_on(&*log, 200).await;
     let head = log.head().await.unwrap();
-    let reads = Arc::new(Failing::holding(databases.reads(0).await));
-    reads.let_go();
+    let reads = databases.watched(0).await;
     let engine = start(databases.log().await, reads.clone(), small()).await;
     engine.deploy(component("bank-wary")).await.unwrap();
     let before = table(&engine);
@@ -283,10 +320,7 @@ async fn a_rebuild_goes_on_with_the_code_that_is_deployed_meanwhile() {
     assert!(!engine.dead_letters(10).await.unwrap().is_empty());
     reads.hold();
     engine.rebuild("Balance").await.unwrap();
-    let deploying = {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.deploy(component("bank")).await })
-    };
+    let deploying = deploying(&engine, "bank");
     eventually("the other code is live", async || {
         engine
             .catalogue()
@@ -304,31 +338,26 @@ async fn a_rebuild_goes_on_with_the_code_that_is_deployed_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn code_with_other_tables_ends_a_rebuild() {
-    let databases = Databases::new(false, 1).await;
-    let reads = Arc::new(Failing::holding(databases.reads(0).await));
-    reads.let_go();
+async fn code_with_other_tables_ends_a_rebuild_on_sqlite() {
+    ends_a_rebuild(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_with_other_tables_ends_a_rebuild_on_postgresql() {
+    ends_a_rebuild(true).await;
+}
+
+async fn ends_a_rebuild(postgres: bool) {
+    let databases = Databases::new(postgres, 1).await;
+    let reads = databases.watched(0).await;
     let engine = start(databases.log().await, reads.clone(), small()).await;
     engine.deploy(component("rogue")).await.unwrap();
-    let dispatch = Dispatch {
-        tenant: TenantId::default(),
-        command: Name::parse("Behave").unwrap(),
-        payload: serde_json::json!({}),
-        options: DispatchOptions::default(),
-    };
-    let position = engine.dispatch(&engine.catalogue(), dispatch).await.unwrap().position;
-    let saying = |engine: &Engine| engine.catalogue().model(&Name::parse("Saying").unwrap()).unwrap().clone();
+    let position = behaves(&engine).await;
     engine.caught_up(&saying(&engine), position).await.unwrap();
     reads.hold();
     engine.rebuild("Saying").await.unwrap();
-    let deploying = {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.deploy(component("rogue-next")).await })
-    };
-    // The rebuild and the new code's own tables.
-    while reads.under_way() < 2 {
-        tokio::task::yield_now().await;
-    }
+    let deploying = deploying(&engine, "rogue-next");
+    eventually("the rebuild and the new code's own tables are at a commit", async || reads.under_way() == 2).await;
     reads.let_go();
     deploying.await.unwrap().unwrap();
     engine.caught_up(&saying(&engine), position).await.unwrap();
@@ -357,12 +386,10 @@ async fn projections_of_a_plugin_are_filled_side_by_side() {
     let pen = serde_json::json!({ "name": "Pen", "price": "1.50", "categoryId": category });
     engine.dispatch(&engine.catalogue(), dispatch("CreateProduct", pen)).await.unwrap();
     engine.shutdown().await;
-    let reads = Arc::new(Failing::holding(databases.reads(1).await));
+    let reads = databases.watched(1).await;
+    reads.hold();
     let engine = start(databases.log().await, reads.clone(), patient()).await;
-    let deploying = {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.deploy(component("catalog")).await })
-    };
+    let deploying = deploying(&engine, "catalog");
     eventually("both are at their first commit", async || reads.under_way() == 2).await;
     reads.let_go();
     deploying.await.unwrap().unwrap();
@@ -387,8 +414,17 @@ pub(super) fn saying(engine: &Engine) -> Arc<Model> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn code_comes_back_to_tables_that_stand_still() {
-    let databases = Databases::new(false, 1).await;
+async fn code_comes_back_to_tables_that_stand_still_on_sqlite() {
+    comes_back(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_comes_back_to_tables_that_stand_still_on_postgresql() {
+    comes_back(true).await;
+}
+
+async fn comes_back(postgres: bool) {
+    let databases = Databases::new(postgres, 1).await;
     // Whoever has been replaced is still there when it comes back.
     let settings = Settings { retire_ms: 3_600_000, ..patient() };
     let engine = start(databases.log().await, databases.reads(0).await, settings).await;
@@ -443,32 +479,26 @@ async fn tables_that_lack_streams_do_not_take_the_place_of_tables_that_have_them
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rebuild_that_another_process_has_given_up_ends_and_takes_no_orders() {
-    let databases = Databases::new(false, 1).await;
-    let log = databases.log().await;
-    History::new(7).go_on(&*log, 100).await;
-    let reads = Arc::new(Failing::holding(databases.reads(0).await));
-    reads.let_go();
-    let engine = start(databases.log().await, reads.clone(), small()).await;
-    engine.deploy(component("bank")).await.unwrap();
-    shown(&engine, log.head().await.unwrap()).await;
-    reads.hold();
-    engine.rebuild("Balance").await.unwrap();
-    eventually("the rebuild is at its first commit", async || reads.under_way() > 0).await;
-    let pausing = {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.pause("Balance").await })
-    };
-    let others = databases.reads(0).await;
-    let state = async || others.projection_state("bank", "Balance").await.unwrap();
-    eventually("the pause is noted", async || state().await.paused).await;
-    reads.let_go();
-    pausing.await.unwrap().unwrap();
-    // What is filled gets no further, so that it can't find out by itself, when it is through, that nobody wants it any more.
-    reads.hold_all_but(&model(&engine).projection);
-    // The other process gives it up, and an operator there has the tables that serve stand still.
-    let given_up = Decided { pending: None, ..state().await };
-    assert!(others.set_projection_state("bank", "Balance", &state().await, &given_up).await.unwrap());
+async fn a_rebuild_that_another_process_has_given_up_ends_and_takes_no_orders_on_sqlite() {
+    given_up_elsewhere(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_another_process_has_given_up_ends_and_takes_no_orders_on_postgresql() {
+    given_up_elsewhere(true).await;
+}
+
+async fn given_up_elsewhere(postgres: bool) {
+    let databases = Databases::new(postgres, 1).await;
+    History::new(7).go_on(&*databases.log().await, 600).await;
+    let Filling { engine, reads, .. } = Filling::new(&databases, small()).await;
+    // It gets no further, so that it can't find out by itself, when it is through, that nobody wants it any more.
+    pause_in_mid_work(&databases, &engine, &reads).await;
+    // Another process gives it up, and an operator there has the tables that serve stand still.
+    let (others, state) = (databases.reads(0).await, decided(&databases).await);
+    assert!(state.pending.is_some());
+    let given_up = Decided { pending: None, ..state };
+    assert!(others.set_projection_state("bank", "Balance", &state, &given_up).await.unwrap());
     eventually("the tables that serve stand still, and there are no others", async || {
         let all: Vec<_> = engine.projections().into_iter().filter(|status| status.name == "Balance").collect();
         all.len() == 1 && all[0].state == ProjectionState::Paused && *all[0].key == *model(&engine).projection
@@ -490,18 +520,14 @@ async fn a_process_follows_a_rebuild_while_it_waits_for_other_code_to_be_ready()
     engine.deploy(component("rogue")).await.unwrap();
     behaves(&engine).await;
     engine.shutdown().await;
-    let reads = Arc::new(Failing::holding(databases.reads(0).await));
-    reads.let_go();
+    let reads = databases.watched(0).await;
     let first = start(databases.log().await, reads.clone(), small()).await;
     let second = start(databases.log().await, databases.reads(0).await, small()).await;
     first.deploy(component("bank")).await.unwrap();
     second.deploy(component("bank")).await.unwrap();
     let before = table(&first);
     reads.hold_all_but("bank");
-    let deploying = {
-        let first = first.clone();
-        tokio::spawn(async move { first.deploy(component("rogue")).await })
-    };
+    let deploying = deploying(&first, "rogue");
     eventually("the other code's tables are at their first commit", async || reads.under_way() > 0).await;
     second.rebuild("Balance").await.unwrap();
     eventually("both read the new table", async || table(&second) != before && table(&first) == table(&second)).await;

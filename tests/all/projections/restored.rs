@@ -108,7 +108,7 @@ async fn filled_anew(postgres: bool) {
         let right = scene.right().await;
         // The second start finds nothing to mend.
         for times in [1, 0] {
-            let reads = Arc::new(Failing::new(databases.reads(0).await, 0, 0));
+            let reads = databases.watched(0).await;
             let engine = start(databases.log().await, reads.clone(), patient()).await;
             engine.deploy(component("bank")).await.unwrap();
             assert_eq!(shown(&engine, scene.head).await, right, "{restored:?}");
@@ -132,15 +132,11 @@ async fn filled_anew(postgres: bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_shown_rows_that_are_being_filled_anew() {
     let scene = Scene::new(false, RESTORED[1]).await;
-    let reads = Arc::new(Failing::holding(scene.databases.reads(0).await));
+    let reads = scene.databases.watched(0).await;
+    reads.hold();
     let engine = start(scene.databases.log().await, reads.clone(), patient()).await;
-    let deploying = {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.deploy(component("bank")).await })
-    };
-    while reads.under_way() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let deploying = deploying(&engine, "bank");
+    eventually("they are at their first commit", async || reads.under_way() > 0).await;
     assert!(engine.catalogue().model(&Name::parse("Balance").unwrap()).is_none());
     assert!(is_filled_anew(&engine).await);
     reads.let_go();
@@ -168,7 +164,7 @@ async fn nobody_is_shown_rows_that_can_not_be_filled_anew_at_present() {
     assert!(refused.to_string().contains("filled anew"), "{refused}");
     engine.shutdown().await;
     // The next process goes on where that one was.
-    let reads = Arc::new(Failing::new(scene.databases.reads(0).await, 0, 0));
+    let reads = scene.databases.watched(0).await;
     let next = start(scene.databases.log().await, reads.clone(), patient()).await;
     next.deploy(component("bank")).await.unwrap();
     assert_eq!(shown(&next, scene.head).await, scene.right().await);
@@ -191,11 +187,7 @@ async fn together(postgres: bool) {
         let scene = Scene::new(postgres, restored).await;
         let databases = &scene.databases;
         let settings = || Settings { batch: 15, gathered_events: 30, ..patient() };
-        let first = start(databases.log().await, databases.reads(0).await, settings()).await;
-        let second = start(databases.log().await, databases.reads(0).await, settings()).await;
-        let (one, other) = tokio::join!(first.deploy(component("bank")), second.deploy(component("bank")));
-        one.unwrap();
-        other.unwrap();
+        let (first, second) = two(databases, settings).await;
         let right = scene.right().await;
         assert_eq!(shown(&first, scene.head).await, right, "{restored:?}");
         assert_eq!(shown(&second, scene.head).await, right, "{restored:?}");
@@ -220,7 +212,7 @@ async fn lives_through(postgres: bool, exchange: &str) {
     let databases = Databases::new(postgres, 2).await;
     let (mut history, log) = (History::new(1), databases.log().await);
     history.go_on(&*log, SEEN).await;
-    let reads = Arc::new(Failing::new(databases.reads(0).await, 0, 0));
+    let reads = databases.watched(0).await;
     let engine = start(databases.log().await, reads.clone(), patient()).await;
     engine.deploy(component("bank")).await.unwrap();
     let before = shown(&engine, Position::new(SEEN)).await;
@@ -240,7 +232,7 @@ async fn lives_through(postgres: bool, exchange: &str) {
     engine.shutdown().await;
     assert_eq!(reads.begun_anew(), 0);
 
-    let reads = Arc::new(Failing::new(databases.reads(0).await, 0, 0));
+    let reads = databases.watched(0).await;
     let next = start(databases.log().await, reads.clone(), patient()).await;
     next.deploy(component("bank")).await.unwrap();
     let rows = shown(&next, log.head().await.unwrap()).await;

@@ -1,13 +1,18 @@
 //! Tables that nobody uses any more go, whenever the process stops that has replaced them, and those that somebody uses stay.
 
+use yado_engine::ProjectionState;
+use yado_store::TablesInUse;
 use yado_store::testing::{execute, told};
 
 use super::rebuild::{behaves, saying, table};
 use super::*;
 
-/// Settings under which it does not take long until tables go, whoever has left them.
+/// What nobody has used for so long goes, whoever has left it.
+const UNUSED_MS: u64 = 3_600_000;
+
+/// Settings under which it does not take long until tables go that a process has left itself.
 fn small() -> Settings {
-    Settings { unused_ms: 200, ..super::rebuild::small() }
+    Settings { unused_ms: UNUSED_MS, ..super::rebuild::small() }
 }
 
 /// Has the next process come to a database in which no process has said for long that it uses anything.
@@ -18,8 +23,13 @@ async fn long_ago(databases: &Databases) {
 
 /// Projections of which a process has said that it does not use them any more.
 async fn left(databases: &Databases) -> Vec<String> {
-    let then = if databases.postgres { "'epoch'" } else { "0" };
-    told(&databases.reads[0], &format!("select projection from tables_in_use where used_at = {then}")).await
+    // What holds no more has been said longer ago than any process lets pass before it says it again.
+    let before = if databases.postgres {
+        "clock_timestamp() - interval '12 seconds'"
+    } else {
+        "(cast(strftime('%s', 'now') as integer) - 12) * 1000000"
+    };
+    told(&databases.reads[0], &format!("select projection from tables_in_use where used_at < {before}")).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +57,7 @@ async fn stops_within_the_time(postgres: bool, dies: bool) {
     let log = databases.log().await;
     History::new(1).go_on(&*log, 30).await;
     let head = log.head().await.unwrap();
-    let settings = Settings { retire_ms: 3_600_000, ..small() };
+    let settings = Settings { retire_ms: 2 * UNUSED_MS, ..small() };
     let reads = Arc::new(Failing::new(databases.reads(0).await, 0, 0));
     let engine = start(databases.log().await, reads.clone(), settings).await;
     engine.deploy(component("bank")).await.unwrap();
@@ -109,22 +119,27 @@ async fn another_one_uses_them(postgres: bool) {
     second.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_deployment_has_filled_in_vain_goes_on_sqlite() {
+    filled_in_vain(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_deployment_has_filled_in_vain_goes_on_postgresql() {
+    filled_in_vain(true).await;
+}
+
 /// Tables are filled for new code, and by the time they are, an operator has had those of the old code made anew: the new code
 /// fills others, and the half-filled ones go.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_deployment_has_filled_in_vain_goes() {
-    let databases = Databases::new(false, 1).await;
-    let reads = Arc::new(Failing::holding(databases.reads(0).await));
-    reads.let_go();
-    let engine = start(databases.log().await, reads.clone(), small()).await;
+async fn filled_in_vain(postgres: bool) {
+    let databases = Databases::new(postgres, 1).await;
+    let reads = databases.watched(0).await;
+    let engine = start(databases.log().await, reads.clone(), Settings { unused_ms: 200, ..small() }).await;
     engine.deploy(component("rogue")).await.unwrap();
     let position = behaves(&engine).await;
     engine.caught_up(&saying(&engine), position).await.unwrap();
     reads.hold_all_but(&saying(&engine).projection);
-    let deploying = {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.deploy(component("rogue-next")).await })
-    };
+    let deploying = deploying(&engine, "rogue-next");
     eventually("the new tables are at their first commit", async || reads.under_way() > 0).await;
     let store = databases.reads(0).await;
     let state = store.projection_state("rogue", "Saying").await.unwrap();
@@ -138,4 +153,95 @@ async fn what_a_deployment_has_filled_in_vain_goes() {
     })
     .await;
     engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_was_away_while_its_tables_were_dropped_fills_them_anew_on_sqlite() {
+    was_away(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_was_away_while_its_tables_were_dropped_fills_them_anew_on_postgresql() {
+    was_away(true).await;
+}
+
+/// A process that is frozen does not say that it uses its tables, and another one drops them. Nobody tells it when it is back;
+/// and nobody is shown a part of the rows for all of them.
+async fn was_away(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
+    let (mut history, log) = (History::of_one(7), databases.log().await);
+    history.go_on(&*log, 100).await;
+    let reads = databases.watched(0).await;
+    let engine = start(databases.log().await, reads.clone(), small()).await;
+    engine.deploy(component("bank")).await.unwrap();
+    let head = log.head().await.unwrap();
+    let before = shown(&engine, head).await;
+    reads.hold();
+    another_one_drops_them(&databases, &engine).await;
+    eventually("nothing is shown before all of it is", async || is_filled_anew(&engine).await).await;
+    reads.let_go();
+    assert_eq!(shown(&engine, head).await, before);
+    history.go_on(&*log, 20).await;
+    let rows = shown(&engine, log.head().await.unwrap()).await;
+    engine.shutdown().await;
+    assert_eq!(rows, expected(&databases, 1).await);
+}
+
+/// A process to which what this one has said holds no more drops the tables.
+async fn another_one_drops_them(databases: &Databases, engine: &Engine) {
+    let (store, model) = (databases.reads(0).await, model(engine));
+    let tables = TablesInUse { projection: model.projection.to_string(), tables: vec![model.table.name.clone()] };
+    eventually("the tables are dropped", async || store.discard_unused("another", &tables, 0).await.unwrap()).await;
+}
+
+/// Whether rows are asked for in vain, because they are filled anew.
+async fn is_filled_anew(engine: &Engine) -> bool {
+    let tenant = history::tenants().remove(0);
+    let asked = asking(engine, &tenant).select(&model(engine).manifest.name, &Select::page(10)).await;
+    asked.is_err_and(|error| error.to_string().contains("is filled anew"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_shown_of_tables_that_another_process_has_made_again_before_they_are_filled_on_sqlite() {
+    made_again(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_shown_of_tables_that_another_process_has_made_again_before_they_are_filled_on_postgresql() {
+    made_again(true).await;
+}
+
+/// The tables are there when the process is back, and have a part of the rows. It finds that when it takes its next step.
+async fn made_again(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
+    let (mut history, log) = (History::of_one(8), databases.log().await);
+    history.go_on(&*log, 100).await;
+    let (one, other) = (databases.watched(0).await, databases.watched(0).await);
+    let engine = start(databases.log().await, one.clone(), Settings { retire_ms: UNUSED_MS, ..small() }).await;
+    engine.deploy(component("bank")).await.unwrap();
+    shown(&engine, log.head().await.unwrap()).await;
+    another_one_drops_them(&databases, &engine).await;
+    other.hold_beyond(Position::new(40));
+    other.hold();
+    let second = start(databases.log().await, other.clone(), small()).await;
+    let deploying = deploying(&second, "bank");
+    let (store, key) = (databases.reads(0).await, model(&engine).projection.clone());
+    eventually("some rows are there again", async || {
+        store.checkpoint(&key).await.unwrap() != yado_store::Checkpoint::START
+    })
+    .await;
+    one.hold();
+    history.go_on(&*log, 1).await;
+    let is_filling = || engine.projections().iter().any(|status| status.state == ProjectionState::Filling);
+    one.step_until("it is found that the rows are gone", is_filling).await;
+    assert!(is_filled_anew(&engine).await);
+    one.let_go();
+    other.let_go();
+    deploying.await.unwrap().unwrap();
+    let head = log.head().await.unwrap();
+    let rows = shown(&engine, head).await;
+    assert_eq!(rows, shown(&second, head).await);
+    engine.shutdown().await;
+    second.shutdown().await;
+    assert_eq!(rows, expected(&databases, 1).await);
 }

@@ -32,17 +32,11 @@ async fn an_engine_whose_deployments_broke_says_so_and_still_stops_in_order() {
         !health.ready && health.checks.iter().any(|check| !check.ok && check.detail.contains("deploys plugins broke"))
     })
     .await;
-    // What has been deployed goes on, and what it has gathered is kept at the end.
+    // What has been deployed goes on, and nothing of it is lost at the end.
     open(&engine, 30).await;
     engine.shutdown().await;
     let next = start(databases.log().await, databases.reads(0).await, settings()).await;
-    let head = databases.log().await.head().await.unwrap();
-    let reads = databases.reads(0).await;
-    let projection = {
-        next.deploy(component("bank")).await.unwrap();
-        model(&next).projection.clone()
-    };
+    next.deploy(component("bank")).await.unwrap();
     assert_eq!(asking(&next, &TenantId::default()).count(&model(&next).manifest.name, None).await.unwrap(), 31);
     next.shutdown().await;
-    assert_eq!(reads.checkpoint(&projection).await.unwrap().position, head);
 }

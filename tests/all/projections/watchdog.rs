@@ -21,8 +21,7 @@ async fn is_stalled(engine: &Engine) -> bool {
 async fn a_projection_whose_database_never_answers_is_noticed_until_it_gets_on() {
     let databases = Databases::new(false, 1).await;
     let (mut history, log) = (History::of_one(1), databases.log().await);
-    let reads = Arc::new(Failing::holding(databases.reads(0).await));
-    reads.let_go();
+    let reads = databases.watched(0).await;
     let settings = Settings { stalled_ms: 100, ..patient() };
     let engine = start(log.clone(), reads.clone(), settings).await;
     engine.deploy(component("bank")).await.unwrap();

@@ -1,7 +1,6 @@
 //! An ordinary GraphQL client.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -29,7 +28,7 @@ enum Through {
 
 impl Client {
     pub(crate) fn new(base: &str) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+        let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
         Self { http, url: format!("{base}/graphql"), through: Through::Http }
     }
 

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::patience::patiently;
 use super::{Client, eventually};
 
 /// A server that is running, or was.
@@ -23,7 +24,8 @@ impl Server {
         Self::start_with(&[], plugins).await
     }
 
-    /// Starts a server with these arguments and plugins.
+    /// Starts a server with these arguments and plugins. It has as much time for everything as it needs, but where the arguments
+    /// say how much.
     pub(crate) async fn start_with(arguments: &[&str], plugins: &[(&str, &[u8])]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("plugins")).unwrap();
@@ -110,9 +112,14 @@ impl Server {
     async fn ready(&mut self, said: usize) {
         let mut address = None;
         eventually("the server is ready", async || {
-            address = ready_at(self.log().get(said..).unwrap_or_default());
-            let ended = self.child.try_wait().unwrap();
-            assert!(address.is_some() || ended.is_none(), "the server ended with {ended:?}:\n{}", self.log());
+            let log = self.log();
+            let told = log.get(said..).unwrap_or_default();
+            address = ready_at(told);
+            if let Some(ended) = self.child.try_wait().unwrap().filter(|_| address.is_none()) {
+                // While it was away, somebody may have been given its port for a moment.
+                assert!(told.contains("can't be listened at"), "the server ended with {ended}:\n{log}");
+                self.child = spawn(self.folder.path(), self.address, &self.arguments);
+            }
             address.is_some()
         })
         .await;
@@ -170,7 +177,7 @@ fn spawn(folder: &Path, address: SocketAddr, arguments: &[String]) -> Child {
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
-    command.args(arguments).spawn().unwrap()
+    command.args(arguments).args(patiently(arguments)).spawn().unwrap()
 }
 
 /// The binary, to be run with arguments of the test's own.

@@ -85,9 +85,6 @@ impl ReadStore for Watched {
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
         self.store.forget_checkpoint(projection).await
     }
-    async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
-        self.store.discard(projection, tables).await
-    }
 
     async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed> {
         self.store.begin_anew(projection, from, tables).await
@@ -171,8 +168,8 @@ impl ReadStore for Watched {
         self.store.unused_tables(unused_ms).await
     }
 
-    async fn leave_tables(&self, process: &str) -> Result<()> {
-        self.store.leave_tables(process).await
+    async fn leave_tables(&self, process: &str, unused_ms: u64) -> Result<()> {
+        self.store.leave_tables(process, unused_ms).await
     }
 
     async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {

@@ -139,9 +139,6 @@ impl ReadStore for Shown {
         Ok(())
     }
 
-    async fn discard(&self, _: &str, _: &[&str]) -> Result<()> {
-        Ok(())
-    }
     async fn begin_anew(&self, _: &str, from: Checkpoint, _: &[&str]) -> Result<Committed> {
         Ok(Committed::Elsewhere(from))
     }
@@ -194,7 +191,7 @@ impl ReadStore for Shown {
         Ok(Vec::new())
     }
 
-    async fn leave_tables(&self, _: &str) -> Result<()> {
+    async fn leave_tables(&self, _: &str, _: u64) -> Result<()> {
         Ok(())
     }
 

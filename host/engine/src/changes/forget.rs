@@ -47,7 +47,12 @@ async fn forget(changes: &Changes, forgotten: &mut HashMap<Arc<str>, Position>) 
             if let Some(told) = changes.told().get(&key) {
                 told.forgot(count);
             }
+            let failed = ended.is_err();
             report("changes of rows", (count, ended));
+            if failed {
+                // The next look goes on, however little is told until then.
+                continue;
+            }
         }
         // What another process tells is not counted here before that.
         if is_due || before.is_none() {
@@ -71,26 +76,57 @@ async fn count(changes: &Changes, key: &str) {
 
 #[cfg(test)]
 mod tests {
-    use yado_store::{Options, Progress, Step, open_reads};
+    use yado_store::{Options, Progress, ReadStore, Step, open_reads};
 
     use super::*;
     use crate::Settings;
 
+    /// Changes of which those at the last 100 positions are kept.
+    fn changes_of(reads: &Arc<dyn ReadStore>) -> Changes {
+        Changes::new(reads.clone(), Arc::new(Settings { changes_kept: 100, ..Settings::default() }))
+    }
+
+    async fn commit(reads: &Arc<dyn ReadStore>, from: Position, to: Position) {
+        let progress = Progress { projection: "tickets", from: from.into(), to: to.into() };
+        reads.commit(&Step::new(progress, &[]).telling(from, &[])).await.unwrap();
+    }
+
+    async fn floor(reads: &Arc<dyn ReadStore>) -> Option<Position> {
+        reads.changes("tickets", (Position::ZERO, 0), 1).await.unwrap().floor
+    }
+
     #[tokio::test]
     async fn changes_are_kept_for_so_many_positions() {
         let reads = open_reads("sqlite::memory:", &Options::default()).await.unwrap();
-        let changes = Changes::new(reads.clone(), Arc::new(Settings { changes_kept: 100, ..Settings::default() }));
-        let key: Arc<str> = "tickets".into();
-        let told = changes.open(&key);
-        let floor = async || reads.changes("tickets", (Position::ZERO, 0), 1).await.unwrap().floor;
+        let changes = changes_of(&reads);
+        let told = changes.open(&"tickets".into());
         let mut forgotten = HashMap::new();
         for (from, to, expected) in [(0, 90, 0), (90, 105, 0), (105, 111, 11), (111, 120, 11), (120, 500, 400)] {
             let (from, to) = (Position::new(from), Position::new(to));
-            let progress = Progress { projection: "tickets", from: from.into(), to: to.into() };
-            reads.commit(&Step::new(progress, &[]).telling(from, &[])).await.unwrap();
+            commit(&reads, from, to).await;
             told.tell(from, to, &[]);
             forget(&changes, &mut forgotten).await;
-            assert_eq!(floor().await, Some(Position::new(expected)), "at {to}");
+            assert_eq!(floor(&reads).await, Some(Position::new(expected)), "at {to}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_forgotten_is_at_the_next_look_although_nothing_was_told_since() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("reads.db").display());
+        let open = async || open_reads(&url, &Options::default()).await.unwrap();
+        let (reads, head) = (open().await, Position::new(500));
+        commit(&reads, Position::ZERO, head).await;
+        let mut forgotten = HashMap::new();
+        for (is_away, expected) in [(true, 0), (false, 400)] {
+            let used = open().await;
+            if is_away {
+                used.close().await;
+            }
+            let changes = changes_of(&used);
+            changes.open(&"tickets".into()).at(head);
+            forget(&changes, &mut forgotten).await;
+            assert_eq!(floor(&reads).await, Some(Position::new(expected)));
         }
     }
 }

@@ -7,6 +7,7 @@ use yado_model::{Name, Position, TenantId};
 use yado_store::Changed;
 
 use super::Cursor;
+use super::breaks::Breaks;
 
 /// What a change takes beside its texts.
 const OVERHEAD: usize = 160;
@@ -16,8 +17,7 @@ const OVERHEAD: usize = 160;
 pub(super) struct Ring {
     from: Position,
     settled: Position,
-    /// Whoever has seen less than all of this position has not seen what rows were without anything being told of it.
-    broken: Position,
+    breaks: Breaks,
     changes: VecDeque<Arc<Changed>>,
     bytes: usize,
     room: usize,
@@ -57,12 +57,16 @@ impl Ring {
         std::mem::take(&mut self.changes)
     }
 
-    /// Rows have changed without anything being told of it, at the position that is settled. Who has seen all of that may
-    /// have done so before, and is given nothing from here on; nor is anybody who has seen less than all of the next one, but
-    /// for those who begin from now on.
-    pub(super) fn break_off(&mut self) -> VecDeque<Arc<Changed>> {
-        self.broken = Position::new(self.settled.get().saturating_add(1));
-        self.begin_at(self.settled)
+    /// Rows of a tenant, or of any, have changed without anything being told of it, at the position that is settled. Who has
+    /// seen all of that may have done so before, and is given nothing from here on; nor is anybody who has seen less than all
+    /// of the next one, but for those who begin from now on, and for whoever listens to another tenant.
+    pub(super) fn break_off(&mut self, tenant: Option<&TenantId>) {
+        self.breaks.add(tenant, self.settled);
+    }
+
+    /// How often that has been so, and the last time that a tenant was concerned in.
+    pub(super) const fn breaks(&self) -> &Breaks {
+        &self.breaks
     }
 
     /// Takes in all changes after one position and up to another. Returns what has had to make room, to be freed where no
@@ -82,7 +86,10 @@ impl Ring {
     /// The changes after a place; nothing, if they are not all here.
     pub(super) fn read(&self, wanted: &Wanted<'_>) -> Option<Piece> {
         let Wanted { model, tenant, after, begun_since, until, limit } = *wanted;
-        let from = if begun_since { self.from } else { self.from.max(self.broken) };
+        let unseen = self.breaks.last(tenant).unseen;
+        // Who has begun since then has done so where it was settled, which is the position before.
+        let unseen = if begun_since { Position::new(unseen.get().saturating_sub(1)) } else { unseen };
+        let from = self.from.max(unseen);
         if after < Cursor::all_of(from) {
             return None;
         }
@@ -210,7 +217,7 @@ mod tests {
     fn nothing_is_handed_out_across_what_was_not_told_although_the_position_stays() {
         let mut ring = ring(1 << 20);
         push(&mut ring, 0, 5, &["4.0"]);
-        ring.break_off();
+        ring.break_off(None);
         push(&mut ring, 5, 8, &["6.0", "7.0"]);
         for seen in ["4", "5", "6.0"] {
             assert_eq!(read(&ring, seen, None, 10), None, "{seen}");
@@ -224,6 +231,19 @@ mod tests {
         assert_eq!(read(&ring, "5", None, 10), None);
         ring.begin_at(Position::new(9));
         assert_eq!(read(&ring, "9", None, 10), piece(&[], "9"));
+    }
+
+    #[test]
+    fn what_was_not_told_of_one_tenant_is_no_matter_to_others() {
+        let mut ring = ring(1 << 20);
+        let changes = [changed("1.0", "a"), changed("2.0", "b"), changed("3.0", "a")];
+        ring.push(Position::ZERO, Position::new(3), &changes);
+        ring.break_off(Some(&TenantId::parse("b").unwrap()));
+        push(&mut ring, 3, 5, &["4.0"]);
+        assert_eq!(read(&ring, "0", None, 10), piece(&["1.0", "3.0", "4.0"], "5"));
+        ring.break_off(Some(&TenantId::parse("a").unwrap()));
+        assert_eq!([read(&ring, "0", None, 10), read_by(&ring, "4", true, None, 10)], [None, None]);
+        assert_eq!(read_by(&ring, "5", true, None, 10), piece(&[], "5"));
     }
 
     #[test]

@@ -123,10 +123,11 @@ impl ChangeStream {
         }
     }
 
-    /// Whether everything that has become of rows was told. If not, the listener is told so, once.
+    /// Whether everything that has become of the tenant's rows was told. If not, the listener is told so, once.
     fn holds(&mut self) -> Result<()> {
         let breaks = self.standing.borrow().breaks;
-        if std::mem::replace(&mut self.breaks, breaks) == breaks {
+        let before = std::mem::replace(&mut self.breaks, breaks);
+        if before == breaks || !self.told.has_broken(&self.tenant, before) {
             return Ok(());
         }
         match self.cursor {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use yado_model::Position;
+use yado_model::{Position, TenantId};
 use yado_store::Changed;
 
 use super::Cursor;
@@ -29,7 +29,7 @@ pub(super) struct Standing {
     pub(super) settled: Option<Position>,
     /// It keeps its journal from here on, in this process, if it does.
     pub(super) since: Option<Position>,
-    /// How often rows have changed without anything being told of it, at a position that was told already.
+    /// How often rows of whichever tenant have changed without anything being told of it, at a position that was told already.
     pub(super) breaks: u64,
     /// Nothing will be told any more.
     pub(super) ended: bool,
@@ -66,12 +66,20 @@ impl Told {
         self.standing.send_modify(|standing| standing.settled = Some(to));
     }
 
-    /// Rows have changed because of events that were passed long ago. Whoever listens has to read anew, and so has whoever
-    /// goes on later from a place before.
-    pub(crate) fn breaks(&self) {
-        let gone = self.ring().break_off();
-        drop(gone);
-        self.standing.send_modify(|standing| standing.breaks += 1);
+    /// Rows of a tenant, or of any, have changed because of events that were passed long ago. Whoever listens to them has to
+    /// read anew, and so has whoever goes on later from a place before.
+    pub(crate) fn breaks(&self, tenant: Option<&TenantId>) {
+        let count = {
+            let mut ring = self.ring();
+            ring.break_off(tenant);
+            ring.breaks().count()
+        };
+        self.standing.send_modify(|standing| standing.breaks = count);
+    }
+
+    /// Whether rows of a tenant have done so since it had been so often.
+    pub(super) fn has_broken(&self, tenant: &TenantId, since: u64) -> bool {
+        self.ring().breaks().last(tenant).number > since
     }
 
     /// So many changes are in the table.

@@ -329,17 +329,6 @@ impl Owner {
         }
     }
 
-    /// Makes the tables that a projection is to fill. That it uses them is said first, and again for as long as it takes, or
-    /// others might drop them.
-    pub(super) async fn make_tables(&self, projection: &ProjectionType) -> yado_store::Result<()> {
-        let _using = self.surroundings.uses.begin(projection);
-        self.surroundings.uses.announce(projection).await?;
-        for model in &projection.models {
-            self.surroundings.reads.ensure_table(&model.table).await?;
-        }
-        Ok(())
-    }
-
     /// Gives tables that stay the indexes that they lack.
     async fn index_anew(&self, projection: &ProjectionType) -> Result<(), Refusal> {
         let live = self.live.load();
@@ -381,7 +370,7 @@ impl Owner {
                 (running, origin)
             }
             None => {
-                self.make_tables(projection).await.map_err(unavailable)?;
+                self.surroundings.make_tables(projection).await.map_err(unavailable)?;
                 let of = (projection.deployed.manifest().name.clone(), projection.manifest.name.clone());
                 let paused = first && states.get(&of).is_some_and(|state| state.paused && state.pending.is_none());
                 (Running::start(definition, self.surroundings.clone(), paused), Origin::New)

@@ -109,7 +109,7 @@ impl Owner {
             return Ok(());
         }
         let definition = Definition { projection: next.clone(), catalogue, parks: true };
-        self.make_tables(&next).await?;
+        self.surroundings.make_tables(&next).await?;
         let head = self.surroundings.feed.look().await?;
         let running = Running::start(definition, self.surroundings.clone(), paused);
         self.tell_when_filled(&running, &name, epoch, head);
@@ -259,7 +259,18 @@ impl Owner {
         if let Some(states) = self.look_at(&live.plugins().cloned().collect::<Vec<_>>()).await {
             self.drop_unused(&states).await;
         }
+        self.look_at_tables();
         self.look_later();
+    }
+
+    /// Has all projections look whether their tables are there still.
+    fn look_at_tables(&self) {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .for_each(|running| running.handle().look());
+        self.starting().values().for_each(|begun| begun.handle.look());
     }
 
     /// Looks at what operators have decided about the projections of plugins. Returns what stands of them, if that is known.

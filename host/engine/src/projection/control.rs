@@ -14,6 +14,8 @@ pub(crate) enum Order {
     Replay { held: Held, reply: oneshot::Sender<Replayed> },
     /// To stand still, or to go on.
     Pause(bool),
+    /// To look whether what it has kept is there still.
+    Look,
 }
 
 /// What became of a stream that was to be taken up again.
@@ -56,6 +58,12 @@ impl Handle {
             // A loop that has so many orders waiting is looked at again before long.
             let _ = self.orders.try_send(Order::Pause(paused));
         }
+    }
+
+    /// Has the loop look whether what it has kept is there still.
+    pub(crate) fn look(&self) {
+        // One that has so many orders waiting is told again before long.
+        let _ = self.orders.try_send(Order::Look);
     }
 
     /// Has the loop stand still, or go on, and waits until it does. None, if the loop has ended.

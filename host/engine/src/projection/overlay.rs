@@ -85,10 +85,19 @@ impl Overlay {
                 keys.clone().filter(|key| self.rows.find(at, key).is_none()).map(str::to_owned).collect();
             unknown.sort_unstable();
             unknown.dedup();
-            for unknown in unknown.chunks(yado_store::limits::LONGEST_LIST) {
-                let found =
-                    self.runtime.block_on(self.reads.rows(&model.table, &self.tenant, unknown, None))?.into_maps()?;
-                for key in unknown {
+            let mut pieces: Vec<_> = unknown.chunks(yado_store::limits::LONGEST_LIST).collect();
+            while let Some(piece) = pieces.pop() {
+                let found = self.runtime.block_on(self.reads.rows(&model.table, &self.tenant, piece, None));
+                let found = match found {
+                    // It is not the guest that asks for so much at once.
+                    Err(yado_store::Error::TooLarge { .. }) if piece.len() > 1 => {
+                        let (first, second) = piece.split_at(piece.len() / 2);
+                        pieces.extend([first, second]);
+                        continue;
+                    }
+                    found => found?.into_maps()?,
+                };
+                for key in piece {
                     self.rows.found(at, key.as_str().into(), None);
                 }
                 for (key, row) in found.into_iter().filter_map(|row| Form::of(model).stored(row)) {
@@ -258,8 +267,12 @@ impl Rows for Overlay {
         self.may_search()?;
         let (_, model) = self.model(model)?;
         let select = reads::select(&model.table, selection).map_err(RowsError::Misused)?;
-        let rows =
-            self.runtime.block_on(self.reads.select(&model.table, &self.tenant, &select)).map_err(unavailable)?;
+        let rows = self.runtime.block_on(self.reads.select(&model.table, &self.tenant, &select));
+        let rows = rows.map_err(|error| match error {
+            // It is the guest that says how many rows it asks for.
+            yado_store::Error::TooLarge { .. } => RowsError::Misused(error.to_string()),
+            error => unavailable(error),
+        })?;
         let rows = rows.into_maps().map_err(unavailable)?;
         Ok(rows.into_iter().map(|row| Value::Object(row).to_string()).collect())
     }

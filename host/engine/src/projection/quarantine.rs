@@ -39,6 +39,8 @@ pub(super) struct Letters {
     pub(super) parked: Vec<Parked>,
     /// What waits no more.
     pub(super) released: Vec<Held>,
+    /// The tenant of which rows are others than before, because of events that have waited.
+    pub(super) again: Option<TenantId>,
 }
 
 impl Quarantine {
@@ -53,7 +55,7 @@ impl Quarantine {
 
     /// Takes note of what has become of streams.
     pub(super) fn take(&mut self, letters: Letters) {
-        let Letters { parked, released } = letters;
+        let Letters { parked, released, .. } = letters;
         if parked.is_empty() && released.is_empty() {
             return;
         }

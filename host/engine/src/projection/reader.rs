@@ -66,7 +66,16 @@ impl Reader {
 
     /// The same, if the log ended at a position.
     pub(super) fn would_be_far_behind(&self, head: Position) -> bool {
-        head.get().saturating_sub(self.after.position.get()) >= u64::from(LONGEST_PAGE)
+        self.behind(head) >= u64::from(LONGEST_PAGE)
+    }
+
+    /// How many events wait behind those that have been handed out.
+    pub(super) fn waiting(&self) -> u64 {
+        self.behind(*self.feed.head().borrow())
+    }
+
+    const fn behind(&self, head: Position) -> u64 {
+        head.get().saturating_sub(self.after.position.get())
     }
 
     /// Goes on after another position.

@@ -51,6 +51,8 @@ pub(super) struct Runner {
     asked: Vec<Asked>,
     /// Whether the loop stands still until it is told to go on.
     paused: bool,
+    /// Whether it is to look if what it has kept is there still.
+    looks: bool,
 }
 
 /// What a step has come to.
@@ -72,7 +74,7 @@ impl Runner {
         wanted: Wanted,
         orders: mpsc::Receiver<Order>,
     ) -> Self {
-        Self { definition, surroundings, told, report, wanted, orders, asked: Vec::new(), paused: false }
+        Self { definition, surroundings, told, report, wanted, orders, asked: Vec::new(), paused: false, looks: false }
     }
 
     /// The same, which stands still from the beginning, or does not.
@@ -99,6 +101,9 @@ impl Runner {
                 && let Ok(order) = self.orders.try_recv()
             {
                 self.take(order);
+            }
+            if std::mem::take(&mut self.looks) {
+                self.look(&definition, &mut work).await;
             }
             if self.paused {
                 self.stand_still(&definition, &mut work).await;
@@ -236,18 +241,11 @@ impl Runner {
         match outcome? {
             Committed::Yes => {
                 work.memory.landed();
+                self.tell(work.committed, to, news, letters.again.as_ref());
                 work.quarantine.take(letters);
-                self.tell(work.committed, to, news);
                 (work.committed, work.settled) = (to, to);
             }
-            Committed::Elsewhere(found) => {
-                let checkpoint = self.catch_up_with(work.committed, found).await?;
-                let projection = self.definition.borrow().projection.key.clone();
-                work.knows(Quarantine::load(&*self.surroundings.reads, &projection).await?);
-                self.tell(work.committed, checkpoint, None);
-                work.begin_at(checkpoint);
-                work.committed = checkpoint;
-            }
+            Committed::Elsewhere(found) => self.catch_up_with(work, found).await?,
         }
         self.reached(work);
         Ok(())
@@ -349,6 +347,7 @@ impl Runner {
                     self.report.send_if_modified(|status| std::mem::replace(&mut status.paused, false));
                 }
             }
+            Order::Look => self.looks = true,
         }
     }
 }

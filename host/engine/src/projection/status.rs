@@ -26,7 +26,7 @@ pub(crate) struct Status {
 pub(crate) enum Stage {
     /// It may be of another log: it has not been held against the one that there is.
     Unknown,
-    /// It was of a history that is no more, and is filled anew. Before it has come to where the log ended when that
+    /// It was of a history that is no more, or was dropped, and is filled anew. Before it has come to where the log ended when that
     /// began, nobody is to take it for what has happened.
     Anew {
         /// Where the log ended.

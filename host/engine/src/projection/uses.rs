@@ -79,9 +79,9 @@ impl Uses {
         until(&mut stopped, saying).await;
     }
 
-    /// Tables that no process uses.
-    pub(crate) async fn unused(&self) -> Result<Vec<TablesInUse>> {
-        let mut unused = self.0.reads.unused_tables(self.0.holds_ms).await?;
+    /// Tables that no process has used for so long.
+    pub(crate) async fn unused(&self, ms: u64) -> Result<Vec<TablesInUse>> {
+        let mut unused = self.0.reads.unused_tables(self.0.holds_ms.saturating_add(ms)).await?;
         let used = self.tables();
         unused.retain(|tables| !used.contains_key(&*tables.projection));
         Ok(unused)
@@ -95,7 +95,8 @@ impl Uses {
 
     /// Takes back all that was said.
     pub(crate) async fn end(&self) {
-        if let Err(error) = self.0.reads.leave_tables(&self.0.process).await {
+        let Shared { reads, process, holds_ms, .. } = &*self.0;
+        if let Err(error) = reads.leave_tables(process, *holds_ms).await {
             tracing::debug!(%error, "others will take tables for used that are not, for a while");
         }
     }

@@ -51,7 +51,7 @@ fn select(rows: &RowsQuery, arguments: &Value, options: &PageOptions) -> Result<
         Answer::Page { number, size, default_size, .. } => page(number, size, *default_size, arguments, options)?,
     };
     let conditions = rows.conditions.iter().filter_map(|condition| filter(condition, arguments).transpose());
-    let own = rows.order_by.iter().map(|by| Order { field: by.field.to_string(), descending: by.descending });
+    let own = rows.order_by.iter().map(|by| Order::by(by.field.as_str(), by.descending));
     let order = if options.order.is_empty() { own.collect() } else { options.order.clone() };
     let filter = joined(conditions.collect::<Result<_, _>>()?);
     let columns = options.columns.clone();
@@ -277,7 +277,7 @@ mod tests {
             let options = PageOptions { order, ..PageOptions::default() };
             select(&query(json!([]), json!({ "list": { "limit": 5 } })), &json!({}), &options).unwrap().order
         };
-        let by = |field: &str, descending| Order { field: field.into(), descending };
+        let by = |field: &str, descending| Order::by(field, descending);
         assert_eq!(ordered(vec![]), [by("price", true)]);
         assert_eq!(ordered(vec![by("label", false), by("price", false)]), [by("label", false), by("price", false)]);
     }

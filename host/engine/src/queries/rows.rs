@@ -59,7 +59,7 @@ impl ReadRows {
         });
         answer.map_err(|error| match error {
             // The question is the guest's, so this is its mistake and not the caller's.
-            Error::BadInput { .. } => RowsError::Misused(error.to_string()),
+            Error::BadInput { .. } | Error::TooLarge { .. } => RowsError::Misused(error.to_string()),
             error => RowsError::Unavailable(Box::new(error)),
         })
     }

@@ -11,6 +11,8 @@ use crate::limits::PAGE_MOST;
 /// The parts of a connection that have an item for each row.
 pub(crate) const EDGES: &str = "edges";
 pub(crate) const NODES: &str = "nodes";
+/// The place of an edge.
+pub(crate) const CURSOR: &str = "cursor";
 /// Those that don't.
 pub(crate) const PAGE_INFO: &str = "pageInfo";
 pub(crate) const TOTAL_COUNT: &str = "totalCount";
@@ -32,7 +34,7 @@ pub(super) fn add(builder: &mut Builder<'_>, owner: &str, model: &ReadModel) -> 
         description: format!("A row of {name}, and its place in the list."),
         fields: vec![
             Field::property("node", "The row.", TypeRef::named_nn(name)),
-            Field::property("cursor", "Its place: what before and after ask for.", TypeRef::named_nn(TypeRef::STRING)),
+            Field::property(CURSOR, "Its place: what before and after ask for.", TypeRef::named_nn(TypeRef::STRING)),
         ],
     };
     builder.add(&format!("{name}Edge"), owner, Type::Object(edge))?;

@@ -4,7 +4,7 @@
 //! is asked for with `isNull`. Whatever else is null is no condition, be it a comparison, a field or a combination: a
 //! caller leaves a variable empty, and so leaves out what it stands for.
 //!
-//! A relation is a condition on the rows that it leads to.
+//! A relation is a condition on the rows that it leads to. One to a single row is an order, too: by a property of that row.
 
 use async_graphql::dynamic::TypeRef;
 use yado_model::Name;
@@ -12,7 +12,7 @@ use yado_model::manifest::{Manifest, ReadModel, Relation};
 use yado_model::schema::{Object as Row, Shape};
 
 use super::build::Builder;
-use super::{Argument, Input, MANY, SEARCH, Scalar, Type, WHERE, host, named, shapes};
+use super::{Argument, Input, MANY, ORDER, ORDER_BY, SEARCH, Scalar, Type, WHERE, host, named, shapes};
 
 /// The names of what combines conditions.
 const COMBINED: [&str; 3] = ["and", "or", "not"];
@@ -85,7 +85,7 @@ fn article(of: &str) -> &'static str {
 /// `<Model>Where` and `<Model>Order`.
 pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, model: &ReadModel, row: &Row) -> Result<(), String> {
     let owner = format!("read model {} of plugin {}", model.name, plugin.name);
-    let (where_name, order_name) = (format!("{}{WHERE}", model.name), format!("{}Order", model.name));
+    let (where_name, order_name) = (format!("{}{WHERE}", model.name), format!("{}{ORDER}", model.name));
     let combined = |name: &str, description: &str, ty: TypeRef| Argument::new(name, description, ty);
     let mut conditions = vec![
         combined("and", "Each of these holds.", TypeRef::named_nn_list(&where_name)),
@@ -122,6 +122,11 @@ pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, model: &ReadMode
     }
     for relation in &model.relations {
         conditions.extend(related(builder, &owner, relation)?);
+        if !relation.many && builder.model(&relation.model).is_some() {
+            let target = &relation.model;
+            let text = format!("A property of the {target} that it leads to; rows without one come last.");
+            orders.push(Argument::new(relation.name.as_str(), &text, TypeRef::named(format!("{target}{ORDER}"))));
+        }
     }
     let description =
         format!("Which rows of {}. All that is given must hold; what is null is no condition.", model.name);
@@ -186,9 +191,9 @@ pub(super) fn choice(model: &ReadModel) -> Vec<Argument> {
 /// The argument that says in which order.
 pub(super) fn order(model: &str) -> Argument {
     Argument::new(
-        "orderBy",
+        ORDER_BY,
         "In which order: first by the first, then by the second, and so on; at last by key, in the last one's direction.",
-        TypeRef::named_nn_list(format!("{model}Order")),
+        TypeRef::named_nn_list(format!("{model}{ORDER}")),
     )
 }
 

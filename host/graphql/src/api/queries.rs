@@ -1,7 +1,8 @@
 //! What a named query brings: a field of `Query` under its own name, with its arguments and its answer as types.
 //!
-//! A declared query has arguments of the server's beside its author's: in which order rows come, how many of a list, and
-//! what to wait for. A name that the author has taken stays the author's, and what it would have said can't be said then.
+//! Each has an argument of the server's beside its author's, which says what to wait for, and a declared query has more: in
+//! which order rows come, and how many of a list. A name that the author has taken stays the author's, and what it would have
+//! said can't be said then.
 
 use async_graphql::dynamic::TypeRef;
 use serde_json::Value as Json;
@@ -40,6 +41,7 @@ pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, query: &Query) -
     let name = names::pascal(query.name.as_str());
     let mut arguments = shapes::input_fields(builder, &given, &name, &owner)?;
     let rows = query.rows.as_ref().map(|rows| declared(rows, builder, &mut arguments));
+    let waits = give(models::min_position(), &mut arguments);
     let place = shapes::Place { name: format!("{name}Answer"), owner: &owner };
     let ty = shapes::output(builder, &answer, true, &place)?;
     let many = builder.api.has_lists(&ty);
@@ -48,7 +50,7 @@ pub(super) fn add(builder: &mut Builder<'_>, plugin: &Manifest, query: &Query) -
         description: query.description.clone(),
         arguments,
         ty,
-        resolve: Resolve::Query { query: query.name.clone(), many, rows },
+        resolve: Resolve::Query { query: query.name.clone(), many, waits, rows },
     };
     builder.add_query(&owner, field)
 }
@@ -64,11 +66,23 @@ fn declared(rows: &RowsQuery, builder: &Builder<'_>, arguments: &mut Vec<Argumen
     if let Answer::List { limit } = &rows.answer {
         own.extend(page(limits, (*limit).min(limits.page_max)));
     }
-    own.push(models::min_position());
-    own.retain(|own| arguments.iter().all(|argument| argument.name != own.name));
-    let given = own.iter().map(|argument| argument.name.clone()).collect();
-    arguments.extend(own);
+    let mut given = Vec::new();
+    for argument in own {
+        let name = argument.name.clone();
+        if give(argument, arguments) {
+            given.push(name);
+        }
+    }
     Declared { model: rows.model.clone(), answer: rows.answer.clone(), given }
+}
+
+/// Adds an argument of the server's, unless the author has taken its name. Returns whether it is there.
+fn give(own: Argument, arguments: &mut Vec<Argument>) -> bool {
+    let is_free = arguments.iter().all(|argument| argument.name != own.name);
+    if is_free {
+        arguments.push(own);
+    }
+    is_free
 }
 
 /// In which order rows come, where it is not the query's own.

@@ -7,7 +7,7 @@ use async_graphql::parser::types::{BaseType, Directive, ExecutableDocument, Fiel
 use async_graphql::{Positioned, Value as Const};
 use async_graphql_value::Value;
 
-use crate::api::{Api, MANY, QUERY, Resolve, WHERE};
+use crate::api::{Api, MANY, ORDER, QUERY, Resolve, WHERE};
 use crate::cost::PAGE_ARGUMENTS;
 
 /// What a document is made of.
@@ -15,16 +15,16 @@ use crate::cost::PAGE_ARGUMENTS;
 pub(super) struct Survey {
     /// The memory that it takes, roughly, and rather more than less.
     pub(super) bytes: usize,
-    /// Whether a variable may say how long a page is, or along which relations conditions lead.
+    /// Whether a variable may say how long a page is, or along which relations conditions and orders lead.
     pub(super) variable_weight: bool,
     /// Whether validation may find something else when variables have other values, or has to answer something.
     pub(super) variable_checks: bool,
 }
 
-/// Whether a type is of conditions, by its name. One that only looks so costs its documents a little time.
+/// Whether a type is of conditions or of orders, by its name. One that only looks so costs its documents a little time.
 fn holds_conditions(ty: &BaseType) -> bool {
     match ty {
-        BaseType::Named(name) => name.ends_with(WHERE) || name.ends_with(MANY),
+        BaseType::Named(name) => [WHERE, MANY, ORDER].iter().any(|ending| name.ends_with(ending)),
         BaseType::List(inner) => holds_conditions(&inner.base),
     }
 }
@@ -51,7 +51,7 @@ impl Survey {
             for definition in &operation.variable_definitions {
                 survey.bytes += part::<async_graphql::parser::types::VariableDefinition>();
                 survey.directives(&definition.node.directives);
-                // What conditions weigh depends on the relations in them.
+                // What conditions and orders weigh depends on the relations in them.
                 survey.variable_weight |= holds_conditions(&definition.node.var_type.node.base);
                 if let Some(default) = &definition.node.default_value {
                     survey.constant(&default.node);

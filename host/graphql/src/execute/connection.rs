@@ -2,17 +2,17 @@
 
 use futures::future::try_join;
 use serde_json::{Value as Json, json};
-use yado_engine::{Filter, Order, Rows, Select};
+use yado_engine::{Filter, Rows, Select};
 use yado_model::Name;
 
 use super::Execution;
 use super::resolve::columns;
 use super::tree::Selected;
-use crate::api::{EDGES, NODES, PAGE_INFO, TOTAL_COUNT, most};
+use crate::api::{CURSOR, EDGES, NODES, PAGE_INFO, TOTAL_COUNT, most};
 use crate::cursor;
 use crate::error::Error;
 use crate::input::Arguments;
-use crate::select::{self, Which};
+use crate::select::{self, Sorting, Which};
 
 /// The part of a list that is asked for.
 struct Window {
@@ -54,12 +54,13 @@ impl Execution<'_> {
         arguments: &Arguments<'_>,
         one: &Selected<'_>,
     ) -> Result<Connection, Error> {
-        let which = select::which(&self.ground(), model, &[], arguments)?;
+        let mut which = select::which(&self.ground(), model, &[], arguments)?;
         let window = self.window(arguments)?;
-        let order = select::order(arguments.get("orderBy"));
+        let sorting = select::sorting(&self.ground(), model, arguments)?;
+        which.models.extend(sorting.models.iter().cloned());
         let wants = |name: &str| one.below.iter().any(|part| part.name() == name);
         let mark = |name: &str| match arguments.get(name).and_then(Json::as_str) {
-            Some(text) => cursor::read(self.api, model, &order, name, text).map(Some),
+            Some(text) => cursor::read(self.api, model, &sorting, name, text).map(Some),
             None => Ok(None),
         };
         let select = Select {
@@ -69,8 +70,9 @@ impl Execution<'_> {
             after: mark("after")?,
             before: mark("before")?,
             backward: window.backward,
-            columns: Some(row_columns(&one.below, &order)),
-            order,
+            columns: Some(row_columns(&one.below, &sorting)),
+            order: sorting.order.clone(),
+            beside: shows_cursors(&one.below),
             ..Select::page(0)
         };
         let rows = async {
@@ -86,7 +88,7 @@ impl Execution<'_> {
             }
         };
         let (Found { rows, from, to, more }, total) = try_join(rows, count).await?;
-        let cursor = |at| cursor::of(&select.order, &rows, at, key);
+        let cursor = |at| cursor::of(&sorting, &rows, at, key);
         let page = wants(PAGE_INFO).then(|| {
             let (next, previous) = match window.backward {
                 false => (more, select.after.is_some()),
@@ -134,28 +136,29 @@ impl Execution<'_> {
     }
 }
 
+/// Whether the selected parts of a connection say where rows are in their list.
+fn shows_cursors(parts: &[Selected<'_>]) -> bool {
+    let shows = |part: &Selected<'_>| match part.name() {
+        PAGE_INFO => true,
+        EDGES => part.below.iter().any(|part| part.name() == CURSOR),
+        _ => false,
+    };
+    parts.iter().any(shows)
+}
+
 /// The columns that the selected parts of a connection need.
-fn row_columns(parts: &[Selected<'_>], order: &[Order]) -> Vec<String> {
+fn row_columns(parts: &[Selected<'_>], sorting: &Sorting) -> Vec<String> {
     let mut shown: Vec<&Selected<'_>> = Vec::new();
-    let mut cursors = false;
     for part in parts {
         match part.name() {
             NODES => shown.extend(&part.below),
-            PAGE_INFO => cursors = true,
-            EDGES => {
-                for part in &part.below {
-                    match part.name() {
-                        "cursor" => cursors = true,
-                        _ => shown.extend(&part.below),
-                    }
-                }
-            }
+            EDGES => shown.extend(part.below.iter().filter(|part| part.name() != CURSOR).flat_map(|part| &part.below)),
             _ => {}
         }
     }
     let mut columns = columns(shown);
-    if cursors {
-        columns.extend(order.iter().map(|order| order.field.clone()));
+    if shows_cursors(parts) {
+        columns.extend(sorting.by.iter().filter(|by| !by.is_related).map(|by| by.field.clone()));
         columns.sort_unstable();
         columns.dedup();
     }

@@ -4,13 +4,13 @@
 //! position, and may ask for what is not older. A field that is asked so waits before anything of it is read, for its own
 //! read model and for all those of what is selected below it: a row and its relations then show at least as much.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::future::join_all;
 use serde_json::Value as Json;
 use yado_engine as engine;
-use yado_model::{Name, Position};
+use yado_model::{Code, Name, Position};
 
 use super::Execution;
 use super::tree::Selected;
@@ -32,6 +32,31 @@ impl Seen {
     /// The least of them; nothing, if nothing has been read.
     pub(super) fn least(self) -> Option<Position> {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Read models that were waited for in vain, with the positions that they were to come to. Until one has come there, it is
+/// not waited for again: one that stands still, or is far behind, would hold up each of those that are told of rows beside it.
+#[derive(Debug, Default)]
+pub(crate) struct Lagged(Mutex<HashMap<Name, Position>>);
+
+impl Lagged {
+    fn all(&self) -> MutexGuard<'_, HashMap<Name, Position>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, model: &Name, wanted: Position) {
+        self.all().insert(model.clone(), wanted);
+    }
+
+    /// Whether a read model that has come to a position is still behind.
+    fn is_behind(&self, model: &Name, reached: Position) -> bool {
+        let mut all = self.all();
+        let is_behind = all.get(model).is_some_and(|wanted| reached < *wanted);
+        if !is_behind {
+            all.remove(model);
+        }
+        is_behind
     }
 }
 
@@ -77,11 +102,9 @@ impl Execution<'_> {
             | Resolve::Unique { .. }
             | Resolve::Rows { .. }
             | Resolve::Connection { .. }
-            | Resolve::Aggregate { .. } => position(arguments.get(MIN_POSITION))?,
-            Resolve::Query { rows: Some(rows), .. } if rows.gives(MIN_POSITION) => {
-                position(arguments.get(MIN_POSITION))?
-            }
-            // All of its arguments are its author's.
+            | Resolve::Aggregate { .. }
+            | Resolve::Query { waits: true, .. } => position(arguments.get(MIN_POSITION))?,
+            // An argument of that name is its author's.
             Resolve::Query { .. } => None,
             _ => return Ok(()),
         };
@@ -94,13 +117,27 @@ impl Execution<'_> {
     }
 
     /// Waits until everything that is selected below a field shows a position. What does not in time is told as it is: a
-    /// subscriber is better off with a row and what was related to it a moment ago than with nothing.
-    pub(super) async fn wait_for_related(&self, field: &Field, one: &Selected<'_>, position: Position) {
+    /// subscriber is better off with a row and what was related to it a moment ago than with nothing. It is noted, and not
+    /// waited for again before it has come that far.
+    pub(super) async fn wait_for_related(
+        &self,
+        field: &Field,
+        one: &Selected<'_>,
+        position: Position,
+        lagged: &Lagged,
+    ) {
         let mut models = BTreeSet::new();
         self.models(field, one, &mut models);
-        let waits = models.into_iter().map(|model| self.session.caught_up(model, position));
-        for behind in join_all(waits).await.into_iter().filter_map(Result::err) {
-            tracing::debug!(%behind, "what is told does not show all that it is related to");
+        models.retain(|model| !lagged.is_behind(model, self.session.position(model)));
+        let waits = models.into_iter().map(async |model| (model, self.session.caught_up(model, position).await));
+        for (model, waited) in join_all(waits).await {
+            if let Err(behind) = waited {
+                tracing::debug!(%behind, "what is told does not show all that it is related to");
+                // What can't be asked at present may have come there for all that is known.
+                if behind.code() != Code::Unavailable {
+                    lagged.note(model, position);
+                }
+            }
         }
     }
 

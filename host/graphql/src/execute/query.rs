@@ -1,5 +1,7 @@
 //! Named queries: from the arguments of a field to rows, or to what a guest answers.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 use yado_engine::{Answered, PageOptions};
 use yado_model::Name;
@@ -8,7 +10,7 @@ use yado_model::manifest::Answer;
 use super::Execution;
 use super::resolve::{Resolved, columns};
 use super::tree::Selected;
-use crate::api::{Declared, Field, LIMIT, MIN_POSITION, OFFSET, ORDER_BY};
+use crate::api::{Declared, Field, LIMIT, OFFSET, ORDER_BY};
 use crate::error::Error;
 use crate::input::Arguments;
 use crate::select;
@@ -47,8 +49,11 @@ impl Execution<'_> {
                 page.offset = select::number(OFFSET, &arguments, 0, page.offset_max)?;
             }
         }
+        let mut models = BTreeSet::from([rows.model.clone()]);
         if rows.gives(ORDER_BY) {
-            page.order = select::order(arguments.get(ORDER_BY));
+            let sorting = select::sorting(&self.ground(), &rows.model, &arguments)?;
+            page.order = sorting.order;
+            models.extend(sorting.models);
         }
         let names = match &rows.answer {
             Answer::Page { rows, total, .. } => Some((rows, total)),
@@ -62,13 +67,13 @@ impl Execution<'_> {
             shown = one.below.iter().filter(|part| is(part, listed)).flat_map(|part| &part.below).collect();
         }
         page.columns = Some(columns(shown));
-        for name in [ORDER_BY, LIMIT, OFFSET, MIN_POSITION] {
+        for name in [ORDER_BY, LIMIT, OFFSET] {
             if rows.gives(name) {
                 arguments.take(name);
             }
         }
         let asked = self.session.ask(query, Json::Object(arguments.into_object()), page);
-        Ok(match (self.read(&rows.model, asked).await?, names) {
+        Ok(match (self.read_all(models.iter(), asked).await?, names) {
             (Answered::One { rows, .. }, _) => Resolved::Row(rows),
             (Answered::Page { rows, total, .. }, Some((listed, counted))) => {
                 let total = total.map(|total| (counted.as_str(), total));

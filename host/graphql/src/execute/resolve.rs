@@ -11,7 +11,7 @@ use super::keys::Keys;
 use super::tree::Selected;
 use super::value::Value;
 use super::{Execution, Parents};
-use crate::api::{Answer, Field, Resolve};
+use crate::api::{Answer, Field, MIN_POSITION, Resolve};
 use crate::error::Error;
 use crate::input::Arguments;
 use crate::limits::{KEYS_MOST, ROWS_MOST};
@@ -71,7 +71,7 @@ impl Execution<'_> {
     pub(super) async fn resolve<'p>(
         &self,
         field: &'p Field,
-        arguments: Arguments<'_>,
+        mut arguments: Arguments<'_>,
         parents: Parents<'p>,
         one: &Selected<'_>,
         several: bool,
@@ -126,8 +126,16 @@ impl Execution<'_> {
                 let of = parents.of.unwrap_or(&every);
                 Resolved::Json(self.groups(model, &arguments, of, one).await?)
             }
-            Resolve::Query { query, rows: Some(rows), .. } => self.ask_rows((query, rows), arguments, one).await?,
-            Resolve::Query { query, rows: None, .. } => Resolved::Json(self.ask(field, query, arguments).await?),
+            Resolve::Query { query, waits, rows, .. } => {
+                if *waits {
+                    // It has been waited for, and is none of the query's own.
+                    arguments.take(MIN_POSITION);
+                }
+                match rows {
+                    Some(rows) => self.ask_rows((query, rows), arguments, one).await?,
+                    None => Resolved::Json(self.ask(field, query, arguments).await?),
+                }
+            }
             // They are told as they happen, and never looked up.
             Resolve::Events | Resolve::Changes { .. } => Resolved::Nothing,
             Resolve::Command { command, answer } => {

@@ -10,7 +10,7 @@ use super::path::Places;
 use super::resolve::{Group, Resolved, Shared};
 use super::value::Value;
 use super::{Execution, Spot};
-use crate::api::{EDGES, NODES, PAGE_INFO, TOTAL_COUNT};
+use crate::api::{CURSOR, EDGES, NODES, PAGE_INFO, TOTAL_COUNT};
 
 impl Execution<'_> {
     /// Brings what a field has come to for so many objects into the form of its type.
@@ -72,7 +72,7 @@ impl Execution<'_> {
 
     async fn connected(&self, spot: Spot<'_>, ty: &TypeRef, connection: &Connection, count: usize) -> Column {
         let Connection { rows, from, to, cursors, page, total } = connection;
-        let edge = |(at, cursor)| [("cursor", Value::Shown(Shown::Text(cursor))), ("node", Value::Row(rows, at))];
+        let edge = |(at, cursor)| [(CURSOR, Value::Shown(Shown::Text(cursor))), ("node", Value::Row(rows, at))];
         let edges: Vec<_> = (*from..*to).zip(cursors.iter().map(String::as_str)).map(edge).collect();
         let edges: Vec<_> = edges.iter().map(|edge| Value::Fields(edge)).collect();
         let mut fields = vec![(EDGES, Value::List(&edges)), (NODES, Value::Rows(rows, *from, *to))];

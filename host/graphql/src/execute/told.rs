@@ -1,20 +1,21 @@
 //! What a subscription tells: values of its only field, brought into the form that was asked for.
 
+use std::borrow::Cow;
 use std::sync::PoisonError;
 
-use async_graphql::Positioned;
 use async_graphql::parser::types::OperationDefinition;
+use async_graphql::{Positioned, ServerError};
 use serde_json::Value as Json;
 use yado_model::Position;
 
 use super::column::Column;
+use super::consistency::Lagged;
 use super::objects::Part;
 use super::path::Places;
 use super::value::Value;
 use super::{Execution, Parents, Root, Spot, tree};
 use crate::api::{Field, SUBSCRIPTION};
 use crate::input::Arguments;
-use crate::request::Response;
 
 impl<'d> Root<'d> {
     /// The field, and what it is given; nothing for what the API does not have.
@@ -43,15 +44,15 @@ impl<'d> Root<'d> {
 }
 
 impl<'a> Execution<'a> {
-    /// Answers a subscription with values of its only field, which have come about by a position: one answer for each, and
-    /// all that they lead to is looked up once. Nothing, if something goes wrong with one of several: it is not known with
-    /// which, and so each has to be answered by itself.
+    /// Answers a subscription with values of its only field, which have come about by a position: one text for each, and
+    /// all that they lead to is looked up once. If something goes wrong with one of several, it is not known with which.
     pub(crate) async fn told(
         self,
         operation: &'a Positioned<OperationDefinition>,
         position: Position,
         values: &[&Json],
-    ) -> Option<Vec<Response>> {
+        lagged: &Lagged,
+    ) -> (Vec<Cow<'static, str>>, Vec<ServerError>) {
         let count = values.len();
         let selected = tree::collect(self.api, self.document, self.variables, &operation.node);
         let objects = vec![Value::Fields(&[]); count];
@@ -60,7 +61,7 @@ impl<'a> Execution<'a> {
         if let Some(one) = selected.first() {
             parts.push(Part::Column(match one.field {
                 Some(field) => {
-                    self.wait_for_related(field, one, position).await;
+                    self.wait_for_related(field, one, position, lagged).await;
                     let spot = Spot { ty: SUBSCRIPTION, one, places: Places::Field(&parents.places, one.key) };
                     let values = values.iter().map(|value| Value::Json(value)).collect();
                     self.complete(spot, &field.ty, values, None).await
@@ -70,9 +71,6 @@ impl<'a> Execution<'a> {
         }
         let all = self.put_together(&selected, parts, parents).into_texts();
         let errors = self.errors.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if count > 1 && !errors.is_empty() {
-            return None;
-        }
-        Some(all.into_iter().map(|data| Response::new(data, errors.clone())).collect())
+        (all, errors)
     }
 }

@@ -25,6 +25,7 @@ use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use yado_engine::Cursor;
+use yado_model::TenantId;
 
 use super::Fault;
 use crate::GraphQl;
@@ -61,7 +62,7 @@ pub(super) async fn answer(graphql: &GraphQl, request: Request) -> HttpResponse<
             return answer;
         }
     };
-    let closing = graphql.live().closing();
+    let (closing, tenant) = (graphql.live().closing(), request.caller.tenant.clone());
     let events = match graphql.begin(request).await {
         Err(response) => once(*response),
         Ok(Begun::Once(answer)) => stream::once(answer).flat_map(once).boxed(),
@@ -73,7 +74,7 @@ pub(super) async fn answer(graphql: &GraphQl, request: Request) -> HttpResponse<
     let said = opened.chain(kept_alive(events, pause)).boxed();
     let (connection, taken) = mpsc::channel(ON_THE_WAY);
     let (last, ending) = oneshot::channel();
-    tokio::spawn(send(place, said, connection, last, Duration::from_millis(graphql.limits().slow_ms)));
+    tokio::spawn(send(place, tenant, said, connection, last, Duration::from_millis(graphql.limits().slow_ms)));
     let mut answer = HttpResponse::new(body(taken, ending));
     answer.extensions_mut().insert(Streaming);
     let headers = answer.headers_mut();
@@ -142,6 +143,7 @@ fn kept_alive(events: BoxStream<'static, Bytes>, pause: Duration) -> BoxStream<'
 /// long. Then the last word is why.
 async fn send(
     _place: Place,
+    tenant: TenantId,
     mut events: BoxStream<'static, Bytes>,
     connection: mpsc::Sender<Bytes>,
     last: oneshot::Sender<Bytes>,
@@ -158,7 +160,7 @@ async fn send(
             Ok(()) => {}
             Err(SendTimeoutError::Closed(_)) => return,
             Err(SendTimeoutError::Timeout(_)) => {
-                tracing::warn!("a stream of events was not taken in time, and is ended");
+                tracing::warn!(%tenant, "a stream of events was not taken in time, and is ended");
                 // Nobody may be there to take that either.
                 let _ = last.send(slow());
                 return;

@@ -282,7 +282,7 @@ impl Socket {
     /// Sends on what operations have to say, with what else there is to say at this moment.
     async fn say(&mut self, id: Arc<str>, said: Said) -> Result<(), End> {
         let limit = Duration::from_millis(self.limits().slow_ms);
-        let mut frames = self.frames(id, said)?;
+        let (first, mut frames) = (id.clone(), self.frames(id, said)?);
         for _ in 1..GATHERED {
             match self.operations.next().now_or_never() {
                 Some(Some((id, said))) => frames.extend(self.frames(id, said)?),
@@ -295,7 +295,7 @@ impl Socket {
             }
             self.socket.flush().await
         };
-        sent(timeout(limit, send).await)
+        sent(timeout(limit, send).await).map_err(|unsent| self.unsent(unsent, Some(&first)))
     }
 
     /// What an operation has to say, as it is sent.
@@ -318,13 +318,28 @@ impl Socket {
                 self.known.remove(&id);
                 Ok(vec![text_frame(message::error(&id, &errors))])
             }
-            Told::Slow => Err(slow()),
+            Told::Slow => Err(self.slow(Some(&id))),
         }
     }
 
     async fn write(&mut self, frame: Frame) -> Result<(), End> {
         let limit = Duration::from_millis(self.limits().slow_ms);
-        sent(timeout(limit, self.socket.send(frame)).await)
+        sent(timeout(limit, self.socket.send(frame)).await).map_err(|unsent| self.unsent(unsent, None))
+    }
+
+    /// Why it ends when something could not be sent, which was of an operation, or of none.
+    fn unsent(&self, unsent: Unsent, operation: Option<&str>) -> End {
+        match unsent {
+            Unsent::Broken => End::Gone,
+            Unsent::Late => self.slow(operation),
+        }
+    }
+
+    /// Why it ends when what there is to tell is not taken in time.
+    fn slow(&self, operation: Option<&str>) -> End {
+        let tenant = &self.caller.tenant;
+        tracing::warn!(%tenant, operation, "a socket did not take in time what it was told, and is closed");
+        End::closing(code::SLOW_READER, yado_model::Code::SlowReader.as_str())
     }
 
     /// Whether nothing is under way that has an end of its own.
@@ -346,7 +361,6 @@ impl Socket {
         let End::Close(code, reason) = end else { return };
         let mut patience = FAREWELL;
         if code == code::SLOW_READER {
-            tracing::warn!("a socket did not take in time what it was told, and is closed");
             // All that is on its way to it comes before the reason.
             patience = patience.max(Duration::from_millis(self.limits().slow_ms));
         }
@@ -365,15 +379,19 @@ fn text_frame(text: String) -> Frame {
     Frame::Text(Utf8Bytes::from(text))
 }
 
-fn slow() -> End {
-    End::closing(code::SLOW_READER, yado_model::Code::SlowReader.as_str())
+/// Why something could not be sent.
+enum Unsent {
+    /// Nobody is there any more.
+    Broken,
+    /// It was not taken in time.
+    Late,
 }
 
-fn sent(sent: Result<Result<(), axum::Error>, tokio::time::error::Elapsed>) -> Result<(), End> {
+fn sent(sent: Result<Result<(), axum::Error>, tokio::time::error::Elapsed>) -> Result<(), Unsent> {
     match sent {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(End::Gone),
-        Err(_) => Err(slow()),
+        Ok(Err(_)) => Err(Unsent::Broken),
+        Err(_) => Err(Unsent::Late),
     }
 }
 

@@ -4,15 +4,17 @@
 //! somebody is behind, and there are bounds to how many messages and bytes that may be: whoever is further behind has
 //! missed something, and holds nothing back any more.
 //!
-//! What comes in a burst is not to make everybody miss something. So there is room for as long as no more than half of what
-//! may be is there, and whoever fills it waits a while where there is none, and then goes on without those that are furthest
-//! behind.
+//! What comes in a burst is not to make everybody miss something. So whoever fills it waits where it is full: until half of
+//! it has been taken, or, where that takes too long, until half of it has been given up, with those that are furthest behind.
+//! One who takes a message now and then makes no room by that: what the others are told goes at least half of the bounds
+//! further each time that is waited for, whoever is in.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use yado_engine::Cursor;
 
+use super::memory::Memory;
 use super::subscriber::Message;
 
 /// Which message a subscriber is to take next, counted from the cohort's first.
@@ -41,6 +43,8 @@ pub(super) struct Buffer {
     reached: Option<Cursor>,
     most: usize,
     most_bytes: usize,
+    /// What all of them take.
+    memory: Memory,
 }
 
 #[derive(Debug)]
@@ -51,8 +55,8 @@ struct Kept {
 }
 
 impl Buffer {
-    pub(super) const fn new(reached: Option<Cursor>, most: usize, most_bytes: usize) -> Self {
-        Self { messages: VecDeque::new(), first: 0, bytes: 0, subscribers: 0, reached, most, most_bytes }
+    pub(super) const fn new(reached: Option<Cursor>, most: usize, most_bytes: usize, memory: Memory) -> Self {
+        Self { messages: VecDeque::new(), first: 0, bytes: 0, subscribers: 0, reached, most, most_bytes, memory }
     }
 
     /// Lets a subscriber in. It is told everything after the place that is returned.
@@ -73,7 +77,7 @@ impl Buffer {
         self.drop_taken();
     }
 
-    /// Takes in a message for all who are in.
+    /// Takes in a message for all who are in. Whoever has one sees to it that there is room.
     pub(super) fn push(&mut self, message: Arc<Message>) {
         self.reached = Some(message.cursor);
         if self.subscribers == 0 {
@@ -81,20 +85,24 @@ impl Buffer {
         }
         self.bytes += message.payload.len();
         self.messages.push_back(Kept { message, left: self.subscribers });
-        // One message alone may be as large as it likes.
-        while self.messages.len() > self.most || (self.bytes > self.most_bytes && self.messages.len() > 1) {
-            self.drop_first();
-        }
     }
 
-    /// Whether it need not be waited for those who are to take what is here.
-    pub(super) fn has_room(&self) -> bool {
-        self.messages.len() < (self.most / 2).max(1) && self.bytes <= self.most_bytes / 2
+    /// Whether there is room for a message of so many bytes. One alone may be as large as it likes.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        let most_bytes = self.memory.room(self.most_bytes);
+        self.messages.is_empty() || (self.messages.len() < self.most && self.bytes + bytes <= most_bytes)
     }
 
-    /// Makes room, and goes on without those that are furthest behind.
-    pub(super) fn make_room(&mut self) {
-        while !self.messages.is_empty() && !self.has_room() {
+    /// Whether there is room, and half of what may be here has been taken.
+    pub(super) fn is_eased(&self, bytes: usize) -> bool {
+        let most_bytes = self.memory.room(self.most_bytes);
+        let is_half_empty = self.messages.len() <= self.most / 2 && self.bytes <= most_bytes / 2;
+        self.messages.is_empty() || (is_half_empty && self.has_room(bytes))
+    }
+
+    /// Makes as much room, and goes on without those that are furthest behind.
+    pub(super) fn make_room(&mut self, bytes: usize) {
+        while !self.is_eased(bytes) {
             self.drop_first();
         }
     }
@@ -119,6 +127,12 @@ impl Buffer {
     /// How far the cohort has come.
     pub(super) const fn reached(&self) -> Option<Cursor> {
         self.reached
+    }
+
+    /// How many messages are here.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.messages.len()
     }
 
     fn drop_taken(&mut self) {
@@ -158,11 +172,11 @@ mod tests {
 
     fn message(number: u64, bytes: usize) -> Arc<Message> {
         let cursor = Cursor::all_of(Position::new(number));
-        Arc::new(Message { cursor, payload: "x".repeat(bytes).into() })
+        Arc::new(Message::new(cursor, "x".repeat(bytes), &Memory::default()))
     }
 
     fn buffer(most: usize, most_bytes: usize) -> Buffer {
-        Buffer::new(None, most, most_bytes)
+        Buffer::new(None, most, most_bytes, Memory::default())
     }
 
     fn number(taken: &Taken) -> Option<u64> {
@@ -213,6 +227,10 @@ mod tests {
             let (mut slow, _) = buffer.enter();
             let (mut quick, _) = buffer.enter();
             for at in 1..=10 {
+                assert_eq!(buffer.has_room(10), at != 4, "there is room for just three");
+                if !buffer.has_room(10) {
+                    buffer.make_room(10);
+                }
                 buffer.push(message(at, 10));
                 assert_eq!(number(&buffer.take(&mut quick)), Some(at));
             }
@@ -228,30 +246,74 @@ mod tests {
 
     #[test]
     fn there_is_room_again_without_those_that_are_furthest_behind() {
-        let mut buffer = buffer(8, 1_000);
-        let (mut slow, _) = buffer.enter();
-        let (mut quick, _) = buffer.enter();
+        for mut buffer in [buffer(8, 1_000), buffer(1_000, 8)] {
+            let (mut slow, _) = buffer.enter();
+            let (mut quick, _) = buffer.enter();
+            for at in 1..=8 {
+                assert!(buffer.has_room(1));
+                buffer.push(message(at, 1));
+            }
+            assert!(!buffer.has_room(1));
+            for at in 1..=4 {
+                assert_eq!(number(&buffer.take(&mut quick)), Some(at));
+            }
+            // One who takes a little has eased nothing.
+            assert_eq!(number(&buffer.take(&mut slow)), Some(1));
+            assert!(buffer.has_room(1) && !buffer.is_eased(1));
+            buffer.make_room(1);
+            assert!(buffer.is_eased(1));
+            assert!(matches!(buffer.take(&mut slow), Taken::Missed));
+            for at in 5..=8 {
+                assert_eq!(number(&buffer.take(&mut quick)), Some(at));
+            }
+            assert!(buffer.messages.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_taken_in_time_makes_room_for_all() {
+        let mut buffer = buffer(4, 1_000);
+        let (mut one, _) = buffer.enter();
+        let (mut other, _) = buffer.enter();
         for at in 1..=4 {
-            assert!(buffer.has_room());
             buffer.push(message(at, 1));
         }
-        assert_eq!(number(&buffer.take(&mut quick)), Some(1));
-        assert!(!buffer.has_room());
-        buffer.make_room();
-        assert!(buffer.has_room());
-        assert!(matches!(buffer.take(&mut slow), Taken::Missed));
-        for at in 2..=4 {
-            assert_eq!(number(&buffer.take(&mut quick)), Some(at));
+        for at in 1..=2 {
+            assert!(!buffer.is_eased(1));
+            assert_eq!(number(&buffer.take(&mut one)), Some(at));
+            assert_eq!(number(&buffer.take(&mut other)), Some(at));
         }
-        assert!(buffer.messages.is_empty());
+        assert!(buffer.is_eased(1) && !buffer.is_eased(999), "what is larger takes more room");
     }
 
     #[test]
     fn a_message_that_is_larger_than_all_of_the_room_is_told_alone() {
         let mut buffer = buffer(10, 5);
         let (mut one, _) = buffer.enter();
+        assert!(buffer.has_room(100) && buffer.is_eased(100));
         buffer.push(message(1, 100));
+        assert!(!buffer.has_room(1) && !buffer.is_eased(0));
         assert_eq!(number(&buffer.take(&mut one)), Some(1));
+    }
+
+    #[test]
+    fn there_is_little_room_where_others_have_taken_all_of_the_memory() {
+        let mut buffer = buffer(1_000, 1_000_000);
+        let (mut slow, _) = buffer.enter();
+        (1..=10).for_each(|at| buffer.push(message(at, 20_000)));
+        assert!(buffer.has_room(20_000));
+        let others = buffer.memory.fill();
+        assert!(!buffer.has_room(20_000));
+        buffer.make_room(20_000);
+        assert!(matches!(buffer.take(&mut slow), Taken::Missed) && buffer.messages.is_empty());
+        let (_next, _) = buffer.enter();
+        for at in 11..=13 {
+            assert!(buffer.has_room(20_000));
+            buffer.push(message(at, 20_000));
+        }
+        assert!(!buffer.has_room(20_000));
+        drop(others);
+        assert!(buffer.has_room(20_000));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::error::Error;
 /// The pauses between attempts to read what can't be read at present grow from the first of these to the second.
 pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// How long it is waited where nobody takes anything of what has been said, before more is said.
+/// How long it is waited for those who are to take what has been said, where that is as much as may be.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Once so much is gathered to be brought into form, in bytes of what it is read from, no more is.
@@ -61,7 +61,7 @@ pub(super) struct Cohort {
     told: Notify,
     /// Told when something has been taken.
     taken: Notify,
-    /// How many there are, those who have missed something included.
+    /// How many there are, those who have not entered yet or have missed something included.
     subscribers: AtomicUsize,
     ending: OnceLock<Ending>,
     task: OnceLock<AbortHandle>,
@@ -73,7 +73,8 @@ impl Cohort {
         let most = Bound { most: live.limits.live_buffer.max(1), bytes: WAITING_BYTES };
         let inbox = Arc::new(Inbox::new(most));
         let reached = hub.enter(id, &plan.topic, &inbox);
-        let buffer = Buffer::new(reached, live.limits.live_buffer, live.limits.live_buffer_bytes);
+        let (most, most_bytes) = (live.limits.live_buffer, live.limits.live_buffer_bytes);
+        let buffer = Buffer::new(reached, most, most_bytes, live.memory.clone());
         let cohort = Arc::new(Self {
             key: plan.key.clone(),
             id,
@@ -98,17 +99,33 @@ impl Cohort {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Counts one in, for as long as it does not leave. Nothing is kept for it before it enters.
+    pub(super) fn join(&self) {
+        self.subscribers.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Lets one in. It is told everything after the place that is returned.
     pub(super) fn enter(&self) -> (Next, Option<Cursor>) {
-        self.subscribers.fetch_add(1, Ordering::Relaxed);
         self.settle();
         self.buffer().enter()
     }
 
-    pub(super) fn leave(&self, next: Next) {
+    /// Lets one in that has been told everything up to a place, unless the cohort is further than that.
+    pub(super) fn meet(&self, told: Cursor) -> Option<Next> {
+        self.settle();
+        let began = self.hub.began();
+        let mut buffer = self.buffer();
+        let is_there = buffer.reached().or(began).is_some_and(|reached| reached <= told);
+        is_there.then(|| buffer.enter().0)
+    }
+
+    /// Lets one go, with the place that it has, if it has entered.
+    pub(super) fn leave(&self, next: Option<Next>) {
         self.subscribers.fetch_sub(1, Ordering::Relaxed);
-        self.buffer().leave(next);
-        self.taken.notify_one();
+        if let Some(next) = next {
+            self.buffer().leave(next);
+            self.taken.notify_one();
+        }
     }
 
     pub(super) fn take(&self, next: &mut Next) -> Taken {
@@ -138,6 +155,12 @@ impl Cohort {
         self.subscribers.load(Ordering::Relaxed) == 0
     }
 
+    /// How many messages are kept for those who have not taken them yet.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.buffer().kept()
+    }
+
     /// Wakes when there may be something new.
     pub(super) fn told(&self) -> Notified<'_> {
         self.told.notified()
@@ -165,7 +188,7 @@ impl Cohort {
             return;
         }
         // What that takes is large, and most of the time there is nothing to tell.
-        let told = Box::pin(plan.tell(happened, &live.limits, live.backend.as_ref())).await;
+        let told = Box::pin(plan.tell(happened, live)).await;
         live.figures.messages.increment(told.len() as u64);
         for message in told {
             self.say(message, &live.limits).await;
@@ -174,15 +197,18 @@ impl Cohort {
         }
     }
 
-    /// Says something to all. Where much has been said that is not taken yet, it is waited for as long as that is being taken,
-    /// and then gone on without those who don't.
+    /// Says something to all. Where as much has been said as is kept, those who are to take it have a while to take half of
+    /// that, and then it is gone on without those who have not. It is waited once, whatever they take meanwhile: so the
+    /// others are told half of what is kept in each such while, however many there are who take little.
     async fn say(&self, message: Message, limits: &Limits) {
-        let longest = Instant::now() + Duration::from_millis(limits.slow_ms);
-        while !self.buffer().has_room() {
-            let patience = longest.min(Instant::now() + PATIENCE);
-            // What is taken before this is waited for wakes it at once: there is only one that waits.
-            if timeout_at(patience, self.taken.notified()).await.is_err() {
-                self.buffer().make_room();
+        let bytes = message.payload.len();
+        if !self.buffer().has_room(bytes) {
+            let longest = Instant::now() + PATIENCE.min(Duration::from_millis(limits.slow_ms));
+            while !self.buffer().is_eased(bytes) {
+                // What is taken before this is waited for wakes it at once: there is only one that waits.
+                if timeout_at(longest, self.taken.notified()).await.is_err() {
+                    self.buffer().make_room(bytes);
+                }
             }
         }
         self.buffer().push(Arc::new(message));
@@ -216,7 +242,8 @@ impl Drop for Course {
     fn drop(&mut self) {
         if !self.cohort.has_ended() {
             if std::thread::panicking() {
-                tracing::error!("the loop of a subscription has failed; all who follow it are told to subscribe again");
+                let (subject, tenant) = (&self.cohort.hub.place.subject, &self.cohort.hub.place.tenant);
+                tracing::error!(%subject, %tenant, "the loop of a subscription has failed; all who follow it are told to subscribe again");
             }
             let reason = "what tells this subscription has stopped".into();
             self.cohort.end(&[Error::Engine(EngineError::Unavailable { reason, retry_after_ms: AGAIN_MS }).whole()]);
@@ -248,6 +275,10 @@ async fn goes_on(live: &Arc<Live>, cohort: &Arc<Cohort>) -> Vec<ServerError> {
                         Ok(next) => Arc::new(next),
                         Err(problems) => return vec![Error::SchemaChanged { problems: told(&problems) }.whole()],
                     };
+                    // Who may see it is the new deployment's to say.
+                    if let Err(error) = plan.admit(&live.limits, live.backend.as_ref()) {
+                        return vec![error.whole()];
+                    }
                     *cohort.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan.clone();
                     cohort.hub.enter(cohort.id, &plan.topic, &cohort.inbox);
                 }
@@ -274,7 +305,8 @@ async fn goes_on(live: &Arc<Live>, cohort: &Arc<Cohort>) -> Vec<ServerError> {
         if !failure.passes {
             return over(&mut changes, failure.error).await;
         }
-        tracing::warn!(error = %failure.error, "what is subscribed to can't be read; it is tried again");
+        let (subject, tenant, error) = (&cohort.hub.place.subject, &cohort.hub.place.tenant, &failure.error);
+        tracing::warn!(%subject, %tenant, %error, "what is subscribed to can't be read; it is tried again");
         tokio::time::sleep(alone.pause()).await;
     }
 }

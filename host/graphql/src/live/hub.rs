@@ -110,6 +110,11 @@ impl Hub {
         self.state().ended.is_some()
     }
 
+    /// What has been brought last, or is being brought. Nothing, if it has not begun yet.
+    pub(super) fn taken(&self) -> Option<Cursor> {
+        self.state().taken
+    }
+
     /// Everything up to here has been brought. Nothing, if it has not begun yet.
     pub(super) fn brought(&self) -> Option<Cursor> {
         self.state().brought
@@ -238,7 +243,8 @@ struct Course {
 impl Drop for Course {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!("the loop of a subscription has failed; all who follow it are told to subscribe again");
+            let Place { subject, tenant } = &self.hub.place;
+            tracing::error!(%subject, %tenant, "the loop of a subscription has failed; all who follow it are told to subscribe again");
         }
         let reason = "what tells this subscription has stopped".into();
         // Only the first reason counts.
@@ -261,7 +267,8 @@ async fn follow(course: Course, mut followed: Box<dyn Followed>) {
         match followed.more(None).await {
             Ok(()) => {}
             Err(Failure { error, passes: true }) => {
-                tracing::warn!(%error, "what is subscribed to can't be read; it is tried again");
+                let Place { subject, tenant } = &hub.place;
+                tracing::warn!(%subject, %tenant, %error, "what is subscribed to can't be read; it is tried again");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSES.1);
             }

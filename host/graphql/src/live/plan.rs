@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, Selection, SelectionSet};
 use async_graphql::{Name, Positioned, ServerError};
 use async_graphql_value::Value;
 use serde_json::Value as Json;
+use tokio::time::{Instant, sleep_until};
 use yado_engine::{Cursor, Table, Until, What};
-use yado_model::{Actor, Position, TenantId};
+use yado_model::{Actor, Code, Position, TenantId};
 
 use super::Live;
-use super::cohort::AT_ONCE_BYTES;
+use super::cohort::{AT_ONCE_BYTES, PAUSES};
 use super::happening::Happened;
 use super::source::Bound;
 use super::subscriber::Message;
@@ -19,6 +22,7 @@ use super::topic::Topic;
 use crate::api::{AFTER, Resolve, SUBSCRIPTION};
 use crate::backend::Backend;
 use crate::error::Error;
+use crate::execute::Lagged;
 use crate::graphql::Served;
 use crate::input::{Arguments, Variables};
 use crate::opened::{Opened, Sound};
@@ -43,6 +47,19 @@ pub(crate) struct Plan {
     pub(super) topic: Arc<Topic>,
     /// So much of what has happened is brought into form at once.
     at_once: usize,
+    /// What was waited for in vain.
+    lagged: Lagged,
+    /// Whether what could not be read the last time could not be read however often it was tried.
+    is_tired: AtomicBool,
+}
+
+/// What has happened in the form that was asked for.
+struct Formed {
+    messages: Vec<Message>,
+    /// Whether something has gone wrong with any of it.
+    is_wrong: bool,
+    /// Whether another attempt may do better.
+    passes: bool,
 }
 
 /// More than so much is not brought into form at once, however little it is.
@@ -105,7 +122,9 @@ impl Plan {
         let weight = cost::check(api, limits, document, operation, &variables).map_err(|error| vec![error.whole()])?;
         let at_once = (limits.complexity_max / weight.max(1)).clamp(1, AT_ONCE_MOST);
         drop(variables);
-        Ok((Self { opened, key: Arc::new(key), topic, at_once: usize::try_from(at_once).unwrap_or(1) }, after))
+        let at_once = usize::try_from(at_once).unwrap_or(1);
+        let (key, lagged, is_tired) = (Arc::new(key), Lagged::default(), AtomicBool::new(false));
+        Ok((Self { opened, key, topic, at_once, lagged, is_tired }, after))
     }
 
     /// The same by another deployment.
@@ -148,39 +167,64 @@ impl Plan {
     }
 
     /// Brings what has happened into the form that was asked for.
-    pub(super) async fn tell(
-        &self,
-        happened: &[Arc<Happened>],
-        limits: &Limits,
-        backend: &dyn Backend,
-    ) -> Vec<Message> {
-        if let Some(told) = self.form(happened, limits, backend).await {
-            return told;
+    pub(super) async fn tell(&self, happened: &[Arc<Happened>], live: &Live) -> Vec<Message> {
+        let formed = self.patiently(happened, live).await;
+        if happened.len() == 1 || !formed.is_wrong {
+            return formed.messages;
         }
+        // It is not known with which of them it has gone wrong, and so each is told by itself.
         let mut all = Vec::with_capacity(happened.len());
         for one in happened {
-            all.extend(self.form(std::slice::from_ref(one), limits, backend).await.unwrap_or_default());
+            all.extend(self.form(std::slice::from_ref(one), live).await.messages);
         }
         all
     }
 
-    /// The same, unless something goes wrong with one of several.
-    async fn form(&self, happened: &[Arc<Happened>], limits: &Limits, backend: &dyn Backend) -> Option<Vec<Message>> {
-        let position = happened.last()?.cursor.position;
+    /// Brings what has happened into form, and tries that again for a while where it fails for a reason that passes: whoever
+    /// is told something goes on behind it, and is not told it again. What has not passed by then is told as it is, and not
+    /// waited for again before it has.
+    async fn patiently(&self, happened: &[Arc<Happened>], live: &Live) -> Formed {
+        let mut formed = self.form(happened, live).await;
+        if formed.passes && !self.is_tired.load(Ordering::Relaxed) {
+            let (subject, tenant) = (self.topic.subject(), self.tenant());
+            tracing::warn!(%subject, %tenant, "what a subscription is told can't be looked up; it is tried again");
+            let longest = Instant::now() + Duration::from_millis(live.limits.slow_ms);
+            let mut pause = PAUSES.0;
+            while formed.passes && Instant::now() < longest {
+                sleep_until(longest.min(Instant::now() + pause)).await;
+                pause = (pause * 2).min(PAUSES.1);
+                formed = self.form(happened, live).await;
+            }
+        }
+        self.is_tired.store(formed.passes, Ordering::Relaxed);
+        formed
+    }
+
+    async fn form(&self, happened: &[Arc<Happened>], live: &Live) -> Formed {
+        let nothing = || Formed { messages: Vec::new(), is_wrong: false, passes: false };
+        let Some(last) = happened.last() else { return nothing() };
         let values: Vec<&Json> = happened.iter().map(|happened| &happened.value).collect();
         // It was found when the plan was made.
-        let operation = self.opened.operation().ok()?;
+        let Ok(operation) = self.opened.operation() else { return nothing() };
         let variables = Variables::new(&operation.node, &self.opened.variables);
-        let (until, nothing) = (Until::after(limits.timeout_ms), async_graphql::Value::Null);
-        let session = self.opened.session(backend, until);
-        let execution = self.opened.execution(limits, &*session, &variables, nothing, until);
-        let told = execution.told(operation, position, &values).await?;
-        let message = |(happened, response): (&Arc<Happened>, Response)| {
+        let (until, null) = (Until::after(live.limits.timeout_ms), async_graphql::Value::Null);
+        let session = self.opened.session(live.backend.as_ref(), until);
+        let execution = self.opened.execution(&live.limits, &*session, &variables, null, until);
+        let (told, errors) = execution.told(operation, last.cursor.position, &values, &self.lagged).await;
+        let (is_wrong, passes) = (!errors.is_empty(), errors.iter().any(passes));
+        let message = |(happened, data): (&Arc<Happened>, _)| {
             let cursor = happened.cursor;
-            Message { cursor, payload: response.at(cursor).to_text().into() }
+            Message::new(cursor, Response::new(data, errors.clone()).at(cursor).to_text(), &live.memory)
         };
-        Some(happened.iter().zip(told).map(message).collect())
+        Formed { messages: happened.iter().zip(told).map(message).collect(), is_wrong, passes }
     }
+}
+
+/// Whether what an error is about may be had by another attempt.
+fn passes(error: &ServerError) -> bool {
+    let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+    let passing = [Code::Unavailable, Code::Timeout].map(Code::as_str);
+    matches!(code, Some(async_graphql::Value::String(code)) if passing.contains(&code.as_str()))
 }
 
 fn topic(

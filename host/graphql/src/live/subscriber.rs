@@ -11,12 +11,18 @@ use yado_engine::Cursor;
 use super::Live;
 use super::buffer::{Next, Taken};
 use super::cohort::{Cohort, Ending, PAUSES};
+use super::memory::{Memory, Share};
 use super::plan::Plan;
-use super::source::{Failure, gather};
+use super::source::{Bound, Failure, gather};
 use crate::error::Error;
 
-/// Once so much is ready of what lies behind a subscriber, in bytes, no more is made ready.
+/// Once so much is ready of what lies behind a subscriber, in bytes, no more is made ready; less, where all together have
+/// taken much.
 const READY_BYTES: usize = 1024 * 1024;
+
+/// Whoever is no more than so many events behind a cohort enters it, and has kept for him there what he has not been told yet.
+/// Whoever is further behind would hold up the others while he is told that.
+const NEAR: u64 = 1_000;
 
 /// What has happened, as it is told.
 #[derive(Debug)]
@@ -24,6 +30,15 @@ pub(crate) struct Message {
     pub(crate) cursor: Cursor,
     /// The answer, as a JSON document.
     pub(crate) payload: Box<str>,
+    /// What that takes.
+    _share: Share,
+}
+
+impl Message {
+    pub(super) fn new(cursor: Cursor, payload: String, memory: &Memory) -> Self {
+        let payload = payload.into_boxed_str();
+        Self { cursor, _share: memory.share(payload.len()), payload }
+    }
 }
 
 /// What a subscriber is told.
@@ -41,22 +56,24 @@ pub(crate) enum Told {
 pub(crate) struct Subscriber {
     live: Arc<Live>,
     cohort: Arc<Cohort>,
-    /// What it is to take next of what the cohort says.
-    next: Next,
+    /// What it is to take next of what the cohort says; nothing, while it has a long way to go to there.
+    next: Option<Next>,
     /// Everything up to here has been told, or was not asked for.
     told: Option<Cursor>,
     /// What it is told before it takes part in the cohort.
     behind: Option<Behind>,
-    /// Whether it has taken part.
+    /// Whether it has taken part, and is to keep up.
     joined: bool,
     is_over: bool,
 }
 
-/// What lies behind the place where a cohort was entered. Between two goes it is a place and what is ready to be told, and
+/// What lies behind the place that a cohort has come to. Between two goes it is a place and what is ready to be told, and
 /// no more: what is read to make that ready is large, and the client may take its time.
 struct Behind {
-    /// Nothing, until it is known where that was.
+    /// Where the cohort was when that was last looked at. Nothing, until that is known.
     until: Option<Cursor>,
+    /// How much has been made ready since.
+    made: usize,
     /// Everything up to here is ready, or has been told, or was not asked for.
     from: Option<Cursor>,
     /// What is told next of it.
@@ -67,7 +84,7 @@ struct Behind {
 
 impl Behind {
     const fn new(from: Option<Cursor>, until: Option<Cursor>) -> Self {
-        Self { until, from, ready: VecDeque::new(), failed: None }
+        Self { until, made: 0, from, ready: VecDeque::new(), failed: None }
     }
 
     /// Makes the next messages ready, as far as they are at hand; or says that there are none any more.
@@ -75,18 +92,22 @@ impl Behind {
         let mut followed = live.source.follow(&plan.topic.subject(), plan.tenant(), self.from)?;
         let mut bytes = 0;
         loop {
-            let (happened, failure) = gather(followed.as_mut(), &plan.topic, until, plan.at_once());
+            // Where there is little room nothing is made for which there is none.
+            let (most, room) = (plan.at_once(), live.memory.room(READY_BYTES));
+            let at_once = Bound { bytes: most.bytes.min(room), ..most };
+            let (happened, failure) = gather(followed.as_mut(), &plan.topic, until, at_once);
             let reached = followed.reached();
-            for message in Box::pin(plan.tell(&happened, &live.limits, live.backend.as_ref())).await {
-                if bytes >= READY_BYTES {
+            for message in Box::pin(plan.tell(&happened, live)).await {
+                if bytes >= room {
                     return Ok(false);
                 }
                 bytes += message.payload.len();
+                self.made += 1;
                 self.from = Some(message.cursor);
                 self.ready.push_back(Arc::new(message));
             }
             // A long way on which there is nothing to tell need not be gone twice.
-            self.from = reached;
+            self.from = reached.map(|reached| reached.min(until));
             if let Some(failure) = failure {
                 return Err(failure);
             }
@@ -98,7 +119,7 @@ impl Behind {
                     return Ok(false);
                 }
                 followed.more(Some(until)).await?;
-            } else if bytes >= READY_BYTES {
+            } else if bytes >= room {
                 return Ok(false);
             }
         }
@@ -107,10 +128,16 @@ impl Behind {
 
 impl Subscriber {
     pub(super) fn new(live: Arc<Live>, cohort: Arc<Cohort>, after: Option<Cursor>) -> Self {
-        let (next, reached) = cohort.enter();
-        let behind = after.filter(|after| reached.is_none_or(|reached| *after < reached));
-        let behind = behind.map(|_| Behind::new(after, reached));
-        Self { live, cohort, next, told: after, behind, joined: false, is_over: false }
+        // The cohort may be busy with what happened before somebody asked who is to be told what happens from now on.
+        let told = after.or_else(|| cohort.hub.taken());
+        cohort.join();
+        let next = match after {
+            Some(after) => cohort.meet(after),
+            None => Some(cohort.enter().0),
+        };
+        let behind = if next.is_none() { Some(Behind::new(after, cohort.reached())) } else { None };
+        let joined = behind.is_none();
+        Self { live, cohort, next, told, behind, joined, is_over: false }
     }
 
     /// What it is told, one after another.
@@ -178,9 +205,14 @@ impl Subscriber {
             return Some(Told::Failed(errors));
         }
         let plan = self.cohort.plan();
-        match Box::pin(behind.make_ready(&self.live, &plan, until)).await {
+        let made = {
+            // Nobody closes the semaphore.
+            let _turn = self.live.turns.acquire().await;
+            Box::pin(behind.make_ready(&self.live, &plan, until)).await
+        };
+        match made {
             Ok(false) => {}
-            Ok(true) => self.behind = None,
+            Ok(true) => self.come_to(until),
             Err(Failure { error, passes: true }) => {
                 tracing::debug!(%error, "what lies behind a subscription can't be read; it is tried again");
                 // What is ready is told meanwhile.
@@ -194,6 +226,26 @@ impl Subscriber {
         None
     }
 
+    /// Everything has been told up to where the cohort was. It is further by now, if something has happened meanwhile: then
+    /// that is gone after, and only for the last stretch of the way it keeps what it says.
+    fn come_to(&mut self, until: Cursor) {
+        let Some(behind) = &mut self.behind else { return };
+        if self.next.is_some() {
+            self.behind = None;
+        } else if let Some(next) = self.cohort.meet(until) {
+            (self.next, self.behind, self.joined) = (Some(next), None, true);
+        } else {
+            let mut reached = self.cohort.reached();
+            let events = reached.map_or(0, |reached| reached.position.get().saturating_sub(until.position.get()));
+            // Where there was nothing to tell there is nothing to wait for.
+            if events <= NEAR || behind.made == 0 {
+                let (next, entered) = self.cohort.enter();
+                (self.next, reached) = (Some(next), entered);
+            }
+            (behind.until, behind.made) = (reached, 0);
+        }
+    }
+
     /// The next of what the cohort says; nothing, if it is to be looked again.
     async fn take_part(&mut self) -> Option<Told> {
         loop {
@@ -201,7 +253,11 @@ impl Subscriber {
             let mut told = pin!(told);
             // From here on it is woken, whatever happens while it looks.
             told.as_mut().enable();
-            match self.cohort.take(&mut self.next) {
+            let Some(next) = &mut self.next else {
+                self.behind = Some(Behind::new(self.told, self.cohort.reached()));
+                return None;
+            };
+            match self.cohort.take(next) {
                 Taken::Message(message) => {
                     self.joined = true;
                     // It may have been told on the way here.
@@ -210,13 +266,8 @@ impl Subscriber {
                     }
                 }
                 // Whoever has only just caught up had no chance to take it, and has it told from where he is.
-                Taken::Missed if !self.joined && self.told.is_some() => {
-                    // Whoever leaves at the same time must not find that nobody is in, and take the cohort along.
-                    let (next, until) = self.cohort.enter();
-                    self.cohort.leave(std::mem::replace(&mut self.next, next));
-                    self.behind = Some(Behind::new(self.told, until));
-                    return None;
-                }
+                // Nothing is kept at his place any more.
+                Taken::Missed if !self.joined => self.next = None,
                 Taken::Missed => return Some(Told::Slow),
                 Taken::Nothing => match self.cohort.ending() {
                     Some(Ending { errors }) => return Some(Told::Failed(errors)),
@@ -233,7 +284,7 @@ fn failed(error: yado_engine::Error) -> Told {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        self.cohort.leave(self.next);
+        self.cohort.leave(self.next.take());
         self.live.leave(&self.cohort);
     }
 }

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -26,6 +27,15 @@ pub(crate) enum Subject {
     Events,
     /// The changes of a read model's rows.
     Changes(Name),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Events => f.write_str("the events of the log"),
+            Self::Changes(model) => write!(f, "the changes of {model}"),
+        }
+    }
 }
 
 /// What is asked for.

@@ -9,13 +9,13 @@ use crate::Limits;
 fn filled(count: usize) -> Fixture {
     let fixture = fixture();
     fixture.memory.put("Venue", json!({ "id": "v0", "name": "Hall" }));
+    fixture.memory.put("Venue", json!({ "id": "v1", "name": "Barn" }));
     for at in 0..count {
-        // Every third has no label, and prices repeat.
+        // Every third has no label, prices repeat, and half of the venues are not there.
         let label = (at % 3 != 0).then(|| format!("L{}", at % 4));
-        let price = (at % 2).to_string();
-        fixture
-            .memory
-            .put("Ticket", json!({ "id": format!("t{at:02}"), "venueId": "v0", "price": price, "label": label }));
+        let (venue, price) = (format!("v{}", at % 4), (at % 2).to_string());
+        let row = json!({ "id": format!("t{at:02}"), "venueId": venue, "price": price, "label": label });
+        fixture.memory.put("Ticket", row);
     }
     fixture
 }
@@ -36,6 +36,8 @@ async fn pages_show_each_row_once_in_either_direction() {
         json!([{ "price": "DESC" }]),
         json!([{ "label": "ASC" }]),
         json!([{ "label": "DESC" }, { "price": "ASC" }]),
+        json!([{ "venue": { "name": "ASC" } }]),
+        json!([{ "venue": { "name": "DESC" } }, { "label": "ASC" }, { "venue": { "id": "ASC" } }]),
     ] {
         let all =
             fixture.ask_with("query ($o: [TicketOrder!]) { tickets(orderBy: $o) { id } }", json!({ "o": order })).await;
@@ -172,6 +174,7 @@ async fn hostile_cursors_are_bad_input_and_never_reach_the_store() {
         "[\"+price\",[\"1\"],\"\\u0000\"]",
         "[\"+price\",[\"1e400\"],\"t\"]",
         "[\"+price\",[\"1\"],\"\\ud800\"]",
+        "[\"+venue.name\",[\"Hall\"],\"t\"]",
     ];
     let deep = "[".repeat(10_000);
     let long = coded(&format!("[\"+price\",[\"1\"],\"{}\"]", "t".repeat(100_000)));
@@ -192,4 +195,39 @@ async fn hostile_cursors_are_bad_input_and_never_reach_the_store() {
     let other = "query ($c: String) { ticketsConnection(orderBy: { price: DESC }, after: $c) { nodes { id } } }";
     let answer = fixture.ask_with(other, json!({ "c": sound })).await;
     assert!(answer["errors"][0]["message"].as_str().unwrap().contains("another order"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_cursor_holds_what_relations_lead_to() {
+    let fixture = filled(5);
+    let query = |order: &str| {
+        format!(
+            "query ($c: String) {{ ticketsConnection(orderBy: [{order}], after: $c) {{ edges {{ cursor node {{ id }} }} }} }}"
+        )
+    };
+    let order = "{ venue: { name: DESC } }, { label: ASC }, { venue: { id: ASC } }";
+    let answer = fixture.ask(&query(order)).await;
+    let edges = answer["data"]["ticketsConnection"]["edges"].as_array().unwrap();
+    let shown = |edge: &Json| {
+        let text = BASE64URL_NOPAD.decode(edge["cursor"].as_str().unwrap().as_bytes()).unwrap();
+        format!("{} {}", edge["node"]["id"].as_str().unwrap(), String::from_utf8(text).unwrap())
+    };
+    insta::assert_snapshot!(edges.iter().map(shown).collect::<Vec<_>>().join("\n"));
+    // The row may be gone since, or lead elsewhere: its place is where it was.
+    fixture.memory.put("Venue", json!({ "id": "v1", "name": "Yard" }));
+    let answer = fixture.ask_with(&query(order), json!({ "c": edges[2]["cursor"] })).await;
+    let found: Vec<Json> = answer["data"]["ticketsConnection"]["edges"].as_array().unwrap().to_vec();
+    assert_eq!(found.iter().map(|edge| edge["node"]["id"].as_str().unwrap()).collect::<Vec<_>>(), ["t02", "t03"]);
+    // A cursor by the venue's name says nothing of an order by the ticket's label.
+    let other = fixture.ask_with(&query("{ label: DESC }"), json!({ "c": edges[0]["cursor"] })).await;
+    assert!(other["errors"][0]["message"].as_str().unwrap().contains("another order"), "{other}");
+    // What the property must have and no row has is none the less a place; what is no name is none.
+    let coded = |text: &str| json!({ "c": BASE64URL_NOPAD.encode(text.as_bytes()) });
+    let by_name = query("{ venue: { name: ASC } }");
+    let answer = fixture.ask_with(&by_name, coded("[\"+venue.name\",[null],\"t02\"]")).await;
+    assert_eq!(answer["data"]["ticketsConnection"]["edges"][0]["node"]["id"], "t03", "{answer}");
+    for text in ["[\"+venue.name\",[7],\"t\"]", "[\"+venue.name\",[],\"t\"]", "[\"+name\",[\"Hall\"],\"t\"]"] {
+        let answer = fixture.ask_with(&by_name, coded(text)).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{text}: {answer}");
+    }
 }

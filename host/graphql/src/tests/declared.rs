@@ -2,7 +2,7 @@
 //! engine's to say.
 
 use serde_json::{Value as Json, json};
-use yado_engine::{Answered, PageOptions, Row, Rows};
+use yado_engine::{Answered, Order, PageOptions, Row, Rows};
 use yado_model::{Name, Position};
 
 use super::fixture::{Fixture, fixture, limited, shown};
@@ -126,12 +126,19 @@ async fn who_asks_for_rows_says_in_which_order() {
         assert!(answer.get("errors").is_none(), "{answer}");
         let (arguments, page) = asked(&fixture);
         assert_eq!(arguments, json!({}));
-        page.order.iter().map(|by| format!("{}{}", by.field, if by.descending { "-" } else { "+" })).collect::<String>()
+        let part = |by: &Order| {
+            let through: String =
+                by.through.iter().map(|link| format!("{} of {}, ", link.from, link.table.name)).collect();
+            format!("{through}{}{}", by.field, if by.descending { "-" } else { "+" })
+        };
+        page.order.iter().map(part).collect::<String>()
     };
     assert_eq!(order("{ openTickets { id } }").await, "");
     assert_eq!(order("{ openTickets(orderBy: null) { id } }").await, "");
     assert_eq!(order("{ openTickets(orderBy: [{ price: DESC }, { label: ASC }]) { id } }").await, "price-label+");
     assert_eq!(order("{ findTickets(orderBy: [{ seats: ASC }]) { tickets { id } } }").await, "seats+");
+    let by_venue = "{ openTickets(orderBy: [{ venue: { name: DESC } }, { id: ASC }]) { id } }";
+    assert_eq!(order(by_venue).await, "venueId of Venue, name-id+");
     let refused = fixture.refused("{ labelledTicket(label: \"a\", orderBy: [{ price: ASC }]) { id } }").await;
     assert!(refused.contains("orderBy"), "{refused}");
 }

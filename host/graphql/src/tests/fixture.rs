@@ -144,7 +144,12 @@ pub(super) fn fixture() -> Fixture {
 }
 
 pub(super) fn limited(limits: Limits) -> Fixture {
-    let (manifest, memory) = (manifest(&venues()), Arc::new(Memory::default()));
+    over(&venues(), limits)
+}
+
+/// The same over another plugin.
+pub(super) fn over(document: &Json, limits: Limits) -> Fixture {
+    let (manifest, memory) = (manifest(document), Arc::new(Memory::default()));
     let source = Source { manifest: &manifest, digest: Digest::of(b"venues") };
     Fixture { graphql: GraphQl::over(&[source], Arc::new(InMemory(memory.clone())), limits).unwrap(), memory }
 }
@@ -205,6 +210,10 @@ pub(super) struct Memory {
     /// Where read models stand; where nothing is said, at the beginning.
     pub(super) positions: Mutex<HashMap<String, u64>>,
     lossy: AtomicBool,
+    /// Why no subscription may begin, if none may.
+    pub(super) barred: Mutex<Option<Error>>,
+    /// Whether read models never come to a position that they don't stand at.
+    pub(super) lags: AtomicBool,
     /// What subscriptions follow.
     pub(super) past: Past,
 }
@@ -220,34 +229,39 @@ impl Memory {
         self.failure.lock().unwrap().clone().map_or(Ok(()), Err)
     }
 
-    fn selected(&self, model: &Name, select: &Select) -> Vec<Row> {
-        let mut rows = self.chosen(model, select.filter.as_ref());
-        rows.sort_by(|a, b| compared(&select.order, a, b));
-        let place = |mark: &Mark| {
-            let values = select.order.iter().map(|order| order.field.clone()).zip(mark.values.iter().cloned());
-            values.chain([("id".to_owned(), json!(mark.key))]).collect::<Row>()
+    /// Rows, each with its place in the order.
+    fn selected(&self, model: &Name, select: &Select) -> Vec<(Mark, Row)> {
+        let rows = self.chosen(model, select.filter.as_ref()).into_iter();
+        let mut rows: Vec<(Mark, Row)> = {
+            let all = self.rows.lock().unwrap();
+            rows.map(|row| (place(&select.order, &row, &all), row)).collect()
         };
-        let beyond = |row: &Row, mark: Option<&Mark>, side: Cmp| {
-            mark.is_none_or(|mark| compared(&select.order, row, &place(mark)) == side)
+        rows.sort_by(|(a, _), (b, _)| compared(&select.order, a, b));
+        let beyond = |own: &Mark, mark: Option<&Mark>, side: Cmp| {
+            mark.is_none_or(|mark| compared(&select.order, own, mark) == side)
         };
-        rows.retain(|row| beyond(row, select.after.as_ref(), Cmp::Greater));
-        rows.retain(|row| beyond(row, select.before.as_ref(), Cmp::Less));
+        rows.retain(|(own, _)| beyond(own, select.after.as_ref(), Cmp::Greater));
+        rows.retain(|(own, _)| beyond(own, select.before.as_ref(), Cmp::Less));
         let skipped = match select.backward {
             true => rows.len().saturating_sub(select.limit as usize),
             false => select.offset as usize,
         };
-        let page: Vec<Row> = rows.into_iter().skip(skipped).take(select.limit as usize).collect();
+        let page: Vec<_> = rows.into_iter().skip(skipped).take(select.limit as usize).collect();
         self.handed_out.fetch_add(page.len(), Ordering::Relaxed);
         page
     }
 
-    /// Rows as a statement answers with them.
-    fn read(&self, mut rows: Vec<Row>, columns: Option<&[String]>) -> Rows {
+    /// Rows as a statement answers with them, and what stands beside each.
+    fn read(&self, mut rows: Vec<Row>, columns: Option<&[String]>, beside: &[Vec<Json>]) -> Rows {
         if let Some(columns) = columns {
             self.columns.lock().unwrap().push(columns.to_vec());
             rows.iter_mut().for_each(|row| row.retain(|name, _| name == "id" || columns.contains(name)));
         }
-        shown(&rows)
+        for (row, beside) in rows.iter_mut().zip(beside) {
+            // Columns are in the order of their names, and these are the last ones.
+            row.extend(beside.iter().enumerate().map(|(at, value)| (format!("z_{at}"), value.clone())));
+        }
+        shown(&rows).with_beside(beside.first().map_or(0, Vec::len))
     }
 
     fn chosen(&self, model: &Name, filter: Option<&Filter>) -> Vec<Row> {
@@ -351,6 +365,10 @@ impl Session for OnMemory {
 
     async fn caught_up(&self, model: &Name, position: Position) -> Result<()> {
         self.asked(format!("wait {model} {position}"))?;
+        let reached = self.position(model);
+        if self.lags.load(Ordering::Relaxed) && reached < position {
+            return Err(Error::Lagging { model: model.to_string(), wanted: position, reached, limit_ms: 5_000 });
+        }
         let written = std::mem::take(&mut *self.written.lock().unwrap());
         if !self.lossy.load(Ordering::Relaxed) {
             written.into_iter().for_each(|(_, model, row)| self.put(&model, Json::Object(row)));
@@ -370,12 +388,18 @@ impl Session for OnMemory {
         let rows = self.rows.lock().unwrap();
         let rows = rows.get(model.as_str()).into_iter().flatten();
         let rows = rows.filter(|row| keys.iter().any(|key| row["id"] == **key)).cloned().collect();
-        Ok(self.read(rows, columns))
+        Ok(self.read(rows, columns, &[]))
     }
 
     async fn select(&self, model: &Name, select: &Select) -> Result<Rows> {
         self.asked(format!("select {model} {} {:?}", select.limit, select.order.first().map(|order| &order.field)))?;
-        Ok(self.read(self.selected(model, select), select.columns.as_deref()))
+        let (marks, rows): (Vec<Mark>, Vec<Row>) = self.selected(model, select).into_iter().unzip();
+        let beside = |mark: Mark| {
+            let values = select.order.iter().zip(mark.values);
+            values.filter(|(order, _)| select.beside && !order.through.is_empty()).map(|(_, value)| value).collect()
+        };
+        let beside: Vec<Vec<Json>> = marks.into_iter().map(beside).collect();
+        Ok(self.read(rows, select.columns.as_deref(), &beside))
     }
 
     async fn select_each(&self, model: &Name, each: &Each, select: &Select) -> Result<Rows> {
@@ -384,10 +408,11 @@ impl Session for OnMemory {
         let page = |value: &Json| {
             let equal = Filter::Compare { field: each.field.clone(), op: Op::Equal, value: value.clone() };
             let filter = Filter::All(select.filter.clone().into_iter().chain([equal]).collect());
-            self.selected(model, &Select { filter: Some(filter), ..select.clone() })
+            let rows = self.selected(model, &Select { filter: Some(filter), ..select.clone() });
+            rows.into_iter().map(|(_, row)| row)
         };
         let columns = select.columns.clone().map(|columns| [columns, vec![each.field.clone()]].concat());
-        Ok(self.read(each.values.iter().flat_map(page).collect(), columns.as_deref()))
+        Ok(self.read(each.values.iter().flat_map(page).collect(), columns.as_deref(), &[]))
     }
 
     async fn count(&self, model: &Name, filter: Option<&Filter>) -> Result<u64> {
@@ -445,7 +470,7 @@ impl Session for OnMemory {
     }
 
     fn admit(&self, _: What<'_>) -> Result<()> {
-        Ok(())
+        self.barred.lock().unwrap().clone().map_or(Ok(()), Err)
     }
 }
 
@@ -495,16 +520,31 @@ pub(super) fn holds(filter: &Filter, row: &Map<String, Json>, all: &HashMap<Stri
     }
 }
 
-/// Rows of an order: by texts, and at last by key.
-fn compared(order: &[Order], a: &Row, b: &Row) -> Cmp {
-    let text = |row: &Row, field: &str| row.get(field).filter(|value| !value.is_null()).map(ToString::to_string);
-    let key = Order { field: "id".to_owned(), descending: order.last().is_some_and(|order| order.descending) };
-    let steps = order.iter().chain([&key]).map(|order| match (text(a, &order.field), text(b, &order.field)) {
+/// Where a row stands in an order.
+fn place(order: &[Order], row: &Row, all: &HashMap<String, Vec<Row>>) -> Mark {
+    let value = |order: &Order| {
+        let mut row = Some(row);
+        for link in &order.through {
+            let from = row.and_then(|row| row.get(&link.from));
+            let mut others = all.get(&link.table.name).into_iter().flatten();
+            row = others.find(|other| from.is_some() && other.get(&link.to) == from);
+        }
+        row.and_then(|row| row.get(&order.field)).cloned().unwrap_or_default()
+    };
+    Mark { values: order.iter().map(value).collect(), key: row["id"].as_str().unwrap().to_owned() }
+}
+
+/// Places in an order: by texts, and at last by key.
+fn compared(order: &[Order], a: &Mark, b: &Mark) -> Cmp {
+    let text = |value: &Json| (!value.is_null()).then(|| value.to_string());
+    let values = a.values.iter().map(text).zip(b.values.iter().map(text));
+    let steps = order.iter().zip(values).map(|(order, values)| match values {
         (Some(a), Some(b)) if order.descending => b.cmp(&a),
         // Nothing comes last.
         (a, b) => a.is_none().cmp(&b.is_none()).then_with(|| a.cmp(&b)),
     });
-    steps.fold(Cmp::Equal, Cmp::then)
+    let key = if order.last().is_some_and(|order| order.descending) { b.key.cmp(&a.key) } else { a.key.cmp(&b.key) };
+    steps.fold(Cmp::Equal, Cmp::then).then(key)
 }
 
 /// As much of the meaning of functions: of decimal numbers only.

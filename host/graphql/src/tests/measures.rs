@@ -123,7 +123,7 @@ async fn an_alias_is_no_longer_than_it_may_be() {
     let ask = |length| format!("{{ yado {{ {}: version }} }}", "a".repeat(length));
     assert!(fixture.ask(&ask(128)).await.get("errors").is_none());
     let refused = fixture.refused(&ask(129)).await;
-    assert!(refused.starts_with("TOO_COMPLEX: the document has 129 bytes of an alias,"), "{refused}");
+    assert!(refused.starts_with("TOO_COMPLEX: the document has 129 bytes in one alias,"), "{refused}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use yado_engine::Error;
 
-use super::fixture::{Fixture, fixture, limited};
+use super::fixture::{Fixture, fixture, limited, over, venues};
 use crate::Limits;
 
 /// What `searchTickets` answers: a page of tickets, and the best of them.
@@ -103,4 +103,26 @@ async fn an_answer_is_weighed_as_a_page_and_is_no_longer_than_one() {
     // What has no lists has as many values as the document says.
     let light = fixture.ask("{ soldOut }").await;
     assert!(light.get("errors").is_none(), "{light}");
+}
+
+#[tokio::test]
+async fn a_query_that_a_guest_answers_waits_for_a_position_which_it_is_not_given() {
+    let fixture = answering(json!({ "tickets": [ticket(1)], "total": 1 }));
+    fixture.ask("{ searchTickets(label: \"a\", minPosition: 7) { tickets { venue { id } } } }").await;
+    assert_eq!(fixture.memory.statements()[..2], ["wait Venue 7", "ask searchTickets"]);
+    assert_eq!(asked(&fixture), json!({ "label": "a" }));
+    let refused = fixture.refused("{ soldOut(minPosition: -1) }").await;
+    assert_eq!(refused, "BAD_USER_INPUT: minPosition is -1, and a position is not below 0");
+}
+
+#[tokio::test]
+async fn an_argument_of_a_guests_query_that_its_author_calls_like_the_servers_stays_the_authors() {
+    let mut document = venues();
+    let queries = document["queries"].as_array_mut().unwrap();
+    let sold_out = queries.iter_mut().find(|query| query["name"] == "soldOut").unwrap();
+    sold_out["arguments"]["properties"] = json!({ "minPosition": { "type": "string" } });
+    let fixture = over(&document, Limits::default());
+    fixture.ask("{ soldOut(minPosition: \"front\") }").await;
+    assert_eq!(fixture.memory.statements(), ["ask soldOut"]);
+    assert_eq!(asked(&fixture), json!({ "minPosition": "front" }));
 }

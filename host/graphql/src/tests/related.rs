@@ -82,6 +82,45 @@ async fn conditions_lead_along_no_more_relations_than_stores_follow() {
 }
 
 #[tokio::test]
+async fn rows_are_put_in_order_by_what_they_are_related_to() {
+    let fixture = filled();
+    for (order, expected) in [
+        ("{ venue: { name: ASC } }", "b a c d"),
+        ("{ venue: { name: DESC } }", "c a b d"),
+        ("[{ price: ASC }, { venue: { name: ASC } }]", "a b c d"),
+        ("[{ venue: { name: DESC } }, { id: ASC }]", "a c b d"),
+        ("[{ venue: { name: ASC } }, { venue: { id: DESC } }]", "b c a d"),
+    ] {
+        let answer = fixture.ask(&format!("{{ tickets(orderBy: {order}) {{ id }} }}")).await;
+        assert!(answer.get("errors").is_none(), "{order}: {answer}");
+        assert_eq!(ids(&answer["data"]["tickets"]), expected, "{order}");
+    }
+    let query = "query ($o: [TicketOrder!]) { venues(limit: 1) { tickets(orderBy: $o) { id } } }";
+    let answer = fixture.ask_with(query, json!({ "o": { "venue": { "id": "DESC" } } })).await;
+    assert_eq!(ids(&answer["data"]["venues"][0]["tickets"]), "c a", "{answer}");
+    for order in [
+        "{ venue: {} }",
+        "{ venue: null }",
+        "{ venue: { name: ASC, id: ASC } }",
+        "{ venue: ASC }",
+        "{ venue: { extra: ASC } }",
+    ] {
+        let refused = fixture.refused(&format!("{{ tickets(orderBy: {order}) {{ id }} }}")).await;
+        assert!(
+            refused.starts_with("BAD_USER_INPUT") || refused.starts_with("GRAPHQL_VALIDATION_FAILED"),
+            "{order}: {refused}"
+        );
+    }
+    let many =
+        |count: usize| format!("{{ tickets(orderBy: [{}]) {{ id }} }}", "{ venue: { name: ASC } } ".repeat(count));
+    assert!(fixture.ask(&many(8)).await.get("errors").is_none());
+    assert_eq!(
+        fixture.refused(&many(9)).await,
+        "TOO_COMPLEX: the document has 9 relations in an order, and at most 8 are allowed: ask for less at a time"
+    );
+}
+
+#[tokio::test]
 async fn relations_in_conditions_have_their_weight() {
     let fixture = limited(Limits { complexity_max: 80, page_default: 10, ..Limits::default() });
     let light = "{ tickets(where: { venue: { name: { eq: \"Hall\" } } }) { id venueId } }";
@@ -101,6 +140,16 @@ async fn relations_in_conditions_have_their_weight() {
     let heavy = json!({ "w": { "or": [venue, venue, { "venue": { "tickets": some } }] } });
     let answer = fixture.ask_with(query, heavy).await;
     assert_eq!(answer["errors"][0]["extensions"]["actual"], 81, "{answer}");
+    // So have those in an order, be it in the document or in a variable.
+    let order = vec![json!({ "venue": { "name": "ASC" } }); 6];
+    let query = "query ($o: [TicketOrder!]) { tickets(orderBy: $o) { id venueId } }";
+    for _ in 0..2 {
+        assert!(fixture.ask_with(query, json!({ "o": order[..5] })).await.get("errors").is_none());
+        let answer = fixture.ask_with(query, json!({ "o": order })).await;
+        assert_eq!(answer["errors"][0]["extensions"]["actual"], 81, "{answer}");
+    }
+    let text = format!("{{ tickets(orderBy: [{}]) {{ id venueId }} }}", "{ venue: { name: ASC } } ".repeat(6));
+    assert_eq!(fixture.refused(&text).await, refused);
 }
 
 #[tokio::test]
@@ -121,6 +170,7 @@ async fn a_query_waits_for_all_that_it_depends_on() {
         waits("{ ticketsAggregate(minPosition: 7) { groups(by: venueId) { key { venue { id } } } } }").await,
         both
     );
+    assert_eq!(waits("{ tickets(minPosition: 7, orderBy: { venue: { name: ASC } }) { id } }").await, both);
     assert_eq!(waits("{ ticketByCode(minPosition: 7, code: \"x\") { id } }").await, both[..1]);
 }
 
@@ -135,6 +185,8 @@ async fn an_answer_stands_where_the_last_of_what_it_depends_on_does() {
         ("{ ticketsAggregate { count } }", 9),
         ("{ ticketsAggregate(where: { venue: {} }) { groups(by: price) { count } } }", 4),
         ("{ ticketsConnection(where: { venue: {} }) { totalCount } }", 4),
+        ("{ tickets(orderBy: { venue: { name: ASC } }) { id } }", 4),
+        ("{ ticketsConnection(orderBy: { venue: { name: ASC } }) { nodes { id } } }", 4),
     ] {
         assert_eq!(fixture.ask(query).await["extensions"]["position"], expected, "{query}");
     }

@@ -1,6 +1,7 @@
 //! What is told to those who follow something, and who is told what.
 
 mod busy;
+mod lookups;
 
 use std::time::Duration;
 
@@ -500,6 +501,22 @@ async fn a_subscription_outlives_a_deployment_that_it_still_fits() {
     let again = fixture.follow("subscription { ticketUpdated { id price } }", json!({})).await;
     assert_eq!(fixture.graphql.live().count(), (2, 1), "the same document is the same, whatever it began with");
     drop(again);
+}
+
+#[tokio::test]
+async fn a_subscription_ends_with_a_deployment_by_which_its_asker_may_not_have_it() {
+    let fixture = fixture();
+    let mut followed = fixture.follow("subscription { ticketUpdated { id } }", json!({})).await;
+    let mut behind = fixture.follow("subscription { ticketUpdated(after: \"0\") { id } }", json!({})).await;
+    *fixture.memory.barred.lock().unwrap() = Some(Error::Forbidden { what: "the read model Ticket".into() });
+    assert!(followed.is_quiet() && behind.is_quiet());
+    let (manifest, digest) = (manifest(&venues()), yado_model::Digest::of(b"next"));
+    fixture.graphql.redeploy(&[Source { manifest: &manifest, digest }]);
+    for followed in [&mut followed, &mut behind] {
+        let over = tokio::time::timeout(Duration::from_secs(60), followed.over()).await.unwrap();
+        assert!(over.starts_with("FORBIDDEN: the read model Ticket is not allowed"), "{over}");
+    }
+    assert_eq!(fixture.graphql.live().count(), (2, 0));
 }
 
 #[tokio::test]

@@ -183,10 +183,14 @@ table! {
 table! {
     /// `[database]`: how databases are used.
     DatabaseKeys for yado_store::Options, "Databases" {
-        /// Connections to each database. A request that finds none free waits.
+        /// Connections to each database. A request that finds none free waits. On PostgreSQL rows are read over as many again,
+        /// and a few stand beside them: of appends, projections and news, and, for up to five seconds, those whose
+        /// questions were given up.
         "database-connections" "YADO_DATABASE_CONNECTIONS" connections: SmallPositive => connections,
         /// How long a request waits for a connection, in milliseconds.
         "database-acquire-timeout-ms" "YADO_DATABASE_ACQUIRE_TIMEOUT_MS" acquire_timeout_ms: Positive => acquire_timeout_ms,
+        /// What the rows of one answer may take up in memory, in bytes. Whoever asks for more is told to ask for less.
+        "database-answer-bytes" "YADO_DATABASE_ANSWER_BYTES" answer_bytes: Positive => answer_bytes,
     }
 }
 
@@ -247,7 +251,7 @@ table! {
         "graphql-fields-max" "YADO_GRAPHQL_FIELDS_MAX" fields_max: Positive => fields_max,
         /// How many fields of the root an operation may select.
         "graphql-root-fields-max" "YADO_GRAPHQL_ROOT_FIELDS_MAX" root_fields_max: SmallPositive => root_fields_max,
-        /// How many aliases a document may have.
+        /// How many aliases a document may have. Each has 128 bytes at most.
         "graphql-aliases-max" "YADO_GRAPHQL_ALIASES_MAX" aliases_max: SmallNatural => aliases_max,
         /// How many directives a document may have.
         "graphql-directives-max" "YADO_GRAPHQL_DIRECTIVES_MAX" directives_max: SmallNatural => directives_max,
@@ -273,15 +277,18 @@ table! {
         "graphql-cohorts-max" "YADO_GRAPHQL_COHORTS_MAX" cohorts_max: Natural => cohorts_max,
         /// Operations at a time on one socket.
         "graphql-operations-per-socket" "YADO_GRAPHQL_OPERATIONS_PER_SOCKET" operations_per_socket: Positive => operations_per_socket,
-        /// Messages that a subscriber may be behind before it is told so and ends.
+        /// Messages that are kept for subscribers that are behind. Where there are as many, those that have not taken half
+        /// of them within a second are told so and end.
         "graphql-live-buffer" "YADO_GRAPHQL_LIVE_BUFFER" live_buffer: Positive => live_buffer,
-        /// The memory for those messages, in bytes, for each different subscription.
+        /// The memory for those messages, in bytes, for each different subscription: 64 KiB at most, where all together take
+        /// 256 MiB.
         "graphql-live-buffer-bytes" "YADO_GRAPHQL_LIVE_BUFFER_BYTES" live_buffer_bytes: Positive => live_buffer_bytes,
         /// The time in which a new socket has to begin the protocol, in milliseconds.
         "graphql-socket-init-ms" "YADO_GRAPHQL_SOCKET_INIT_MS" socket_init_ms: Positive => socket_init_ms,
         /// The pause between two signs of life on a socket or a stream of events, in milliseconds.
         "graphql-keep-alive-ms" "YADO_GRAPHQL_KEEP_ALIVE_MS" keep_alive_ms: Positive => keep_alive_ms,
-        /// The time in which a socket has to take a message, in milliseconds.
+        /// The time in which a socket has to take a message, and for which it is tried to look up what a message shows, in
+        /// milliseconds.
         "graphql-slow-ms" "YADO_GRAPHQL_SLOW_MS" slow_ms: Positive => slow_ms,
     }
 }

@@ -117,18 +117,21 @@ fn every_limit_of_every_part_is_a_key() {
 }
 
 #[test]
-fn the_readme_lists_every_key_for_the_api_with_its_default() {
+fn the_readme_lists_every_key_for_the_api_and_for_databases_with_its_default() {
     let readme = include_str!("../../../../README.md");
-    let listed = readme.lines().skip_while(|line| !line.starts_with("| key of `[graphql]` |")).skip(2);
-    let listed: Vec<&str> = listed.take_while(|line| line.starts_with('|')).collect();
     let printed: toml::Table = toml::from_str(&Config::of(Keys::default()).unwrap().to_toml().unwrap()).unwrap();
     let command = Keys::augment_args(Command::new("yado"));
-    let (_, names) = Keys::TABLES.iter().find(|(table, _)| *table == "graphql").unwrap();
-    let row = |name: &&str| {
-        let flag = format!("graphql-{}", name.replace('_', "-"));
-        let argument = command.get_arguments().find(|argument| argument.get_long() == Some(&flag)).unwrap();
-        format!("| `{name}` | {} | {}. |", printed["graphql"][*name], argument.get_help().unwrap())
-    };
-    let expected: Vec<String> = names.iter().map(row).collect();
-    assert_eq!(listed, expected, "the README is to have\n{}", expected.join("\n"));
+    for table in ["graphql", "database"] {
+        let heading = format!("| key of `[{table}]` |");
+        let listed = readme.lines().skip_while(|line| !line.starts_with(&heading)).skip(2);
+        let listed: Vec<&str> = listed.take_while(|line| line.starts_with('|')).collect();
+        let (_, names) = Keys::TABLES.iter().find(|(known, _)| *known == table).unwrap();
+        let row = |name: &&str| {
+            let flag = format!("{table}-{}", name.replace('_', "-"));
+            let argument = command.get_arguments().find(|argument| argument.get_long() == Some(&flag)).unwrap();
+            format!("| `{name}` | {} | {}. |", printed[table][*name], argument.get_help().unwrap())
+        };
+        let expected: Vec<String> = names.iter().map(row).collect();
+        assert_eq!(listed, expected, "the README is to have\n{}", expected.join("\n"));
+    }
 }

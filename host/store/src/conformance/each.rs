@@ -54,13 +54,13 @@ pub async fn each_value_gets_a_page_of_its_own(store: &dyn ReadStore) {
 pub async fn the_rows_of_each_value_are_filtered_and_in_order(store: &dyn ReadStore) {
     filled(store).await;
     let open = Filter::Compare { field: "isOpen".into(), op: Op::Equal, value: json!(true) };
-    let order = vec![Order { field: "unitPrice".into(), descending: true }];
+    let order = vec![Order::by("unitPrice", true)];
     let select = Select { filter: Some(open), order, ..page(2) };
     let rows = found(store, &each(&["many", "few"]), &select).await.unwrap();
     // By price as a number, of which 9.50 is less than 98.50.
     assert_eq!(rows, ["few02", "few00", "many98", "many96"]);
 
-    let order = vec![Order { field: "isOpen".into(), descending: false }];
+    let order = vec![Order::by("isOpen", false)];
     let rows = found(store, &each(&["few"]), &Select { order, ..page(3) }).await.unwrap();
     assert_eq!(rows, ["few01", "few00", "few02"]);
 }

@@ -6,7 +6,8 @@ use yado_model::{
 };
 
 use crate::{
-    Appended, Column, Draft, EventStore, Kind, PluginVersion, Progress, ReadStore, Row, Step, Table, TableWrites, Write,
+    Appended, Column, Draft, EventStore, Kind, PluginVersion, Progress, ReadStore, Row, Step, Table, TableWrites,
+    TablesInUse, Write,
 };
 
 /// A tenant by its name.
@@ -135,6 +136,12 @@ pub(super) fn row(fields: Value) -> Row {
 pub(super) async fn put(store: &dyn ReadStore, table: &Table, rows: impl IntoIterator<Item = Value>) {
     let writes = rows.into_iter().map(|fields| (TenantId::default(), Write::Put(row(fields)))).collect();
     step(store, TableWrites { table, writes }).await.unwrap();
+}
+
+/// Drops what a projection has left that nobody uses. Says whether nobody does.
+pub(super) async fn discard(store: &dyn ReadStore, projection: &str, tables: &[&str]) -> crate::Result<bool> {
+    let tables = tables.iter().map(ToString::to_string).collect();
+    store.discard_unused("fixtures", &TablesInUse { projection: projection.into(), tables }, u64::MAX).await
 }
 
 /// Takes one more step of a projection that nobody else has.

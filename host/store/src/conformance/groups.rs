@@ -70,7 +70,7 @@ fn groups(aggregate: &Aggregate, rows: Vec<Row>) -> Vec<Vec<Row>> {
             None => groups.push(vec![row]),
         }
     }
-    let order: Vec<_> = aggregate.by.iter().map(|field| Order { field: field.clone(), descending: false }).collect();
+    let order: Vec<_> = aggregate.by.iter().map(|field| Order::by(field, false)).collect();
     groups.sort_by(|a, b| follow(&tickets(), &order, &a[0], &b[0]));
     let (offset, limit) = (aggregate.offset as usize, aggregate.limit as usize);
     groups.into_iter().skip(offset).take(limit).collect()

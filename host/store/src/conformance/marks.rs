@@ -10,7 +10,7 @@ use super::random::Random;
 use crate::{Each, Error, Filter, Mark, Op, Order, ReadStore, Result, Row, Select, TableWrites, Write};
 
 fn order(order: &[(&str, bool)]) -> Vec<Order> {
-    order.iter().map(|(field, descending)| Order { field: (*field).into(), descending: *descending }).collect()
+    order.iter().map(|(field, descending)| Order::by(*field, *descending)).collect()
 }
 
 fn mark(order: &[Order], row: &Row) -> Mark {

@@ -12,8 +12,12 @@ use yado_model::TenantId;
 use super::fixtures::{put, row, tickets};
 use super::related::{baskets, holders, inner, outer, ticket};
 use crate::cell::Cell;
+use crate::limits::DEEPEST_RELATION;
 use crate::read::matches::compare;
-use crate::{Each, Filter, Link, Mark, Op, Order, Quantifier, ReadStore, Row, Select, Table};
+use crate::{Column, Each, Filter, Link, Mark, Op, Order, Quantifier, ReadStore, Row, Select, Shown, Table};
+
+/// The rows of a table.
+type Rows<'a> = &'a dyn Fn(&Table) -> Vec<Row>;
 
 /// Selections that are tried.
 const ROUNDS: usize = 400;
@@ -258,28 +262,39 @@ impl Random {
     }
 
     /// The place of a row, or one where perhaps no row is.
-    fn mark(&mut self, table: &Table, order: &[Order], rows: &[Row]) -> Mark {
-        let mut row = self.one_of(rows);
+    fn mark(&mut self, table: &Table, order: &[Order], rows_of: Rows<'_>) -> Mark {
+        let row = self.one_of(&rows_of(table));
+        let mut mark = mark(table, order, &row, rows_of);
         if self.below(3) == 0 {
-            row.insert(table.key.as_str().into(), self.value("id"));
+            mark.key = self.value("id").as_str().unwrap().to_owned();
         }
-        for order in order {
-            let column = table.column(&order.field).unwrap();
+        for (order, value) in order.iter().zip(&mut mark.values) {
+            let of = order.through.last().map_or(table, |link| &link.table);
+            let is_nullable = !order.through.is_empty() || of.column(&order.field).unwrap().nullable;
             match self.below(8) {
-                0 if column.nullable => row.insert(order.field.clone(), Value::Null),
-                1 if column.name != table.key => row.insert(order.field.clone(), self.value(&order.field)),
-                _ => None,
-            };
+                0 if is_nullable => *value = Value::Null,
+                1 => *value = self.value(&order.field),
+                _ => {}
+            }
         }
-        mark(table, order, &row)
+        mark
     }
 
-    fn selection(&mut self, table: &Table, rows: &[Row]) -> Select {
-        let order: Vec<_> = (0..self.below(4))
-            .map(|_| Order { field: self.field(table, |name| name != "extra"), descending: self.below(2) == 0 })
-            .collect();
-        let after = (self.below(3) == 0).then(|| self.mark(table, &order, rows));
-        let before = (self.below(4) == 0).then(|| self.mark(table, &order, rows));
+    /// An order by a column of the table, or of one that to-one relations lead to.
+    fn order(&mut self, table: &Table) -> Order {
+        let (mut through, mut of) = (Vec::new(), table.clone());
+        while through.len() < DEEPEST_RELATION && of.name == baskets().name && self.below(2) == 0 {
+            let link = self.one_of::<fn() -> Arc<Link>>(&[ticket, outer])();
+            of = link.table.clone();
+            through.push(link);
+        }
+        Order { through, field: self.field(&of, |name| name != "extra"), descending: self.below(2) == 0 }
+    }
+
+    fn selection(&mut self, table: &Table, rows_of: Rows<'_>) -> Select {
+        let order: Vec<_> = (0..self.below(4)).map(|_| self.order(table)).collect();
+        let after = (self.below(3) == 0).then(|| self.mark(table, &order, rows_of));
+        let before = (self.below(4) == 0).then(|| self.mark(table, &order, rows_of));
         let columns = (self.below(4) == 0).then(|| (0..self.below(4)).map(|_| self.field(table, |_| true)).collect());
         let filter = (self.below(8) > 0).then(|| self.filter(table, 4, 3, &mut 8));
         Select {
@@ -290,6 +305,7 @@ impl Random {
             after,
             before,
             backward: self.below(3) == 0,
+            beside: self.below(2) == 0,
             ..Select::page(u32::try_from(self.below(50)).unwrap())
         }
     }
@@ -300,11 +316,30 @@ pub(super) fn cell(table: &Table, row: &Row, field: &str) -> Cell {
     Cell::from_json(table.column(field).unwrap(), row.get(field).unwrap_or(&Value::Null)).unwrap()
 }
 
-/// How two rows follow each other: nothing last, whatever the direction, and at last by key, in the last direction.
+/// What a row holds in the column of an order, which may be one of a row that it leads to.
+fn held(table: &Table, order: &Order, row: &Row, rows_of: Rows<'_>) -> Value {
+    let (mut of, mut row) = (table, row.clone());
+    for link in &order.through {
+        let from = cell(of, &row, &link.from);
+        let is_meant = |other: &Row| compare(&cell(&link.table, other, &link.to), &from) == Some(Ordering::Equal);
+        let Some(other) = rows_of(&link.table).into_iter().find(is_meant) else { return Value::Null };
+        (of, row) = (&link.table, other);
+    }
+    row.get(&order.field).cloned().unwrap_or(Value::Null)
+}
+
+/// How two rows of one table follow each other.
 pub(super) fn follow(table: &Table, order: &[Order], a: &Row, b: &Row) -> Ordering {
-    let cell = |row: &Row, field: &str| cell(table, row, field);
-    for Order { field, descending } in order {
-        let (a, b) = (cell(a, field), cell(b, field));
+    let mark = |row: &Row| mark(table, order, row, &|of| panic!("{} has nothing to do with it", of.name));
+    beyond(table, order, &mark(a), &mark(b))
+}
+
+/// How two places follow each other: nothing last, whatever the direction, and at last by key, in the last direction.
+fn beyond(table: &Table, order: &[Order], a: &Mark, b: &Mark) -> Ordering {
+    for (Order { through, field, descending }, (a, b)) in order.iter().zip(a.values.iter().zip(&b.values)) {
+        let of = through.last().map_or(table, |link| &link.table);
+        let column = Column { nullable: true, ..of.column(field).unwrap().clone() };
+        let (a, b) = (Cell::from_json(&column, a).unwrap(), Cell::from_json(&column, b).unwrap());
         let ordering = match compare(&a, &b) {
             Some(ordering) if *descending => ordering.reverse(),
             Some(ordering) => ordering,
@@ -314,33 +349,25 @@ pub(super) fn follow(table: &Table, order: &[Order], a: &Row, b: &Row) -> Orderi
             return ordering;
         }
     }
-    let ordering = compare(&cell(a, table.key.as_str()), &cell(b, table.key.as_str())).unwrap();
+    let ordering = a.key.cmp(&b.key);
     if order.last().is_some_and(|order| order.descending) { ordering.reverse() } else { ordering }
 }
 
 /// The place of a row in an order.
-fn mark(table: &Table, order: &[Order], row: &Row) -> Mark {
-    let values = order.iter().map(|order| row.get(&order.field).cloned().unwrap_or(Value::Null)).collect();
+fn mark(table: &Table, order: &[Order], row: &Row, rows_of: Rows<'_>) -> Mark {
+    let values = order.iter().map(|order| held(table, order, row, rows_of)).collect();
     Mark { values, key: row[table.key.as_str()].as_str().unwrap().to_owned() }
 }
 
-/// A row that is at a place.
-fn at(table: &Table, order: &[Order], mark: &Mark) -> Row {
-    let mut row = Row::new();
-    // Of a column that is named twice the first one counts.
-    for (order, value) in order.iter().zip(&mark.values) {
-        row.entry(order.field.clone()).or_insert_with(|| value.clone());
-    }
-    row.insert(table.key.as_str().into(), mark.key.clone().into());
-    row
-}
-
 /// What a selection finds among rows that meet its filter.
-fn page(table: &Table, select: &Select, mut rows: Vec<Row>) -> Vec<Row> {
-    rows.sort_by(|a, b| follow(table, &select.order, a, b));
-    let stands = |row: &Row, mark: &Mark| follow(table, &select.order, row, &at(table, &select.order, mark));
-    rows.retain(|row| select.after.as_ref().is_none_or(|mark| stands(row, mark).is_gt()));
-    rows.retain(|row| select.before.as_ref().is_none_or(|mark| stands(row, mark).is_lt()));
+fn page(table: &Table, select: &Select, rows: Vec<Row>, rows_of: Rows<'_>) -> Vec<Row> {
+    let place = |row: Row| (mark(table, &select.order, &row, rows_of), row);
+    let mut rows: Vec<(Mark, Row)> = rows.into_iter().map(place).collect();
+    let beyond = |a: &Mark, b: &Mark| beyond(table, &select.order, a, b);
+    rows.sort_by(|(a, _), (b, _)| beyond(a, b));
+    rows.retain(|(own, _)| select.after.as_ref().is_none_or(|mark| beyond(own, mark).is_gt()));
+    rows.retain(|(own, _)| select.before.as_ref().is_none_or(|mark| beyond(own, mark).is_lt()));
+    let mut rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
     let (offset, limit) = (select.offset as usize, select.limit as usize);
     let mut page: Vec<Row> = if select.backward {
         let left = rows.len().saturating_sub(offset);
@@ -355,7 +382,7 @@ fn page(table: &Table, select: &Select, mut rows: Vec<Row>) -> Vec<Row> {
 }
 
 /// What a selection finds for each of several values, of rows that meet its filter.
-fn pages(table: &Table, each: &Each, select: &Select, rows: &[Row]) -> Vec<Vec<Row>> {
+fn pages(table: &Table, each: &Each, select: &Select, rows: &[Row], rows_of: Rows<'_>) -> Vec<Vec<Row>> {
     let columns = select.columns.iter().map(|columns| [columns.clone(), vec![each.field.clone()]].concat()).next();
     let select = Select { columns, ..select.clone() };
     let mut pages: Vec<(Cell, Vec<Row>)> = Vec::new();
@@ -363,7 +390,7 @@ fn pages(table: &Table, each: &Each, select: &Select, rows: &[Row]) -> Vec<Vec<R
         let value = Cell::from_json(table.column(&each.field).unwrap(), value).unwrap();
         if pages.iter().all(|(other, _)| compare(other, &value) != Some(Ordering::Equal)) {
             let is_its = |row: &&Row| compare(&cell(table, row, &each.field), &value) == Some(Ordering::Equal);
-            let page = page(table, &select, rows.iter().filter(is_its).cloned().collect());
+            let page = page(table, &select, rows.iter().filter(is_its).cloned().collect(), rows_of);
             pages.push((value, page));
         }
     }
@@ -384,10 +411,10 @@ pub async fn random_selections_are_those_of_the_naive_model(store: &dyn ReadStor
     }
     let rows_of = |table: &Table| filled[usize::from(table.name != tables[0].name)].clone();
 
-    let mut met = 0;
+    let (mut met, mut beside) = (0, 0);
     for round in 0..ROUNDS {
         let table = &tables[round % 2];
-        let select = random.selection(table, &rows_of(table));
+        let select = random.selection(table, &rows_of);
         let holds = |row: &Row| {
             let others = |link: &Link| Ok(rows_of(&link.table));
             select.filter.as_ref().is_none_or(|filter| filter.matches_among(table, row, &others).unwrap())
@@ -395,14 +422,27 @@ pub async fn random_selections_are_those_of_the_naive_model(store: &dyn ReadStor
         let expected: Vec<Row> = rows_of(table).into_iter().filter(holds).collect();
         let count = store.count(table, &TenantId::default(), select.filter.as_ref()).await.unwrap();
         assert_eq!(count, expected.len() as u64, "round {round}: {select:#?}");
-        let found = store.select(table, &TenantId::default(), &select).await.unwrap().into_maps().unwrap();
-        assert_eq!(found, page(table, &select, expected.clone()), "round {round}: {select:#?}");
+        let rows = store.select(table, &TenantId::default(), &select).await.unwrap();
+        let found = rows.clone().into_maps().unwrap();
+        assert_eq!(found, page(table, &select, expected.clone(), &rows_of), "round {round}: {select:#?}");
+        let all = rows_of(table);
+        for (at, row) in found.iter().enumerate() {
+            let row = all.iter().find(|other| other["id"] == row["id"]).unwrap();
+            let related = select.order.iter().filter(|order| select.beside && !order.through.is_empty());
+            for (number, order) in related.enumerate() {
+                let of = &order.through.last().unwrap().table;
+                let column = Column { nullable: true, ..of.column(&order.field).unwrap().clone() };
+                let cell = Cell::from_json(&column, &held(table, order, row, &rows_of)).unwrap();
+                assert_eq!(rows.beside(at, number), Shown::from(&cell), "round {round}: {select:#?}");
+                beside += usize::from(cell != Cell::Null);
+            }
+        }
         met += usize::from(!found.is_empty());
 
         let field = random.field(table, |name| name != "extra");
         let each = Each { values: (0..random.below(4)).map(|_| random.value(&field)).collect(), field };
         let found = store.select_each(table, &TenantId::default(), &each, &select).await.unwrap().into_maps().unwrap();
-        let pages = pages(table, &each, &select, &expected);
+        let pages = pages(table, &each, &select, &expected, &rows_of);
         // Values are in any order, and the rows of each are together.
         let mut left = found.as_slice();
         let mut unseen: Vec<_> = pages.into_iter().filter(|page| !page.is_empty()).collect();
@@ -414,5 +454,5 @@ pub async fn random_selections_are_those_of_the_naive_model(store: &dyn ReadStor
         assert!(unseen.is_empty(), "round {round}: {each:?} {select:#?}\n{unseen:#?}");
     }
     // Conditions that nothing ever meets would prove nothing.
-    assert!(met > ROUNDS / 4, "{met}");
+    assert!(met > ROUNDS / 4 && beside > ROUNDS / 4, "{met} {beside}");
 }

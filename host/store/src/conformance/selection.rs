@@ -28,7 +28,7 @@ async fn met(store: &dyn ReadStore, filter: Filter) -> String {
 }
 
 async fn ordered(store: &dyn ReadStore, order: &[(&str, bool)]) -> String {
-    let order = order.iter().map(|(field, descending)| Order { field: (*field).into(), descending: *descending });
+    let order = order.iter().map(|(field, descending)| Order::by(*field, *descending));
     select(store, Select { order: order.collect(), ..all() }).await.unwrap().concat()
 }
 
@@ -186,7 +186,7 @@ pub async fn rows_are_put_in_order_with_nothing_last(store: &dyn ReadStore) {
 pub async fn pages_do_not_overlap(store: &dyn ReadStore) {
     store.ensure_table(&tickets()).await.unwrap();
     put(store, &tickets(), (0..25).map(|n| json!({ "id": format!("{n:02}"), "isOpen": n % 2 == 0 }))).await;
-    let order = vec![Order { field: "isOpen".into(), descending: true }];
+    let order = vec![Order::by("isOpen", true)];
     let mut seen = Vec::new();
     for offset in [0, 10, 20, 30] {
         seen.extend(select(store, Select { order: order.clone(), limit: 10, offset, ..all() }).await.unwrap());
@@ -206,7 +206,7 @@ pub async fn a_filter_is_data_and_never_sql(store: &dyn ReadStore) {
         assert_eq!(met(store, Filter::In { field: "title".into(), values: vec![json!(text)] }).await, "");
         let hostile = compare(text, Op::Equal, json!("a"));
         assert!(refused(store, Select { filter: Some(hostile), ..all() }).await.contains("no column"));
-        let order = vec![Order { field: text.into(), descending: false }];
+        let order = vec![Order::by(text, false)];
         assert!(refused(store, Select { order, ..all() }).await.contains("no column"));
     }
     assert_eq!(ordered(store, &[]).await, "abcd");
@@ -227,7 +227,7 @@ pub async fn a_selection_of_what_is_not_there_is_refused(store: &dyn ReadStore) 
         let reason = refused(store, Select { filter: Some(filter), ..all() }).await;
         assert!(reason.contains(says), "{reason}");
     }
-    let order = vec![Order { field: "extra".into(), descending: false }];
+    let order = vec![Order::by("extra", false)];
     assert!(refused(store, Select { order, ..all() }).await.contains("JSON"));
 }
 

@@ -81,7 +81,7 @@ pub async fn a_table_takes_names_that_sql_has_a_meaning_for(store: &dyn ReadStor
         let field = column.name.as_str().to_owned();
         let select = Select {
             filter: Some(Filter::Compare { field: field.clone(), op: Op::Equal, value: json!(field) }),
-            order: vec![Order { field, descending: true }],
+            order: vec![Order::by(field, true)],
             ..Select::page(10)
         };
         assert_eq!(

@@ -102,7 +102,7 @@ pub async fn indexes_come_and_go_and_rows_stay(store: &dyn ReadStore) {
         store.index_search(&table).await.unwrap();
         store.index_search(&table).await.unwrap();
         store.prune_indexes(&table).await.unwrap();
-        let order = vec![Order { field: "seats".into(), descending: true }];
+        let order = vec![Order::by("seats", true)];
         let filter = Some(Filter::Compare { field: "seats".into(), op: Op::Less, value: json!(10) });
         let select = Select { filter, order, ..Select::page(2) };
         let rows = store.select(&table, &TenantId::default(), &select).await.unwrap().into_maps().unwrap();

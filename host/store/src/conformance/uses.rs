@@ -46,9 +46,11 @@ pub async fn tables_that_nobody_uses_are_found_and_dropped(store: &dyn ReadStore
     assert_eq!(unused(store).await, std::slice::from_ref(&others));
     // What a process that has ended has used, others find, and may drop.
     assert_eq!(store.unused_tables(LONG).await.unwrap(), []);
-    store.leave_tables("first").await.unwrap();
+    // It counts from then on for how long nobody has used them.
+    store.leave_tables("first", 60_000).await.unwrap();
     assert_eq!(store.unused_tables(60_000).await.unwrap(), std::slice::from_ref(&others));
-    assert!(store.discard_unused("third", &others, LONG).await.unwrap());
+    assert_eq!(store.unused_tables(24 * 60 * 60 * 1_000).await.unwrap(), []);
+    assert!(store.discard_unused("third", &others, 60_000).await.unwrap());
     assert_eq!(store.unused_tables(0).await.unwrap(), []);
     // Whatever is on the list, nothing but tables of read models is dropped.
     assert!(store.use_tables("first", &[used("tickets", &["checkpoints"])], LONG).await.is_err());

@@ -146,16 +146,16 @@ fn number(cell: &[u8]) -> Option<[u8; 8]> {
     cell.try_into().ok()
 }
 
-/// All rows of an answer, where these columns were asked for.
-pub(super) fn rows(answer: &Answer, columns: &[&Column]) -> Result<Rows> {
-    let mut filling = Rows::filling(columns.iter().copied().cloned().collect());
+/// All rows of an answer, where these columns were asked for, if they take up no more than so many bytes.
+pub(super) fn rows(answer: &Answer, columns: &[&Column], most_bytes: usize) -> Result<Rows> {
+    let mut filling = Rows::filling(columns.iter().copied().cloned().collect(), most_bytes);
     // The texts are most of an answer, and never more than all of it.
     filling.reserve(answer.records().count(), answer.len());
     for record in answer.records() {
         let mut cells = record.cells();
         for column in columns {
             let cell = cells.next().unwrap_or_else(|| Err(damaged(column, "it was not answered")))?;
-            filling.push(shown(column, cell)?);
+            filling.push(shown(column, cell)?)?;
         }
     }
     Ok(filling.done())

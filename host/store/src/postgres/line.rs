@@ -7,7 +7,8 @@
 //! and waits for the bytes of the answer, which are decoded where they are wanted, and not by the task that everybody waits for.
 //!
 //! Each question ends with a `Sync` of its own, so that it is a transaction by itself, and an error in one is none in the
-//! next. A statement that the connection does not know yet is parsed and asked in one flight ([`statements`]). A question whose
+//! next. A statement that the connection does not know yet is parsed and asked in one flight ([`statements`]). How much an
+//! answer takes up is limited, because it is there as a whole before anybody looks at its rows. A question whose
 //! asker has gone is answered to nobody; it delays others by what is left of it, and no more.
 //!
 //! This is the extended protocol and nothing else of it: no `copy`, no notifications, no transactions of several statements.
@@ -25,6 +26,7 @@ mod question;
 mod statements;
 #[cfg(test)]
 mod tests;
+mod way;
 
 pub(super) use address::Address;
 pub(super) use answer::{Answer, Record};
@@ -42,7 +44,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use self::answer::{Complaint, Messages, complaint};
-use self::drive::{Heard, Shared, State, Traffic};
+use self::drive::{Heard, Shared, State, Traffic, Waiting};
 use self::statements::Statements;
 use crate::Error;
 
@@ -51,7 +53,18 @@ use crate::Error;
 pub(super) enum Failure {
     /// One that stands before it takes too long. It may be asked again, over another connection.
     HeldUp,
+    /// It has more rows than there is room for.
+    TooLarge,
     Trouble(Trouble),
+}
+
+/// How much a connection keeps, and how much comes over it at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// At most so many statements are kept prepared.
+    pub(super) statements: NonZeroUsize,
+    /// The rows of an answer have at most so many bytes.
+    pub(super) answer_bytes: usize,
 }
 
 /// What went wrong.
@@ -135,11 +148,11 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Opens a connection that keeps at most so many statements prepared.
-    pub(super) async fn open(address: &Address, statements: NonZeroUsize) -> Result<Self, Trouble> {
+    /// Opens a connection.
+    pub(super) async fn open(address: &Address, limits: Limits) -> Result<Self, Trouble> {
         let opened = open::open(address).await?;
-        let shared = Arc::new(Shared::new(Statements::new(statements)));
-        let driver = tokio::spawn(drive::drive(opened, Arc::clone(&shared), address.clone()));
+        let shared = Arc::new(Shared::new(Statements::new(limits.statements)));
+        let driver = tokio::spawn(drive::drive(opened, Arc::clone(&shared), address.clone(), limits.answer_bytes));
         Ok(Self { shared, driver })
     }
 
@@ -154,7 +167,7 @@ impl Line {
             let Traffic { statements, out, .. } = &mut *traffic;
             let columns = statements.prepare(question, out).map_err(refused)?;
             out.extend_from_slice(&question.bytes);
-            traffic.waiting.push_back(Some(asker));
+            traffic.waiting.push_back(Waiting::new(asker));
             columns
         };
         self.shared.wake();
@@ -179,7 +192,7 @@ impl Line {
                 return false;
             }
             frontend::sync(&mut traffic.out);
-            traffic.waiting.push_back(Some(asker));
+            traffic.waiting.push_back(Waiting::new(asker));
         }
         self.shared.wake();
         matches!(heard.await, Ok(Ok(heard)) if !heard.failed)

@@ -31,6 +31,7 @@ use crate::read::aggregate;
 use crate::read::changed;
 use crate::read::changes::Changes;
 use crate::read::select::{self, Question};
+use crate::room::Room;
 use crate::table::{check_name, quoted};
 use crate::{
     Aggregate, ChangePage, Checkpoint, Committed, Each, Filter, Forgotten, Group, LetterId, Options, Parked, Progress,
@@ -59,6 +60,8 @@ pub(crate) struct Reads {
     readers: Readers,
     warm: Warm,
     building: Building,
+    /// How many bytes an answer may take up.
+    answer_bytes: usize,
 }
 
 impl Reads {
@@ -66,7 +69,7 @@ impl Reads {
         let database = Database::open(url, options, Promise::Derived).await?;
         let readers = Readers::new(&database.listening.connect, options);
         let warm = Warm::new(database.pool.clone(), options.acquire_timeout(), FOR_STEPS, MOST_FOR_STEPS);
-        Ok(Self { database, readers, warm, building: Building::default() })
+        Ok(Self { database, readers, warm, building: Building::default(), answer_bytes: options.answer_bytes })
     }
 
     /// Forgets what a projection has told so far in pieces, each in a transaction of its own, before the one that forgets the
@@ -80,7 +83,7 @@ impl Reads {
     }
 
     async fn fetch(&self, question: Question<'_, Bound>) -> Result<Rows> {
-        dialect::rows(&self.readers.fetch(question.sql).await?, &question.columns)
+        dialect::rows(&self.readers.fetch(question.sql).await?, &question.columns, self.answer_bytes)
     }
 
     /// Makes a table and the indexes that it lacks; that of searches, if it is said where trigrams are.
@@ -155,17 +158,6 @@ impl ReadStore for Reads {
         let mut transaction = self.database.begin().await?;
         sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
         journal::forget_all(&mut transaction, projection).await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
-        limits::text("the name of a projection", projection, LONGEST_NAME)?;
-        tables.iter().try_for_each(|name| check_name(name))?;
-        self.forget_told(projection).await?;
-        let mut transaction = self.database.begin().await?;
-        sqlx::query(LOCK_SCHEMA).execute(&mut *transaction).await?;
-        drop_all(&mut transaction, projection, tables).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -250,7 +242,9 @@ impl ReadStore for Reads {
     }
 
     async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Rows> {
-        let rows = self.fetch(select::select(&PostgresDialect, table, tenant, select)?).await?;
+        let question = select::select(&PostgresDialect, table, tenant, select)?;
+        let beside = question.beside;
+        let rows = self.fetch(question).await?.with_beside(beside);
         Ok(if select.backward { rows.reversed() } else { rows })
     }
 
@@ -268,7 +262,8 @@ impl ReadStore for Reads {
     async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
         let (sql, answer) = aggregate::aggregate(&PostgresDialect, table, tenant, aggregate)?;
         let found = self.readers.fetch(sql).await?;
-        found.records().map(|record| answer.group(&record)).collect()
+        let mut room = Room::of(self.answer_bytes);
+        found.records().map(|record| answer.group(&record, &mut room)).collect()
     }
 
     async fn aggregate_each(
@@ -280,7 +275,9 @@ impl ReadStore for Reads {
     ) -> Result<Vec<(Value, Group)>> {
         let (sql, answer) = aggregate::aggregate_each(&PostgresDialect, table, tenant, each, aggregate)?;
         let found = self.readers.fetch(sql).await?;
-        answer.groups(&found.records().collect::<Vec<_>>())
+        let mut groups = answer.gathering(self.answer_bytes);
+        found.records().try_for_each(|record| groups.push(&record))?;
+        Ok(groups.done())
     }
 
     async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>> {
@@ -313,8 +310,8 @@ impl ReadStore for Reads {
         uses::unused(&self.database.pool, unused_ms).await
     }
 
-    async fn leave_tables(&self, process: &str) -> Result<()> {
-        uses::leave(&self.database.pool, process, None).await
+    async fn leave_tables(&self, process: &str, unused_ms: u64) -> Result<()> {
+        uses::leave(&self.database.pool, process, None, unused_ms).await
     }
 
     async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {

@@ -10,14 +10,15 @@ use yado_model::TenantId;
 
 use super::filter;
 use super::matches::compare;
-use super::select::{Dialect, PLACE, push_from, push_order, push_page, push_places, qualified};
+use super::order::Sorting;
+use super::select::{Dialect, PLACE, push_from, push_page, push_places, qualified};
 use super::sql::{Bound, Sql};
 use crate::cell::Cell;
 use crate::limits::{self, LARGEST_ANSWER, LONGEST_GROUPS, MOST_AGGREGATED, MOST_GROUPED};
 use crate::number::loaded;
-use crate::{
-    Aggregate, Column, Each, Error, Filter, Function, Group, Kind, Order, Result, Row, Rows, Shown, Table, decimal,
-};
+use crate::room::Room;
+use crate::rows::Filling;
+use crate::{Aggregate, Column, Each, Error, Filter, Function, Group, Kind, Order, Result, Row, Shown, Table, decimal};
 
 /// The sum of a column's values.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,15 +45,9 @@ pub(crate) trait Found {
     fn total(&self, at: usize, column: &Column) -> Result<Option<Total>>;
 }
 
-/// All rows that were found, where these columns were asked for.
-pub(crate) fn rows(found: &[impl Found], columns: &[&Column]) -> Result<Rows> {
-    let mut filling = Rows::filling(columns.iter().copied().cloned().collect());
-    for row in found {
-        for (at, column) in columns.iter().enumerate() {
-            filling.push(row.cell(at, column)?);
-        }
-    }
-    Ok(filling.done())
+/// Takes in a row that was found, where these columns were asked for.
+pub(crate) fn fill(filling: &mut Filling, found: &impl Found, columns: &[&Column]) -> Result<()> {
+    columns.iter().enumerate().try_for_each(|(at, column)| filling.push(found.cell(at, column)?))
 }
 
 /// What is where in the answer.
@@ -62,6 +57,16 @@ pub(crate) struct Answer<'a> {
     each: Option<(&'a Column, Vec<(Cell, Value)>)>,
     by: Vec<&'a Column>,
     of: Vec<(Function, &'a Column, usize)>,
+}
+
+/// The groups of several values, while they are read.
+pub(crate) struct Gathering<'a> {
+    answer: Answer<'a>,
+    room: Room,
+    /// Each with the place of its value among those that were asked for.
+    groups: Vec<(usize, (Value, Group))>,
+    /// Which of the values have a group.
+    seen: Vec<bool>,
 }
 
 /// The statement, and how to read what it gives.
@@ -164,47 +169,67 @@ fn names(table: &Table, columns: &[&Column]) -> String {
 }
 
 fn push_groups<B: Bound>(sql: &mut Sql<B>, table: &Table, by: &[&Column]) -> Result<()> {
-    let order = |column: &&Column| Order { field: column.name.to_string(), descending: false };
-    push_order(sql, table, &by.iter().map(order).collect::<Vec<_>>(), false)
+    let order: Vec<_> = by.iter().map(|column| Order::by(column.name.as_str(), false)).collect();
+    Sorting::of(table, &order)?.push(sql, false);
+    Ok(())
 }
 
-impl Answer<'_> {
-    /// A row of the answer as a group.
-    pub(crate) fn group(&self, found: &impl Found) -> Result<Group> {
+impl<'a> Answer<'a> {
+    /// A row of the answer as a group, if there is room for it.
+    pub(crate) fn group(&self, found: &impl Found, room: &mut Room) -> Result<Group> {
         let first = usize::from(self.each.is_some());
         let key = self.by.iter().enumerate();
         let key = key.map(|(at, column)| Ok((column.name.as_str().to_owned(), found.value(first + at, column)?)));
-        Ok(Group {
+        let group = Group {
             key: key.collect::<Result<Row>>()?,
             count: loaded(found.count(first + self.by.len())?, &self.table.name)?,
             values: self.of.iter().map(|of| value(found, *of)).collect::<Result<_>>()?,
-        })
+        };
+        let values = group.key.values().chain(&group.values).map(size);
+        room.take(size_of::<Group>() + values.sum::<usize>())?;
+        Ok(group)
+    }
+
+    /// Begins with no groups of the values that were asked for, which may take up so many bytes.
+    pub(crate) fn gathering(self, most_bytes: usize) -> Gathering<'a> {
+        let seen = vec![false; self.each.as_ref().map_or(0, |(_, asked)| asked.len())];
+        Gathering { answer: self, room: Room::of(most_bytes), groups: Vec::new(), seen }
+    }
+}
+
+impl Gathering<'_> {
+    /// Takes in a row of the answer.
+    pub(crate) fn push(&mut self, found: &impl Found) -> Result<()> {
+        let Some((column, asked)) = &self.answer.each else { return Ok(()) };
+        let cell = Cell::from_json(column, &found.value(0, column)?)?;
+        let at = asked.binary_search_by(|(asked, _)| order(asked, &cell));
+        if let Ok(at) = at
+            && let (Some((_, value)), Some(seen)) = (asked.get(at), self.seen.get_mut(at))
+        {
+            *seen = true;
+            self.room.take(size(value))?;
+            self.groups.push((at, (value.clone(), self.answer.group(found, &mut self.room)?)));
+        }
+        Ok(())
     }
 
     /// The groups of each value, which is spelled as it was asked for.
-    pub(crate) fn groups(&self, found: &[impl Found]) -> Result<Vec<(Value, Group)>> {
-        let Some((column, asked)) = &self.each else { return Ok(Vec::new()) };
-        let mut groups = Vec::with_capacity(found.len());
-        let mut seen = vec![false; asked.len()];
-        for row in found {
-            let cell = Cell::from_json(column, &row.value(0, column)?)?;
-            let at = asked.binary_search_by(|(asked, _)| order(asked, &cell));
-            if let Ok(at) = at
-                && let (Some((_, value)), Some(seen)) = (asked.get(at), seen.get_mut(at))
-            {
-                *seen = true;
-                groups.push((at, (value.clone(), self.group(row)?)));
-            }
+    pub(crate) fn done(mut self) -> Vec<(Value, Group)> {
+        self.groups.sort_by_key(|(at, _)| *at);
+        let mut groups: Vec<_> = self.groups.into_iter().map(|(_, group)| group).collect();
+        let Answer { each, by, of, .. } = self.answer;
+        if let Some((_, asked)) = each.filter(|_| by.is_empty()) {
+            let unseen = asked.into_iter().zip(self.seen).filter(|(_, seen)| !seen);
+            let nothing = || Group { key: Row::new(), count: 0, values: vec![Value::Null; of.len()] };
+            groups.extend(unseen.map(|((_, value), _)| (value, nothing())));
         }
-        groups.sort_by_key(|(at, _)| *at);
-        let mut groups: Vec<_> = groups.into_iter().map(|(_, group)| group).collect();
-        if self.by.is_empty() {
-            let unseen = asked.iter().zip(seen).filter(|(_, seen)| !seen).map(|((_, value), _)| value.clone());
-            let nothing = || Group { key: Row::new(), count: 0, values: vec![Value::Null; self.of.len()] };
-            groups.extend(unseen.map(|value| (value, nothing())));
-        }
-        Ok(groups)
+        groups
     }
+}
+
+/// How many bytes a value of a group takes up: none of them is a document.
+fn size(value: &Value) -> usize {
+    size_of::<Value>() + value.as_str().map_or(0, str::len)
 }
 
 fn order(a: &Cell, b: &Cell) -> Ordering {

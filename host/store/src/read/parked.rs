@@ -8,7 +8,7 @@ use yado_model::{CommandId, Digest, Position, Revision, StreamId, TenantId, Time
 
 use super::Checkpoint;
 use crate::limits::{self, LONGEST_NAME};
-use crate::number::loaded;
+use crate::number::{bound, loaded};
 use crate::{Error, Result, recorded};
 
 /// The stream that stands for all of a tenant's. None is called so.
@@ -147,6 +147,16 @@ impl Held {
     /// The stream by which it is stored.
     pub(crate) fn stored(&self) -> &str {
         self.stream.as_ref().map_or(WHOLE, StreamId::as_str)
+    }
+}
+
+impl LetterId {
+    /// The position or the tenant by which it is found.
+    pub(crate) fn stored(&self) -> (Option<i64>, Option<&str>) {
+        match self {
+            Self::Event(position) => (Some(bound(position.get())), None),
+            Self::Tenant(tenant) => (None, Some(tenant.as_str())),
+        }
     }
 }
 

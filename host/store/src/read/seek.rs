@@ -3,10 +3,11 @@
 //! Where all columns have one direction and always hold something, it is one comparison of rows, which an index over these
 //! columns answers by beginning to read at the place. In all other cases it is spelled out column by column.
 
+use super::order::Sorting;
 use super::select::{Dialect, qualified};
 use super::sql::Sql;
 use crate::cell::Cell;
-use crate::{Error, Kind, Mark, Order, Result, Table};
+use crate::{Column, Error, Mark, Result, Table};
 
 /// On which side of a place rows are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +31,12 @@ pub(super) fn push<D: Dialect>(
     dialect: &D,
     sql: &mut Sql<D::Bound>,
     table: &Table,
-    order: &[Order],
+    sorting: &Sorting<'_>,
     mark: Option<&Mark>,
     side: Side,
 ) -> Result<()> {
     let Some(mark) = mark else { return Ok(()) };
-    let steps = steps(table, order, mark, side)?;
+    let steps = steps(table, sorting, mark, side)?;
     let one_way = steps.windows(2).all(|pair| matches!(pair, [a, b] if a.greater == b.greater));
     sql.push(" and ");
     if one_way && steps.iter().all(|step| !step.nullable) {
@@ -52,7 +53,8 @@ pub(super) fn push<D: Dialect>(
     Ok(())
 }
 
-fn steps(table: &Table, order: &[Order], mark: &Mark, side: Side) -> Result<Vec<Step>> {
+fn steps(table: &Table, sorting: &Sorting<'_>, mark: &Mark, side: Side) -> Result<Vec<Step>> {
+    let order = sorting.by();
     if order.len() != mark.values.len() {
         return Err(Error::Invalid(format!(
             "a place in an order by {} columns of {} is given by as many values, not by {}",
@@ -61,23 +63,21 @@ fn steps(table: &Table, order: &[Order], mark: &Mark, side: Side) -> Result<Vec<
             mark.values.len()
         )));
     }
-    let step = |name: &str, descending: bool, value: &serde_json::Value| {
-        let column = table.known(name)?;
-        if column.kind == Kind::Json {
-            return Err(Error::Invalid(format!("column {} holds JSON, which has no order", column.name)));
-        }
-        Ok(Step {
-            name: qualified(table, &column.name),
-            greater: descending == (side == Side::Before),
-            nullable: column.nullable,
-            cell: Cell::from_json(column, value)?,
-        })
-    };
-    let columns = order.iter().zip(&mark.values);
-    let mut steps =
-        columns.map(|(order, value)| step(&order.field, order.descending, value)).collect::<Result<Vec<_>>>()?;
-    let descending = order.last().is_some_and(|order| order.descending);
-    steps.push(step(table.key.as_str(), descending, &mark.key.clone().into())?);
+    let is_greater = |descending: bool| descending == (side == Side::Before);
+    let mut steps = Vec::with_capacity(order.len() + 1);
+    for (by, value) in order.iter().zip(&mark.values) {
+        // Where relations lead nowhere there is nothing, whatever the column must hold.
+        let column = Column { nullable: by.nullable, ..by.column.clone() };
+        let cell = Cell::from_json(&column, value)?;
+        steps.push(Step { name: by.name.clone(), greater: is_greater(by.descending), nullable: by.nullable, cell });
+    }
+    let key = table.known(table.key.as_str())?;
+    steps.push(Step {
+        name: qualified(table, &key.name),
+        greater: is_greater(sorting.is_key_descending()),
+        nullable: key.nullable,
+        cell: Cell::from_json(key, &mark.key.clone().into())?,
+    });
     Ok(steps)
 }
 

@@ -3,13 +3,14 @@
 use yado_model::{Name, TenantId};
 
 use super::filter;
+use super::order::Sorting;
 use super::search::Place;
 use super::seek::{self, Side};
 use super::sql::{Bound, Sql};
 use crate::cell::Cell;
 use crate::limits::{self, LARGEST_ANSWER, LONGEST_LIST};
-use crate::table::{TENANT, quoted};
-use crate::{Column, Each, Error, Filter, Kind, Order, Result, Select, Table};
+use crate::table::quoted;
+use crate::{Column, Each, Filter, Kind, Result, Select, Table};
 
 /// The place of a row among those of the same value. No column has this name, because names begin with a letter.
 pub(super) const PLACE: &str = "_place";
@@ -48,6 +49,8 @@ pub(crate) trait Dialect {
 pub(crate) struct Question<'a, B> {
     pub(crate) sql: Sql<B>,
     pub(crate) columns: Vec<&'a Column>,
+    /// So many of them, the last ones, are none of the row's own, but stand beside it.
+    pub(crate) beside: usize,
 }
 
 /// Rows that meet a selection; of one that is meant backward, in the opposite order.
@@ -55,16 +58,17 @@ pub(crate) fn select<'a, D: Dialect>(
     dialect: &D,
     table: &'a Table,
     tenant: &TenantId,
-    select: &Select,
+    select: &'a Select,
 ) -> Result<Question<'a, D::Bound>> {
     let limit = limits::page(select.limit)?;
-    let mut question = begin(dialect, table, tenant, chosen(table, select.columns.as_deref(), None)?);
+    let sorting = Sorting::of(table, &select.order)?;
+    let columns = chosen(table, select.columns.as_deref(), None)?;
+    let mut question = begin(dialect, table, tenant, columns, &sorting, select.beside);
     let sql = &mut question.sql;
     filter::push(dialect, sql, table, tenant, select.filter.as_ref())?;
-    push_marks(dialect, sql, table, select)?;
+    push_marks(dialect, sql, table, &sorting, select)?;
     sql.push(" order by ");
-    push_order(sql, table, &select.order, select.backward)?;
-    push_key(sql, table, &select.order, select.backward);
+    sorting.push_with_key(sql, table, select.backward);
     push_page(dialect, sql, limit, select.offset);
     Ok(question)
 }
@@ -87,6 +91,7 @@ pub(crate) fn select_each<'a, D: Dialect>(
     let of = table.known(&each.field)?;
     let field = qualified(table, &of.name);
     let columns = chosen(table, select.columns.as_deref(), Some(of))?;
+    let sorting = Sorting::of(table, &select.order)?;
     let inner = |column: &&Column| format!("{} as {}", qualified(table, &column.name), quoted(column.name.as_str()));
     let outer = |column: &&Column| dialect.read(&qualified(table, &column.name), column.kind);
     let listed = |one: &dyn Fn(&&Column) -> String| columns.iter().map(one).collect::<Vec<_>>().join(", ");
@@ -97,19 +102,18 @@ pub(crate) fn select_each<'a, D: Dialect>(
         listed(&inner)
     ));
     sql.push(" order by ");
-    push_order(&mut sql, table, &select.order, select.backward)?;
-    push_key(&mut sql, table, &select.order, select.backward);
+    sorting.push_with_key(&mut sql, table, select.backward);
     sql.push(format_args!(") as {PLACE}"));
-    push_from(dialect, &mut sql, table, tenant);
+    sorting.push_from(dialect, &mut sql, table, tenant);
     let among = Filter::In { field: each.field.clone(), values: each.values.clone() };
     filter::push(dialect, &mut sql, table, tenant, Some(&among))?;
     filter::push(dialect, &mut sql, table, tenant, select.filter.as_ref())?;
-    push_marks(dialect, &mut sql, table, select)?;
+    push_marks(dialect, &mut sql, table, &sorting, select)?;
     sql.push(format_args!(") as {} where ", quoted(&table.name)));
     push_places(dialect, &mut sql, select.offset, limit);
     let direction = if select.backward { " desc" } else { "" };
     sql.push(format_args!(" order by {field}, {PLACE}{direction}"));
-    Ok(Question { sql, columns })
+    Ok(Question { sql, columns, beside: 0 })
 }
 
 /// How many rows meet a filter.
@@ -134,7 +138,7 @@ pub(crate) fn by_keys<'a, D: Dialect>(
     columns: Option<&[String]>,
 ) -> Result<Question<'a, D::Bound>> {
     limits::within("the keys of a lookup", keys.len(), LONGEST_LIST)?;
-    let mut question = begin(dialect, table, tenant, chosen(table, columns, None)?);
+    let mut question = begin(dialect, table, tenant, chosen(table, columns, None)?, &Sorting::default(), false);
     question.sql.push(format_args!(" and {}", qualified(table, &table.key)));
     // No row has a key with a NUL in it, and one engine would refuse to look.
     let keys: Vec<_> = keys.iter().filter(|key| !key.contains('\0')).cloned().map(Cell::Text).collect();
@@ -158,16 +162,26 @@ fn chosen<'a>(table: &'a Table, wanted: Option<&[String]>, of: Option<&Column>) 
     Ok(table.columns.iter().filter(is_wanted).collect())
 }
 
+/// Reads columns of rows, and beside them, if it is wanted, those of the order that relations lead to.
 fn begin<'a, D: Dialect>(
     dialect: &D,
     table: &Table,
     tenant: &TenantId,
-    columns: Vec<&'a Column>,
+    mut columns: Vec<&'a Column>,
+    sorting: &Sorting<'a>,
+    beside: bool,
 ) -> Question<'a, D::Bound> {
     let read = |column: &&Column| dialect.read(&qualified(table, &column.name), column.kind);
-    let mut sql = Sql::new(format!("select {}", columns.iter().map(read).collect::<Vec<_>>().join(", ")));
-    push_from(dialect, &mut sql, table, tenant);
-    Question { sql, columns }
+    let mut parts: Vec<String> = columns.iter().map(read).collect();
+    let own = columns.len();
+    for by in sorting.by().iter().filter(|by| beside && by.is_related) {
+        parts.push(dialect.read(&by.name, by.column.kind));
+        columns.push(by.column);
+    }
+    let mut sql = Sql::new(format!("select {}", parts.join(", ")));
+    sorting.push_from(dialect, &mut sql, table, tenant);
+    let beside = columns.len() - own;
+    Question { sql, columns, beside }
 }
 
 /// A column of the table, and nothing else. Without the table's name, PostgreSQL would put rows in the order of what is
@@ -176,14 +190,20 @@ pub(super) fn qualified(table: &Table, column: &Name) -> String {
     format!("{}.{}", quoted(&table.name), quoted(column.as_str()))
 }
 
+/// Pushes the table, and the condition that rows are a tenant's.
 pub(super) fn push_from<D: Dialect>(dialect: &D, sql: &mut Sql<D::Bound>, table: &Table, tenant: &TenantId) {
-    sql.push(format_args!(" from {} where {TENANT} = ", quoted(&table.name)));
-    dialect.tenant(sql, tenant);
+    Sorting::default().push_from(dialect, sql, table, tenant);
 }
 
-fn push_marks<D: Dialect>(dialect: &D, sql: &mut Sql<D::Bound>, table: &Table, select: &Select) -> Result<()> {
-    seek::push(dialect, sql, table, &select.order, select.after.as_ref(), Side::After)?;
-    seek::push(dialect, sql, table, &select.order, select.before.as_ref(), Side::Before)
+fn push_marks<D: Dialect>(
+    dialect: &D,
+    sql: &mut Sql<D::Bound>,
+    table: &Table,
+    sorting: &Sorting<'_>,
+    select: &Select,
+) -> Result<()> {
+    seek::push(dialect, sql, table, sorting, select.after.as_ref(), Side::After)?;
+    seek::push(dialect, sql, table, sorting, select.before.as_ref(), Side::Before)
 }
 
 /// Pushes a limit, and how many are skipped. Where they are parameters, all pages share one prepared statement; but then
@@ -210,34 +230,4 @@ pub(super) fn push_places<D: Dialect>(dialect: &D, sql: &mut Sql<D::Bound>, offs
     dialect.value(sql, Cell::Integer(first));
     sql.push(format_args!(" and {PLACE} <= "));
     dialect.value(sql, Cell::Integer(first + limit));
-}
-
-/// Pushes the columns of an order, or of its opposite.
-pub(super) fn push_order<B: Bound>(sql: &mut Sql<B>, table: &Table, orders: &[Order], backward: bool) -> Result<()> {
-    limits::within("the columns of an order", orders.len(), table.columns.len())?;
-    for (at, order) in orders.iter().enumerate() {
-        let column = table.known(&order.field)?;
-        if column.kind == Kind::Json {
-            return Err(Error::Invalid(format!("column {} holds JSON, which has no order", column.name)));
-        }
-        let comma = if at == 0 { "" } else { ", " };
-        let direction = if order.descending == backward { "asc" } else { "desc" };
-        // Where nothing is null, saying where nulls go would only keep an index from being read backwards.
-        let nulls = match (column.nullable, backward) {
-            (false, _) => "",
-            (true, false) => " nulls last",
-            (true, true) => " nulls first",
-        };
-        sql.push(format_args!("{comma}{} {direction}{nulls}", qualified(table, &column.name)));
-    }
-    Ok(())
-}
-
-/// Pushes the key as the last column of an order, or as the only one. It has the direction of the one before it, so that
-/// one index serves both.
-fn push_key<B: Bound>(sql: &mut Sql<B>, table: &Table, orders: &[Order], backward: bool) {
-    let comma = if orders.is_empty() { "" } else { ", " };
-    let descending = orders.last().is_some_and(|order| order.descending);
-    let direction = if descending == backward { "asc" } else { "desc" };
-    sql.push(format_args!("{comma}{} {direction}", qualified(table, &table.key)));
 }

@@ -4,46 +4,10 @@ use sqlx::{SqliteConnection, SqlitePool};
 use yado_model::Timestamp;
 
 use crate::limits::{self, LONGEST_NAME};
-use crate::number::{bound, stored};
+use crate::number::stored;
 use crate::read::parked::Stored;
+use crate::read::statements::{BEGIN_STATE, LETTER, PARK, PARKED, RELEASE, RELEASE_ALL, SET_STATE, STATE};
 use crate::{Held, LetterId, Parked, ProjectionState, Result};
-
-const PARK: &str = "\
-    insert into parked_streams (projection, tenant, stream, position, revision, event, version, error, plugin, \
-        plugin_version, digest, attempts, parked_at, event_stream) \
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
-    on conflict (projection, tenant, stream) do update set position = excluded.position, \
-        revision = excluded.revision, event = excluded.event, version = excluded.version, error = excluded.error, \
-        plugin = excluded.plugin, plugin_version = excluded.plugin_version, digest = excluded.digest, \
-        attempts = excluded.attempts, parked_at = excluded.parked_at, event_stream = excluded.event_stream";
-
-const RELEASE: &str = "delete from parked_streams where projection = ?1 and tenant = ?2 and stream = ?3";
-
-const RELEASE_ALL: &str = "delete from parked_streams where projection = ?1";
-
-const PARKED: &str = "\
-    select projection, tenant, stream, position, revision, event, version, error, plugin, plugin_version, \
-        digest, attempts, parked_at, event_stream \
-    from parked_streams where ?1 is null or projection = ?1 order by projection, position, stream limit ?2";
-
-/// By its event, or by its tenant: what is not asked for is null.
-const LETTER: &str = "\
-    select projection, tenant, stream, position, revision, event, version, error, plugin, plugin_version, \
-        digest, attempts, parked_at, event_stream \
-    from parked_streams where projection = ?1 and case when ?3 is null \
-        then position = ?2 and stream <> '' else tenant = ?3 and stream = '' end limit 1";
-
-const STATE: &str = "\
-    select epoch, pending, paused, begun from projection_states where plugin = ?1 and projection = ?2";
-
-const BEGIN_STATE: &str = "\
-    insert into projection_states (plugin, projection, epoch, pending, paused) values (?1, ?2, 0, null, 0) \
-    on conflict (plugin, projection) do nothing";
-
-/// Finds nothing if somebody else has changed it.
-const SET_STATE: &str = "\
-    update projection_states set epoch = ?3, pending = ?4, paused = ?5, begun = ?9 \
-    where plugin = ?1 and projection = ?2 and epoch = ?6 and pending is ?7 and paused = ?8 and begun = ?10";
 
 /// Parks streams and lets others go, within the transaction of a step.
 pub(super) async fn park(
@@ -85,10 +49,7 @@ pub(super) async fn parked(pool: &SqlitePool, projection: Option<&str>, limit: u
 
 pub(super) async fn letter(pool: &SqlitePool, projection: &str, id: &LetterId) -> Result<Option<Parked>> {
     limits::text("the name of a projection", projection, LONGEST_NAME)?;
-    let (position, tenant) = match id {
-        LetterId::Event(position) => (Some(bound(position.get())), None),
-        LetterId::Tenant(tenant) => (None, Some(tenant.as_str())),
-    };
+    let (position, tenant) = id.stored();
     let query = sqlx::query_as::<_, Stored<i64>>(LETTER).bind(projection).bind(position).bind(tenant);
     let found = query.fetch_optional(pool).await?;
     found.map(|row| Ok(row.parked(Timestamp::from_micros)?.1)).transpose()

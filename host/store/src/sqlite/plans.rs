@@ -57,7 +57,7 @@ async fn rows_are_found_by_key_and_by_declared_index() {
         (compare("label", Op::Equal, json!("a")), "label", "(_tenant=? AND label=?)"),
         (compare("hall", Op::StartsWith, json!("a")), "hall", "(_tenant=? AND hall>? AND hall<?)"),
     ] {
-        let order = vec![Order { field: column.into(), descending: false }];
+        let order = vec![Order::by(column, false)];
         let plan = asked(&database, &Select { filter, order, ..Select::page(10) }).await;
         assert!(plan.contains(&format!("USING INDEX {} {says}", index(&places(), column))), "{plan}");
     }
@@ -68,7 +68,7 @@ async fn a_page_is_read_from_its_place_on() {
     let database = opened().await;
     let mark = Mark { values: vec![json!("5")], key: "a".into() };
     for (descending, backward) in [(false, false), (true, false), (false, true)] {
-        let order = vec![Order { field: "price".into(), descending }];
+        let order = vec![Order::by("price", descending)];
         let page = Select { order, backward, after: Some(mark.clone()), ..Select::page(10) };
         let plan = asked(&database, &page).await;
         assert!(

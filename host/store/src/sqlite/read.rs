@@ -1,7 +1,9 @@
 //! Read models in SQLite.
 
 use async_trait::async_trait;
+use futures::TryStreamExt as _;
 use serde_json::Value;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use uuid::Uuid;
 use yado_model::{Position, TenantId};
@@ -15,6 +17,8 @@ use crate::read::aggregate;
 use crate::read::changed;
 use crate::read::changes::Changes;
 use crate::read::select::{self, Question};
+use crate::read::sql::Sql;
+use crate::room::Room;
 use crate::table::{check_name, quoted};
 use crate::{
     Aggregate, ChangePage, Checkpoint, Committed, Each, Filter, Forgotten, Group, LetterId, Options, Parked, Progress,
@@ -34,11 +38,14 @@ const MOVE_CHECKPOINT: &str = "\
 #[derive(Debug)]
 pub(crate) struct Reads {
     database: Database,
+    /// How many bytes an answer may take up.
+    answer_bytes: usize,
 }
 
 impl Reads {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
-        Ok(Self { database: Database::open(url, options, Promise::Derived).await? })
+        let database = Database::open(url, options, Promise::Derived).await?;
+        Ok(Self { database, answer_bytes: options.answer_bytes })
     }
 }
 
@@ -92,15 +99,6 @@ impl ReadStore for Reads {
         let mut transaction = self.database.write().await?;
         sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
         journal::forget_all(&mut transaction, projection).await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    async fn discard(&self, projection: &str, tables: &[&str]) -> Result<()> {
-        tables.iter().try_for_each(|name| check_name(name))?;
-        self.forget_told(projection).await?;
-        let mut transaction = self.database.write().await?;
-        drop_all(&mut transaction, projection, tables).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -182,7 +180,9 @@ impl ReadStore for Reads {
     }
 
     async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Rows> {
-        let rows = self.fetch(select::select(&SqliteDialect, table, tenant, select)?).await?;
+        let question = select::select(&SqliteDialect, table, tenant, select)?;
+        let beside = question.beside;
+        let rows = self.fetch(question).await?.with_beside(beside);
         Ok(if select.backward { rows.reversed() } else { rows })
     }
 
@@ -198,8 +198,9 @@ impl ReadStore for Reads {
 
     async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
         let (sql, answer) = aggregate::aggregate(&SqliteDialect, table, tenant, aggregate)?;
-        let rows = query(sql)?.fetch_all(&self.database.readers).await?;
-        rows.iter().map(|found| answer.group(found)).collect()
+        let (mut groups, mut room) = (Vec::new(), Room::of(self.answer_bytes));
+        self.each_row(sql, |row| answer.group(row, &mut room).map(|group| groups.push(group))).await?;
+        Ok(groups)
     }
 
     async fn aggregate_each(
@@ -210,8 +211,9 @@ impl ReadStore for Reads {
         aggregate: &Aggregate,
     ) -> Result<Vec<(Value, Group)>> {
         let (sql, answer) = aggregate::aggregate_each(&SqliteDialect, table, tenant, each, aggregate)?;
-        let rows = query(sql)?.fetch_all(&self.database.readers).await?;
-        answer.groups(&rows)
+        let mut groups = answer.gathering(self.answer_bytes);
+        self.each_row(sql, |row| groups.push(row)).await?;
+        Ok(groups.done())
     }
 
     async fn parked(&self, projection: Option<&str>, limit: u32) -> Result<Vec<(String, Parked)>> {
@@ -247,8 +249,8 @@ impl ReadStore for Reads {
         uses::unused(&self.database.readers, unused_ms).await
     }
 
-    async fn leave_tables(&self, process: &str) -> Result<()> {
-        uses::leave(&self.database.writer, process, None).await
+    async fn leave_tables(&self, process: &str, unused_ms: u64) -> Result<()> {
+        uses::leave(&self.database.writer, process, None, unused_ms).await
     }
 
     async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {
@@ -305,7 +307,18 @@ impl Reads {
     }
 
     async fn fetch(&self, question: Question<'_, Bound>) -> Result<Rows> {
-        let rows = query(question.sql)?.fetch_all(&self.database.readers).await?;
-        aggregate::rows(&rows, &question.columns)
+        let columns = question.columns;
+        let mut filling = Rows::filling(columns.iter().copied().cloned().collect(), self.answer_bytes);
+        self.each_row(question.sql, |row| aggregate::fill(&mut filling, row, &columns)).await?;
+        Ok(filling.done())
+    }
+
+    /// Takes rows one by one, so that no more of them are read than there is room for, and the few that are on their way.
+    async fn each_row(&self, sql: Sql<Bound>, mut take: impl FnMut(&SqliteRow) -> Result<()> + Send) -> Result<()> {
+        let mut rows = query(sql)?.fetch(&self.database.readers);
+        while let Some(row) = rows.try_next().await? {
+            take(&row)?;
+        }
+        Ok(())
     }
 }

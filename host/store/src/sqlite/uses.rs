@@ -19,8 +19,9 @@ const UNUSED: &str = "\
 const IS_USED: &str = "\
     select exists (select 1 from tables_in_use where projection = ?1 and process <> ?2 and used_at >= ?3)";
 
-/// They are on the list still, as tables that nobody uses.
-const LEAVE: &str = "update tables_in_use set used_at = 0 where process = ?1 and projection = coalesce(?2, projection)";
+/// They are on the list still, as tables that nobody uses from now on.
+const LEAVE: &str = "\
+    update tables_in_use set used_at = min(used_at, ?3 - 1) where process = ?1 and projection = coalesce(?2, projection)";
 
 const FORGET: &str = "delete from tables_in_use where projection = ?1";
 
@@ -55,8 +56,9 @@ pub(super) async fn leave(
     executor: impl sqlx::SqliteExecutor<'_>,
     process: &str,
     projection: Option<&str>,
+    unused_ms: u64,
 ) -> Result<()> {
-    sqlx::query(LEAVE).bind(process).bind(projection).execute(executor).await?;
+    sqlx::query(LEAVE).bind(process).bind(projection).bind(before(unused_ms)).execute(executor).await?;
     Ok(())
 }
 
@@ -78,7 +80,7 @@ pub(super) async fn forget(
     projection: &str,
     unused_ms: u64,
 ) -> Result<bool> {
-    leave(&mut *connection, process, Some(projection)).await?;
+    leave(&mut *connection, process, Some(projection), unused_ms).await?;
     if is_used(&mut *connection, process, projection, unused_ms).await? {
         return Ok(false);
     }

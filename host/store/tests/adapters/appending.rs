@@ -12,7 +12,7 @@ use yado_store::{Appended, Draft, EventStore, Options, open_events};
 /// A store, and a connection past it to the same database.
 async fn open() -> (Arc<dyn EventStore>, PgConnection) {
     let url = Postgres::shared().database().await;
-    let options = Options { connections: 1, acquire_timeout_ms: 60_000 };
+    let options = Options { connections: 1, acquire_timeout_ms: 60_000, ..Options::default() };
     (open_events(&url, &options).await.unwrap(), PgConnection::connect(&url).await.unwrap())
 }
 

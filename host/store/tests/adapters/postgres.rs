@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlx::Connection as _;
 use yado_model::{Claim, ClaimValue, Name, Position, Revision, TenantId};
-use yado_store::conformance::{self, counted};
+use yado_store::conformance::{self, answers, counted};
 use yado_store::testing::{Fsync, Postgres};
 use yado_store::{
     Appended, ChangeKind, Changed, Checkpoint, Draft, Error, Options, Progress, Step, open_events, open_reads,
@@ -15,11 +15,24 @@ async fn url() -> String {
 }
 
 fn few() -> Options {
-    Options { connections: 3, acquire_timeout_ms: 60_000 }
+    Options { connections: 3, acquire_timeout_ms: 60_000, ..Options::default() }
 }
 
 yado_store::conformance::events!(open_events(&url().await, &few()).await.unwrap());
 yado_store::conformance::reads!(open_reads(&url().await, &few()).await.unwrap());
+
+#[tokio::test]
+async fn an_answer_takes_up_no_more_than_it_may() {
+    let options = Options { answer_bytes: answers::ANSWER_BYTES, ..few() };
+    answers::an_answer_takes_up_no_more_than_it_may(&*open_reads(&url().await, &options).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_refused_does_the_others_no_harm() {
+    let options = Options { answer_bytes: answers::ANSWER_BYTES, connections: 6, ..few() };
+    answers::an_answer_that_is_refused_does_the_others_no_harm(&*open_reads(&url().await, &options).await.unwrap())
+        .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_misses_nothing_while_many_write() {

@@ -19,6 +19,28 @@ mod in_a_file {
     yado_store::conformance::reads!(Opened::reads().await);
 }
 
+/// What a store with a limit for answers is held to.
+mod with_little_room {
+    use super::*;
+    use yado_store::conformance::answers;
+
+    fn options() -> Options {
+        Options { answer_bytes: answers::ANSWER_BYTES, ..Options::default() }
+    }
+
+    #[tokio::test]
+    async fn an_answer_takes_up_no_more_than_it_may() {
+        answers::an_answer_takes_up_no_more_than_it_may(&*open_reads("sqlite::memory:", &options()).await.unwrap())
+            .await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_refused_does_the_others_no_harm() {
+        let (_folder, url) = file();
+        answers::an_answer_that_is_refused_does_the_others_no_harm(&*open_reads(&url, &options()).await.unwrap()).await;
+    }
+}
+
 /// A store together with the folder that its file is in.
 struct Opened<S: ?Sized> {
     store: Arc<S>,

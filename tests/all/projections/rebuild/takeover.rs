@@ -35,6 +35,12 @@ const TURNS: usize = 100_000;
 /// So many events may come in the moment in which tables are put in place.
 const MOMENT: u64 = 1_000;
 
+/// Settings under which tables that were replaced stay, so that whoever waits for what they show is told of it however long
+/// that takes.
+fn lasting() -> Settings {
+    Settings { retire_ms: 3_600_000, ..small() }
+}
+
 async fn witness(engine: &Engine, projection: &'static str) -> Arc<Mutex<Vec<(Position, Position)>>> {
     let seen = Arc::<Mutex<_>>::default();
     let witness = Witness { engine: engine.clone(), projection, seen: seen.clone() };
@@ -50,20 +56,21 @@ fn never_went_back(seen: &Mutex<Vec<(Position, Position)>>, moment: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_do_not_go_back_in_time_when_tables_filled_anew_take_their_place() {
-    let databases = Databases::new(false, 2).await;
+async fn rows_do_not_go_back_in_time_when_tables_filled_anew_take_their_place_on_sqlite() {
+    filled_anew(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_do_not_go_back_in_time_when_tables_filled_anew_take_their_place_on_postgresql() {
+    filled_anew(true).await;
+}
+
+async fn filled_anew(postgres: bool) {
+    let databases = Databases::new(postgres, 2).await;
     let (mut history, log) = (History::of_one(3), databases.log().await);
     history.go_on(&*log, 100).await;
-    let reads = Arc::new(Failing::holding(databases.reads(0).await));
-    reads.let_go();
-    let engine = start(databases.log().await, reads.clone(), small()).await;
-    engine.deploy(component("bank")).await.unwrap();
-    shown(&engine, log.head().await.unwrap()).await;
+    let Filling { engine, reads, before } = Filling::new(&databases, lasting()).await;
     let seen = witness(&engine, "Balance").await;
-    let before = table(&engine);
-    reads.hold_all_but(&model(&engine).projection);
-    engine.rebuild("Balance").await.unwrap();
-    eventually("the rebuild is at its first commit", async || reads.under_way() > 0).await;
     // The tables that serve go on for as long as it takes to fill the others.
     for _ in 0..3 {
         history.go_on(&*log, MOMENT).await;
@@ -81,20 +88,25 @@ async fn rows_do_not_go_back_in_time_when_tables_filled_anew_take_their_place() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_do_not_go_back_in_time_when_other_code_takes_over() {
-    let databases = Databases::new(false, 1).await;
-    let reads = Arc::new(Failing::holding(databases.reads(0).await));
-    reads.let_go();
-    let engine = start(databases.log().await, reads.clone(), small()).await;
+async fn rows_do_not_go_back_in_time_when_other_code_takes_over_on_sqlite() {
+    other_code(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_do_not_go_back_in_time_when_other_code_takes_over_on_postgresql() {
+    other_code(true).await;
+}
+
+async fn other_code(postgres: bool) {
+    let databases = Databases::new(postgres, 1).await;
+    let reads = databases.watched(0).await;
+    let engine = start(databases.log().await, reads.clone(), lasting()).await;
     engine.deploy(component("rogue")).await.unwrap();
     let position = behaves(&engine).await;
     engine.caught_up(&saying(&engine), position).await.unwrap();
     let seen = witness(&engine, "Saying").await;
     reads.hold_all_but(&saying(&engine).projection);
-    let deploying = {
-        let engine = engine.clone();
-        tokio::spawn(async move { engine.deploy(component("rogue-next")).await })
-    };
+    let deploying = deploying(&engine, "rogue-next");
     eventually("the new tables are at their first commit", async || reads.under_way() > 0).await;
     let catalogue = engine.catalogue();
     let mut last = position;

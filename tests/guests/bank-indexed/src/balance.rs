@@ -2,8 +2,7 @@
 
 use yado_sdk::prelude::*;
 
-use crate::account::AccountEvent::{Closed, Deposited, Opened, Withdrawn};
-use crate::account::{Account, AccountEvent};
+use crate::account::Account;
 
 /// What an account holds.
 #[derive(ReadModel)]
@@ -21,26 +20,4 @@ pub struct Balance {
     pub movements: i64,
     /// When something last happened to it.
     pub updated_at: Timestamp,
-}
-
-impl Projection for Balance {
-    type Event = Recorded<AccountEvent>;
-
-    fn project(recorded: &Recorded<AccountEvent>, rows: &mut Rows<Self>) {
-        let (id, at) = (recorded.id(), recorded.at);
-        let moved = |amount: i64, rows: &mut Rows<Self>| {
-            if let Some(row) = rows.get(&id) {
-                let (balance, movements) = (row.balance + amount, row.movements + 1);
-                rows.put(Self { balance, movements, updated_at: at, ..row });
-            }
-        };
-        match &recorded.event {
-            Opened { owner } => {
-                rows.put(Self { id: id.clone(), owner: owner.clone(), balance: 0, movements: 0, updated_at: at });
-            }
-            Deposited { amount, .. } => moved(*amount, rows),
-            Withdrawn { amount, .. } => moved(-amount, rows),
-            Closed => rows.delete(&id),
-        }
-    }
 }

@@ -8,6 +8,8 @@ mod balance;
 /// What the component exports; natively there is nobody to call it.
 #[cfg(target_family = "wasm")]
 mod plugin;
+#[path = "../../bank/src/showing.rs"]
+mod showing;
 
 pub use account::{Account, AccountCommand, AccountEvent};
 pub use balance::Balance;

@@ -6,6 +6,8 @@
 mod account;
 #[path = "../../bank/src/balance.rs"]
 mod balance;
+#[path = "../../bank/src/showing.rs"]
+mod showing;
 
 use yado_sdk::prelude::*;
 

@@ -1,9 +1,8 @@
-//! The read model: one row an account, which every event but the last changes.
+//! The read model: one row an account.
 
 use yado_sdk::prelude::*;
 
-use crate::account::AccountEvent::{Closed, Deposited, Opened, Withdrawn};
-use crate::account::{Account, AccountEvent};
+use crate::account::Account;
 
 /// What an account holds.
 #[derive(ReadModel)]
@@ -20,27 +19,4 @@ pub struct Balance {
     pub movements: i64,
     /// When something last happened to it.
     pub updated_at: Timestamp,
-}
-
-impl Projection for Balance {
-    type Event = Recorded<AccountEvent>;
-
-    fn project(recorded: &Recorded<AccountEvent>, rows: &mut Rows<Self>) {
-        crate::heed(&recorded.event);
-        let (id, at) = (recorded.id(), recorded.at);
-        let moved = |amount: i64, rows: &mut Rows<Self>| {
-            if let Some(row) = rows.get(&id) {
-                let (balance, movements) = (row.balance + amount, row.movements + 1);
-                rows.put(Self { balance, movements, updated_at: at, ..row });
-            }
-        };
-        match &recorded.event {
-            Opened { owner } => {
-                rows.put(Self { id: id.clone(), owner: owner.clone(), balance: 0, movements: 0, updated_at: at });
-            }
-            Deposited { amount, .. } => moved(*amount, rows),
-            Withdrawn { amount, .. } => moved(-amount, rows),
-            Closed => rows.delete(&id),
-        }
-    }
 }

@@ -3,6 +3,7 @@
 
 mod account;
 mod balance;
+mod showing;
 
 use yado_sdk::prelude::*;
 

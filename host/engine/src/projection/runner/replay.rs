@@ -13,6 +13,8 @@
 //! Whatever fails because of a stream, be it only when its rows go down, or the host itself, ends in its dead letter: all
 //! others have nothing to do with it.
 
+use std::time::{Duration, Instant};
+
 use tokio::sync::oneshot;
 use yado_model::{Position, RecordedEvent, Revision, Timestamp};
 use yado_store::{Checkpoint, Error, Held, Parked, Scope};
@@ -24,8 +26,9 @@ use crate::projection::quarantine::{Letters, Quarantine};
 use crate::projection::reader::Chunk;
 use crate::projection::{Definition, Failure};
 
-/// Pages of the log that are looked through at once for events of a tenant, before others have their turn.
-const PAGES_AT_ONCE: usize = 32;
+/// So long the log is looked through at once for events of a tenant, beyond the page that is always read, before others
+/// have their turn.
+const LOOKED_AT_ONCE: Duration = Duration::from_millis(10);
 
 /// What an operator wants to be taken up again.
 pub(super) struct Asked {
@@ -119,9 +122,10 @@ impl Runner {
             return Err(Stuck { events, shown: Some(shown), failure });
         }
         let is_last = rest.is_none();
+        let again = (!events.is_empty()).then(|| parked.tenant.clone());
         // Where no row has changed, nobody has to forget any, nor to read anew.
         let to = Checkpoint { replays: place.replays + u64::from(counts || is_last), ..place };
-        self.send(definition, work, to, moves(parked, rest));
+        self.send(definition, work, to, Letters { again, ..moves(parked, rest) });
         self.settle(work).await.map_err(stuck(events, None))?;
         // Or another process has been there, and what is still to be done is known by now.
         let is_end = work.committed == to && is_last;
@@ -227,7 +231,7 @@ impl Runner {
     }
 
     /// The same of a tenant, but for its streams that wait by themselves. It is looked for among so many events of the log,
-    /// and where the tenant has none there, among those that follow.
+    /// and where the tenant has none there, among those that follow, for as long as nobody else waits for an event.
     async fn portion_of_tenant(
         &self,
         definition: &Definition,
@@ -236,17 +240,18 @@ impl Runner {
         most: u32,
     ) -> Result<Portion, Failure> {
         let (end, mut from) = (work.committed.position, before(parked.position));
-        let (mut events, mut last) = (Vec::new(), end);
-        for _ in 0..PAGES_AT_ONCE {
-            events = self.surroundings.events.read_log(from, most).await?;
+        let (began, head) = (Instant::now(), self.surroundings.feed.head());
+        let others_wait = || *head.borrow() > work.shown.position || began.elapsed() >= LOOKED_AT_ONCE;
+        let (mut events, last) = loop {
+            let mut events = self.surroundings.events.read_log(from, most).await?;
             events.retain(|event| event.position <= end);
-            last = events.last().map_or(end, |event| event.position);
+            let last = events.last().map_or(end, |event| event.position);
             events.retain(|event| event.tenant == parked.tenant && definition.projection.listens_to(event));
-            if !events.is_empty() || last >= end {
-                break;
+            if !events.is_empty() || last >= end || others_wait() {
+                break (events, last);
             }
             from = last;
-        }
+        };
         // A stream that waits by itself is shown up to where its tenant waits. Whoever takes it up elsewhere must know that
         // the tenant has gone past events of it.
         let counts = !events.is_empty();

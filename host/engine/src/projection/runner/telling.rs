@@ -1,11 +1,14 @@
 //! What the loop tells of the rows that it changes.
 //!
 //! Nothing is told while a projection has a long way to go: nobody can have seen the rows before, and to find each change
-//! would cost time that whoever waits for the projection does not have. From when it is nearly there, everything is told,
-//! for as long as the loop goes on. After a restart the telling goes on where it was, unless it was left behind for too long.
+//! would cost time that whoever waits for the projection does not have. From when no more events are ahead than changes are
+//! kept for, everything is told, for as long as the loop goes on: whoever comes with a cursor that is not too old is served
+//! by tables that were filled after it as well. After a restart the telling goes on where it was, unless it was left behind
+//! for too long.
 
 use std::sync::Arc;
 
+use yado_model::TenantId;
 use yado_store::Checkpoint;
 
 use super::{Runner, Work};
@@ -19,7 +22,7 @@ impl Runner {
         if !self.goes_on_telling(work).await && work.committed.replays > 0 {
             // Streams may have been taken up again after the last that was told, at this very position: whoever comes back and
             // has seen all of it may have done so before.
-            self.told.breaks();
+            self.told.breaks(None);
         }
     }
 
@@ -44,27 +47,40 @@ impl Runner {
         }
     }
 
-    /// Begins to tell once the projection is nearly up to date.
+    /// Begins to tell once what is still to be shown would be kept.
     pub(super) fn begin_telling(&self, work: &mut Work) {
-        if work.telling.is_none() {
-            // It may have begun before, with what had to be taken back since.
-            self.told.keeps(None);
+        if work.telling.is_some() {
+            return;
         }
-        if self.surroundings.settings.changes_kept > 0 && work.telling.is_none() && !work.reader.is_far_behind() {
+        // It may have begun before, with what had to be taken back since.
+        self.told.keeps(None);
+        let kept = self.surroundings.settings.changes_kept;
+        // Where little is kept, a projection that is up to date might never be that close to a log that grows fast.
+        if kept > 0 && (work.reader.waiting() <= kept || !work.reader.is_far_behind()) {
             let from = work.shown.position;
             work.telling = Some(from);
             self.told.keeps(Some(from));
         }
     }
 
-    /// A checkpoint has moved, with what was told of it. If nothing was, nobody knows what has become of the rows.
-    pub(super) fn tell(&self, from: Checkpoint, to: Checkpoint, news: Option<News>) {
+    /// The checkpoint has moved, with what was told of it. If nothing was, nobody knows what has become of the rows. Events
+    /// that had waited leave its position where it is: then only rows of their tenant have changed, if any have.
+    pub(super) fn tell(&self, from: Checkpoint, to: Checkpoint, news: Option<News>, again: Option<&TenantId>) {
         match news {
             Some(News { none_before, changes, .. }) => self.told.tell(none_before, to.position, &changes),
-            None => self.told.at(to.position),
+            None if from.replays == to.replays => self.told.at(to.position),
+            None => {}
         }
+        if again.is_some() {
+            self.told.breaks(again);
+        }
+    }
+
+    /// Another process has moved the checkpoint. Whose rows it was that it has shown events again of is not known here.
+    pub(super) fn tell_of_another(&self, from: Checkpoint, to: Checkpoint) {
+        self.told.at(to.position);
         if from.replays != to.replays {
-            self.told.breaks();
+            self.told.breaks(None);
         }
     }
 

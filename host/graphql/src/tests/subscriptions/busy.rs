@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use serde_json::json;
-use yado_engine::ChangeKind;
+use tokio::time::timeout;
+use yado_engine::{ChangeKind, Error};
 
 use super::super::fixture::limited;
+use super::EVENTS;
 use crate::Limits;
+use crate::live::Told;
 
 /// Counts how often it is woken.
 #[derive(Default)]
@@ -54,4 +58,129 @@ async fn whoever_goes_on_while_a_cohort_is_busy_with_what_it_began_with_waits_an
         assert_eq!(followed.next().await["data"]["ticketUpdated"]["id"], id);
     }
     assert!(followed.is_quiet());
+}
+
+#[tokio::test]
+async fn nothing_is_kept_for_whoever_has_a_long_way_to_catch_up() {
+    let fixture = limited(Limits { live_buffer: 200, ..Limits::default() });
+    let record = |count| (0..count).for_each(|_| _ = fixture.memory.past.record("a", "A", json!({})));
+    record(5_000);
+    let mut quick = fixture.follow(EVENTS, json!({})).await;
+    let mut late = fixture.follow(EVENTS, json!({ "after": 0 })).await;
+    for position in 1..=5_000 {
+        assert_eq!(late.next().await["data"]["events"]["position"], position);
+        if position % 500 == 1 {
+            record(150);
+            for _ in 0..150 {
+                quick.next().await;
+            }
+            assert_eq!(fixture.graphql.live().kept(), 0, "the others wait for whoever is at {position}");
+        }
+    }
+    // He comes to where the others are, and is told what happens with them.
+    for position in 5_001..=6_500 {
+        assert_eq!(late.next().await["data"]["events"]["position"], position);
+    }
+    assert!(late.is_quiet() && quick.is_quiet());
+    let begun = fixture.memory.past.begun();
+    record(1);
+    for followed in [&mut late, &mut quick] {
+        assert_eq!(followed.next().await["data"]["events"]["position"], 6_501);
+    }
+    assert_eq!(fixture.memory.past.begun(), begun, "he still reads for himself");
+}
+
+/// Tickets that are shown with their venues.
+const TICKETS: &str = "subscription { ticketUpdated(after: \"0\") { id label venue { name } } }";
+
+#[tokio::test]
+async fn little_is_made_ready_where_others_have_taken_all_of_the_memory() {
+    let fixture = limited(Limits::default());
+    let label = "x".repeat(50_000);
+    for id in 0..20 {
+        let row = json!({ "id": id.to_string(), "venueId": "v", "price": "1", "label": label });
+        fixture.memory.past.change("Ticket", ChangeKind::Updated, row);
+    }
+    let _filled = fixture.graphql.live().fill();
+    let mut followed = fixture.follow(TICKETS, json!({})).await;
+    let mut looked_up = Vec::new();
+    for id in 0..20 {
+        assert_eq!(followed.next().await["data"]["ticketUpdated"]["id"], id.to_string());
+        looked_up.push(fixture.memory.statements().iter().filter(|asked| asked.starts_with("rows")).count());
+    }
+    assert_eq!(looked_up, [1, 0].repeat(10));
+}
+
+#[tokio::test]
+async fn what_lies_behind_many_is_made_ready_for_a_few_at_a_time() {
+    let fixture = limited(Limits { timeout_ms: 100, slow_ms: 1, ..Limits::default() });
+    let row = json!({ "id": "t", "venueId": "v", "price": "1" });
+    fixture.memory.past.change("Ticket", ChangeKind::Updated, row);
+    fixture.memory.slow.store(true, Ordering::Relaxed);
+    let mut all = Vec::new();
+    for _ in 0..100 {
+        let mut followed = fixture.follow(TICKETS, json!({})).await;
+        assert!(followed.is_quiet());
+        all.push(followed);
+    }
+    assert_eq!(fixture.memory.past.followed(), 1 + 32, "those who are read for, and the one who reads for all");
+    fixture.memory.slow.store(false, Ordering::Relaxed);
+    // All of them come to their turn.
+    let told = all.iter_mut().map(|followed| followed.next());
+    for message in futures::future::join_all(told).await {
+        assert_eq!(message["extensions"]["position"], 1);
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_while_a_cohort_lags_is_told_nothing_that_happened_before() {
+    let fixture = limited(Limits::default());
+    let change = |id: &str| {
+        let row = json!({ "id": id, "venueId": "v", "price": "1" });
+        fixture.memory.past.change("Ticket", ChangeKind::Updated, row);
+    };
+    let query = "subscription { ticketUpdated { id venue { name } } }";
+    let mut before = fixture.follow(query, json!({})).await;
+    let away = Error::Unavailable { reason: "the database is away".into(), retry_after_ms: 1 };
+    *fixture.memory.failure.lock().unwrap() = Some(away);
+    change("a");
+    while fixture.memory.statements().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut since = fixture.follow(query, json!({})).await;
+    *fixture.memory.failure.lock().unwrap() = None;
+    change("b");
+    for (followed, expected) in [(&mut before, ["a", "b"].as_slice()), (&mut since, &["b"])] {
+        for id in expected {
+            assert_eq!(followed.next().await["data"]["ticketUpdated"]["id"], *id);
+        }
+        assert!(followed.is_quiet());
+    }
+}
+
+/// Whoever takes one message whenever the others have to wait for him is no quicker than one who takes none.
+#[tokio::test]
+async fn whoever_takes_little_does_not_set_the_pace_of_the_others() {
+    let fixture = limited(Limits { live_buffer: 8, slow_ms: 200, ..Limits::default() });
+    let mut slow = fixture.follow(EVENTS, json!({})).await;
+    let mut quick = fixture.follow(EVENTS, json!({})).await;
+    for _ in 0..200 {
+        fixture.memory.past.record("a", "A", json!({}));
+    }
+    for position in 1..=200 {
+        let message = loop {
+            match timeout(Duration::from_millis(80), quick.next()).await {
+                Ok(message) => break message,
+                Err(_) => slow.0.next().now_or_never(),
+            };
+        };
+        assert_eq!(message["data"]["events"]["position"], position);
+    }
+    let last = loop {
+        match timeout(Duration::from_secs(60), slow.told()).await.unwrap() {
+            Some(Told::Next(_)) => {}
+            last => break last,
+        }
+    };
+    assert!(matches!(last, Some(Told::Slow)), "{last:?}");
 }

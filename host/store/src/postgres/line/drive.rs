@@ -1,6 +1,8 @@
 //! The task that a connection is driven by: it writes what is asked, and deals the answers out in the order of the questions.
 //!
-//! It never looks further into an answer than is needed to find its end, so that a large answer costs the others little. How
+//! It never looks further into an answer than is needed to find its end, so that a large answer costs the others little. Of
+//! one that has more rows than there is room for nothing is kept: whoever asked is told so at once, and what is still to come
+//! is an answer to nobody. If that takes long the server is told, and those behind ask elsewhere, as with all such answers. How
 //! long questions take is measured here, where it is not blurred by when those who asked are woken: answers that come
 //! together have taken equal parts of the time since those before. A question that gets no answer for long although it was
 //! thought quick holds up what stands behind it, and those are told to ask elsewhere. They may be answered here all the same,
@@ -23,6 +25,7 @@ use tokio::time::{Sleep, timeout};
 use super::answer::complaint;
 use super::open::{Opened, Process, Stream, cancel};
 use super::statements::Statements;
+use super::way::Way;
 use super::{Address, Failure, Trouble};
 
 /// A line that gives no answer for so long, although questions are under way, holds them up. It is long beside what a question
@@ -65,12 +68,21 @@ pub(super) struct Shared {
 pub(super) struct Traffic {
     /// What is to be written.
     pub(super) out: BytesMut,
-    /// Those whose questions have no answer yet; none in the place of one who was told to ask elsewhere.
-    pub(super) waiting: VecDeque<Option<Asker>>,
+    /// The questions that have no answer yet.
+    pub(super) waiting: VecDeque<Waiting>,
     pub(super) statements: Statements,
     pub(super) state: State,
     /// When the last answer came.
     pub(super) heard: Instant,
+}
+
+/// A question that has no answer yet.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// Nobody, once it is known that there will be no answer, or that another connection has to be asked.
+    asker: Option<Asker>,
+    /// When it was written, if it was.
+    written: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +116,24 @@ impl Shared {
     }
 }
 
+impl Traffic {
+    /// What is to be written, as something that is written from now on.
+    fn take(&mut self) -> BytesMut {
+        if !self.out.is_empty() {
+            let now = Some(Instant::now());
+            let unwritten = self.waiting.iter_mut().rev().take_while(|waiting| waiting.written.is_none());
+            unwritten.for_each(|waiting| waiting.written = now);
+        }
+        std::mem::take(&mut self.out)
+    }
+}
+
+impl Waiting {
+    pub(super) const fn new(asker: Asker) -> Self {
+        Self { asker: Some(asker), written: None }
+    }
+}
+
 /// How it came to an end.
 enum End {
     /// Nobody asks any more, and all is answered.
@@ -117,29 +147,47 @@ enum End {
 pub(super) struct Driver {
     stream: Box<dyn Stream>,
     shared: Arc<Shared>,
-    reach: Duration,
+    way: Way,
     /// What is being written.
     writing: BytesMut,
     /// What has been read; up to here it is whole messages of an answer that is not whole.
     reading: BytesMut,
     scanned: usize,
     failed: bool,
+    /// How many bytes of rows the answer has so far, and how many it may have.
+    rows: usize,
+    most: usize,
+    /// Whether it has more, and nothing of it is kept.
+    overflows: bool,
+    /// So much of what comes next is of a row that is not kept.
+    surplus: usize,
     /// Since when it is known that the server has something to do for us.
     busy: Option<Instant>,
     clock: Pin<Box<Sleep>>,
 }
 
-/// Drives a connection until nobody asks any more, or there is none.
-pub(super) async fn drive(opened: Opened, shared: Arc<Shared>, address: Address) {
+/// An answer as it came.
+struct Whole {
+    bytes: Bytes,
+    failed: bool,
+    fits: bool,
+}
+
+/// Drives a connection until nobody asks any more, or there is none. An answer may have so many bytes of rows.
+pub(super) async fn drive(opened: Opened, shared: Arc<Shared>, address: Address, most: usize) {
     let Opened { stream, process, reach } = opened;
     let mut driver = Driver {
         stream,
         shared,
-        reach,
+        way: Way::tried(reach),
         writing: BytesMut::new(),
         reading: BytesMut::new(),
         scanned: 0,
         failed: false,
+        rows: 0,
+        most,
+        overflows: false,
+        surplus: 0,
         busy: None,
         clock: Box::pin(tokio::time::sleep(KEPT_FOR)),
     };
@@ -180,7 +228,7 @@ impl Driver {
     fn write(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         loop {
             if self.writing.is_empty() {
-                self.writing = std::mem::take(&mut self.shared.traffic().out);
+                self.writing = self.shared.traffic().take();
                 if self.writing.is_empty() {
                     return Ok(());
                 }
@@ -224,51 +272,84 @@ impl Driver {
         if !answers.is_empty() {
             self.deal_out(answers)?;
         }
+        if self.overflows {
+            let asker = self.shared.traffic().waiting.front_mut().and_then(|first| first.asker.take());
+            let _ = asker.map(|asker| asker.send(Err(Failure::TooLarge)));
+        }
         outcome
     }
 
-    /// The next answer, if all of it is there, and whether there is a complaint in it.
-    fn answer(&mut self) -> Result<Option<(Bytes, bool)>, Trouble> {
+    /// The next answer, if all of it is there.
+    fn answer(&mut self) -> Result<Option<Whole>, Trouble> {
+        let here = self.surplus.min(self.reading.len());
+        self.reading.advance(here);
+        self.surplus -= here;
         while let Some([tag, length @ ..]) = self.reading.get(self.scanned..).and_then(|rest| rest.first_chunk::<5>()) {
             let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
             if !(4..=LONGEST).contains(&length) {
                 return Err(nonsense());
+            }
+            if *tag == b'D' && self.rows.saturating_add(length) > self.most {
+                self.let_go(1 + length);
+                continue;
             }
             let end = self.scanned + 1 + length;
             if self.reading.len() < end {
                 self.reading.reserve(end - self.reading.len());
                 return Ok(None);
             }
-            self.failed |= *tag == b'E';
+            match *tag {
+                b'D' => self.rows += length,
+                b'E' => self.failed = true,
+                _ => {}
+            }
             let last = *tag == b'Z';
             self.scanned = end;
             if last {
-                let answer = self.reading.split_to(std::mem::take(&mut self.scanned)).freeze();
-                return Ok(Some((answer, std::mem::take(&mut self.failed))));
+                self.rows = 0;
+                return Ok(Some(Whole {
+                    bytes: self.reading.split_to(std::mem::take(&mut self.scanned)).freeze(),
+                    failed: std::mem::take(&mut self.failed),
+                    fits: !std::mem::take(&mut self.overflows),
+                }));
             }
         }
         Ok(None)
     }
 
-    fn deal_out(&mut self, answers: Vec<(Bytes, bool)>) -> Result<(), Trouble> {
+    /// Keeps nothing of the answer, nor of its row that comes next and has so many bytes.
+    fn let_go(&mut self, row: usize) {
+        if !self.overflows {
+            self.overflows = true;
+            self.rows = self.most;
+            // What it has taken up is given back at once.
+            self.reading = BytesMut::from(self.reading.get(std::mem::take(&mut self.scanned)..).unwrap_or_default());
+        }
+        let here = row.min(self.reading.len() - self.scanned);
+        self.reading.advance(std::mem::take(&mut self.scanned) + here);
+        self.surplus = row - here;
+    }
+
+    fn deal_out(&mut self, answers: Vec<Whole>) -> Result<(), Trouble> {
         let now = Instant::now();
         let count = u32::try_from(answers.len()).unwrap_or(u32::MAX);
-        let spent = self.busy.map_or(Duration::ZERO, |busy| now.saturating_duration_since(busy));
-        let took = spent.saturating_sub(self.reach) / count;
         let mut traffic = self.shared.traffic();
-        if answers.len() > traffic.waiting.len() {
+        let written = traffic.waiting.front().and_then(|first| first.written);
+        let Some(written) = written.filter(|_| answers.len() <= traffic.waiting.len()) else {
             return Err(nonsense());
-        }
-        let askers: Vec<_> = traffic.waiting.drain(..answers.len()).collect();
+        };
+        let took = self.way.busy(written, self.busy, now) / count;
+        let asked: Vec<_> = traffic.waiting.drain(..answers.len()).collect();
         traffic.heard = now;
         if traffic.state == State::HeldUp {
             traffic.state = State::Open;
         }
         self.busy = (!traffic.waiting.is_empty()).then_some(now);
         drop(traffic);
-        for ((bytes, failed), asker) in answers.into_iter().zip(askers) {
+        for (Whole { bytes, failed, fits }, waiting) in answers.into_iter().zip(asked) {
+            let answer = if fits { Ok(Heard { bytes, failed, took }) } else { Err(Failure::TooLarge) };
             // Whoever has gone does not want it any more.
-            let _ = asker.map(|asker| asker.send(Ok(Heard { bytes, failed, took })));
+            let _ = waiting.asker.map(|asker| asker.send(answer));
         }
         Ok(())
     }
@@ -280,11 +361,12 @@ impl Driver {
         let next = match self.busy {
             Some(busy) if now.saturating_duration_since(busy) < HELD_UP => busy + HELD_UP,
             Some(_) => {
-                let first = traffic.waiting.front().and_then(Option::as_ref);
+                let first = traffic.waiting.front().and_then(|first| first.asker.as_ref());
                 if first.is_none_or(oneshot::Sender::is_closed) {
                     traffic.state = State::Closed;
                 }
-                let behind: Vec<_> = traffic.waiting.iter_mut().skip(1).filter_map(Option::take).collect();
+                let behind: Vec<_> =
+                    traffic.waiting.iter_mut().skip(1).filter_map(|waiting| waiting.asker.take()).collect();
                 if traffic.state == State::Open {
                     traffic.state = State::HeldUp;
                 }
@@ -322,7 +404,7 @@ impl Driver {
         traffic.state = State::Closed;
         let waiting = std::mem::take(&mut traffic.waiting);
         drop(traffic);
-        for asker in waiting.into_iter().flatten() {
+        for asker in waiting.into_iter().filter_map(|waiting| waiting.asker) {
             let _ = asker.send(Err(Failure::Trouble(trouble.clone())));
         }
     }

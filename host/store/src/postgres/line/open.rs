@@ -32,7 +32,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub(super) struct Opened {
     pub(super) stream: Box<dyn Stream>,
     pub(super) process: Process,
-    /// How long a question takes there and back that costs the server nothing.
+    /// How long one took there and back that costs the server nothing.
     pub(super) reach: Duration,
 }
 

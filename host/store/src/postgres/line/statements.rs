@@ -1,8 +1,11 @@
 //! Which statements a connection knows, as of what has been written to it.
 //!
 //! They are under the lock that puts questions in order: whoever finds a statement here finds it before its own question on
-//! the wire, too. At most so many are kept, and the one that nobody has asked for longest goes first.
+//! the wire, too. Until the server has said that it took a statement, each question brings it along: the one before may be
+//! told what is wrong with it, and whoever had relied on that one would only hear that there is no such statement. At most
+//! so many are kept, and the one that nobody has asked for longest goes first.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -36,25 +39,30 @@ impl Statements {
 
     /// Writes what has to go before a question, and says what its columns are. If nothing is said, the answer tells it.
     pub(super) fn prepare(&mut self, question: &Question, out: &mut BytesMut) -> Result<Option<Columns>> {
-        if let Some(columns) = self.known.get(&question.number) {
-            if columns.is_none() {
-                describe(question.number, out)?;
-            }
-            return Ok(columns.clone());
+        if let Some(Some(columns)) = self.known.get(&question.number) {
+            return Ok(Some(Arc::clone(columns)));
         }
+        // What has to go is another statement, or this one as it was parsed before.
+        self.forgotten.extend(self.known.push(question.number, None).map(|(number, _)| number));
         let begin = out.len();
-        let forgotten = std::mem::take(&mut self.forgotten);
-        let surplus = self.known.push(question.number, None).map(|(number, _)| number);
-        for number in forgotten.into_iter().chain(surplus) {
-            frontend::close(b'S', &name(number), out).map_err(unwritten)?;
-        }
-        let parsed = frontend::parse(&name(question.number), &question.text, question.types.iter().copied(), out);
-        if let Err(error) = parsed.map_err(unwritten).and_then(|()| describe(question.number, out)) {
+        if let Err(error) = self.parse(question, out) {
+            // Nothing is written, and the server keeps what it was to forget.
             out.truncate(begin);
             self.known.pop(&question.number);
-            return Err(error);
+            return Err(unwritten(error));
         }
+        self.forgotten.clear();
         Ok(None)
+    }
+
+    /// Writes that the server is to forget what it may, and to parse a statement.
+    fn parse(&self, question: &Question, out: &mut BytesMut) -> io::Result<()> {
+        for number in &self.forgotten {
+            frontend::close(b'S', &name(*number), out)?;
+        }
+        let name = name(question.number);
+        frontend::parse(&name, &question.text, question.types.iter().copied(), out)?;
+        frontend::describe(b'S', &name, out)
     }
 
     /// Keeps what the columns are.
@@ -70,10 +78,6 @@ impl Statements {
             self.forgotten.push(number);
         }
     }
-}
-
-fn describe(number: u64, out: &mut BytesMut) -> Result<()> {
-    frontend::describe(b'S', &name(number), out).map_err(unwritten)
 }
 
 pub(super) fn unwritten(error: impl std::fmt::Display) -> Error {

@@ -14,8 +14,12 @@ fn address(url: &str) -> Address {
     Address::of(&url.parse::<PgConnectOptions>().unwrap(), DERIVED_SESSION)
 }
 
+const fn limits(statements: usize) -> Limits {
+    Limits { statements: NonZeroUsize::new(statements).unwrap(), answer_bytes: 64 << 20 }
+}
+
 async fn opened(url: &str, statements: usize) -> Line {
-    Line::open(&address(url), NonZeroUsize::new(statements).unwrap()).await.unwrap()
+    Line::open(&address(url), limits(statements)).await.unwrap()
 }
 
 fn question(number: u64, text: &str, values: &[Bound]) -> Question {
@@ -103,6 +107,91 @@ async fn a_large_answer_is_whole_and_delays_no_more_than_itself() {
     assert_eq!(long.unwrap()[0].len(), 3_000_000);
 }
 
+/// A connection over which answers of a megabyte come.
+async fn with_little_room(url: &str) -> Line {
+    Line::open(&address(url), Limits { answer_bytes: 1 << 20, ..limits(8) }).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_let_go_and_the_next_one_is_whole() {
+    let url = Postgres::shared().database().await;
+    let small = question(1, "select 'small'", &[]);
+    // In many rows, in a single one, and in one that comes after some that fit.
+    let many = "select repeat('x', 1000) from generate_series(1, 1500)";
+    let single = "select repeat('x', 1500000)";
+    let last = "select repeat('x', 100 * n * n) from generate_series(1, 40) n";
+    for (number, large) in [(2, many), (3, single), (4, last)] {
+        // On a machine that is very busy what is left of it may take longer than is waited for.
+        loop {
+            let line = with_little_room(&url).await;
+            let large = question(number, large, &[]);
+            let (before, large, after) = futures::join!(texts(&line, &small), line.ask(&large), texts(&line, &small));
+            assert_eq!(before.unwrap(), ["small"]);
+            assert!(matches!(large, Err(Failure::TooLarge)), "{large:?}");
+            match after {
+                Ok(after) => assert_eq!(after, ["small"]),
+                Err(Failure::HeldUp) => continue,
+                other => panic!("{other:?}"),
+            }
+            // As much as there is room for comes whole after it.
+            let fits = texts(&line, &question(5, "select repeat('y', 1000000)", &[])).await.unwrap();
+            assert_eq!((fits[0].len(), line.load()), (1_000_000, Some(0)));
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_cancelled_and_those_behind_ask_elsewhere() {
+    let url = Postgres::shared().database().await;
+    let line = with_little_room(&url).await;
+    let endless = question(1, "select repeat('endless', n::int) from generate_series(1, 1000000) n", &[]);
+    let behind = question(2, "select 'behind'", &[]);
+    let (endless, behind) = futures::join!(line.ask(&endless), line.ask(&behind));
+    assert!(matches!(endless, Err(Failure::TooLarge)), "{endless:?}");
+    assert!(matches!(behind, Err(Failure::HeldUp)), "{behind:?}");
+    let active = "select pid::text from pg_stat_activity where state = 'active' and query like '%(''endless''%' \
+        and pid <> pg_backend_pid()";
+    while !told(&url, active).await.is_empty() {}
+    assert!(line.is_closed());
+}
+
+#[tokio::test]
+async fn whoever_asks_a_statement_that_is_refused_is_told_why() {
+    let line = opened(&Postgres::shared().database().await, 8).await;
+    let senseless = question(1, "select nothing", &[]);
+    for complaint in join_all((0..20).map(|_| line.ask(&senseless))).await {
+        let complaint = trouble(complaint);
+        assert!(!complaint.is_stale());
+        let words = Error::from(complaint).to_string();
+        assert!(words.contains("42703"), "{words}");
+    }
+    // It is the connection's as soon as it makes sense.
+    let sensible = question(1, "select 'something'", &[]);
+    for answer in join_all((0..20).map(|_| texts(&line, &sensible))).await {
+        assert_eq!(answer.unwrap(), ["something"]);
+    }
+    let prepared = question(2, "select name from pg_prepared_statements order by name", &[]);
+    assert_eq!(texts(&line, &prepared).await.unwrap(), ["s1", "s2"]);
+}
+
+#[tokio::test]
+async fn a_statement_that_can_not_be_written_takes_no_place() {
+    let line = opened(&Postgres::shared().database().await, 2).await;
+    let one = |number: u64| question(number, &format!("select '{number}'::text"), &[]);
+    for number in [1, 2] {
+        texts(&line, &one(number)).await.unwrap();
+    }
+    let unwritable = question(3, "select 'a\0b'", &[]);
+    assert!(matches!(Error::from(trouble(line.ask(&unwritable).await)), Error::Invalid(_)));
+    // What had to go for it is not known any more, and is parsed anew.
+    for number in [1, 2] {
+        assert_eq!(texts(&line, &one(number)).await.unwrap(), [number.to_string()]);
+    }
+    let prepared = question(4, "select name from pg_prepared_statements order by name", &[]);
+    assert_eq!(texts(&line, &prepared).await.unwrap(), ["s2", "s4"]);
+}
+
 #[tokio::test]
 async fn a_connection_keeps_no_more_statements_than_it_may() {
     let line = opened(&Postgres::shared().database().await, 2).await;
@@ -182,7 +271,7 @@ async fn a_password_is_proven_in_each_way_and_a_wrong_one_is_what_it_was() {
         let line = opened(&with("p%40%3A%2F%25%C3%A4"), 8).await;
         assert_eq!(texts(&line, &question(1, "select current_user::text", &[])).await.unwrap(), [role]);
         for wrong in ["wrong", ""] {
-            let error = Line::open(&address(&with(wrong)), NonZeroUsize::MIN).await.unwrap_err();
+            let error = Line::open(&address(&with(wrong)), limits(1)).await.unwrap_err();
             let before = PgConnection::connect(&with(wrong)).await.unwrap_err();
             assert_eq!(Error::from(error), Error::from(before), "{role}");
         }
@@ -192,7 +281,7 @@ async fn a_password_is_proven_in_each_way_and_a_wrong_one_is_what_it_was() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_what_it_was() {
     for url in ["postgres://yado@localhost/x?host=/nowhere", "postgres://yado@127.0.0.1:1/x"] {
-        let error = Line::open(&address(url), NonZeroUsize::MIN).await.unwrap_err();
+        let error = Line::open(&address(url), limits(1)).await.unwrap_err();
         let before = PgConnection::connect(url).await.unwrap_err();
         assert_eq!(Error::from(error), Error::from(before), "{url}");
     }

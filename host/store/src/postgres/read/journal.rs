@@ -11,6 +11,7 @@ use yado_model::Position;
 use crate::limits::{self, LONGEST_NAME};
 use crate::number::{bound, loaded, stored};
 use crate::read::changed::{FORGOTTEN_AT_ONCE, StoredChange};
+use crate::read::statements::{COUNT, FORGET, FORGET_ALL, RAISE_FLOOR, TOLD};
 use crate::{ChangePage, Forgotten, Progress, Result, Step};
 
 /// Where the changes begin, how far the projection has come, and the changes. There is a row even if there are none. A floor
@@ -25,21 +26,6 @@ const CHANGES: &str = r#"
         order by position, place limit $4
     ) c on true
     order by c.position, c.place"#;
-
-const TOLD: &str = "select told from change_floors where projection = $1";
-
-const RAISE_FLOOR: &str = "update change_floors set position = $2 where projection = $1 and position < $2";
-
-const FORGET: &str = "\
-    delete from model_changes where projection = $1 and (position, place) in \
-        (select position, place from model_changes where projection = $1 and position <= $2 \
-            order by position, place limit $3)";
-
-const COUNT: &str = "select count(*) from model_changes where projection = $1";
-
-const FORGET_ALL: &str = "delete from model_changes where projection = $1";
-
-const FORGET_FLOOR: &str = "delete from change_floors where projection = $1";
 
 /// Rows of one statement.
 const CHUNK: usize = 2_000;
@@ -139,7 +125,7 @@ pub(super) async fn told(pool: &PgPool, projection: &str) -> Result<Option<Posit
 
 /// Forgets what is left of what a projection has told, within the transaction that takes its checkpoint away.
 pub(super) async fn forget_all(connection: &mut PgConnection, projection: &str) -> Result<()> {
-    for statement in [FORGET_FLOOR, FORGET_ALL] {
+    for statement in FORGET_ALL {
         sqlx::query(statement).bind(projection).execute(&mut *connection).await?;
     }
     Ok(())

@@ -54,7 +54,7 @@ fn arguments(values: Vec<Bound>) -> PgArguments {
 }
 
 /// How PostgreSQL goes about a statement, knowing its arguments or not.
-async fn plans(reads: &Reads, question: impl Fn() -> Question<'static, Bound>) -> [String; 2] {
+async fn plans<'q>(reads: &Reads, question: impl Fn() -> Question<'q, Bound>) -> [String; 2] {
     let mut plans = [String::new(), String::new()];
     for (mode, plan) in ["force_custom_plan", "force_generic_plan"].into_iter().zip(&mut plans) {
         let mut connection = reads.database.pool.acquire().await.unwrap();
@@ -89,7 +89,7 @@ fn compare(field: &str, op: Op, value: Value) -> Option<Filter> {
 async fn questions_are_served_by_their_indexes() {
     let reads = opened().await;
     let mark = || Some(Mark { values: vec![json!("5.5")], key: "id7".into() });
-    let by = |field: &str, descending| vec![Order { field: field.into(), descending }];
+    let by = |field: &str, descending| vec![Order::by(field, descending)];
     let by_price = |descending| by("price", descending);
     let related = |from: &str, to: &str| {
         let link = Arc::new(Link { table: places(), from: from.into(), to: to.into() });

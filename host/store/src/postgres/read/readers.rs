@@ -7,7 +7,8 @@
 //! What is answered in line must not stand in line behind what takes long. So a statement that is slow, or of which nobody
 //! knows yet, has a connection for itself from the rest of them ([`super::shapes`]). That is a guess, and it fails when a value
 //! has far more rows than those before it: then the connection is held up, and what stands behind is asked again
-//! over connections of its own, after a tenth of a second at most.
+//! over connections of its own, after a tenth of a second at most. It fails the other way round where a statement was slow only
+//! because the server was, as when all begin at once; so some that were not much too slow are tried among others now and then.
 //!
 //! Both kinds of connections together are no more than requests may have, and at most half of them are shared. A question that
 //! finds no place waits, and fails as unavailable when it has waited for as long as requests may wait for a connection. One
@@ -26,7 +27,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::super::bound::Bound;
-use super::super::line::{Address, Answer, Failure, HELD_UP, Line, Question, Trouble};
+use super::super::line::{Address, Answer, Failure, HELD_UP, Limits, Line, Question, Trouble};
 use super::super::{DERIVED_SESSION, IDLE, STATEMENTS};
 use super::shapes::{Shape, Shapes};
 use crate::read::sql::Sql;
@@ -52,7 +53,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Readers {
     address: Address,
-    statements: NonZeroUsize,
+    limits: Limits,
     /// How long a question waits for its turn.
     patience: Duration,
     shapes: Shapes,
@@ -114,7 +115,10 @@ impl Readers {
         let shared = cores.max(FEWEST_SHARED).min(most / 2);
         Self {
             address: Address::of(connect, DERIVED_SESSION),
-            statements: NonZeroUsize::new(STATEMENTS).unwrap_or(NonZeroUsize::MIN),
+            limits: Limits {
+                statements: NonZeroUsize::new(STATEMENTS).unwrap_or(NonZeroUsize::MIN),
+                answer_bytes: options.answer_bytes,
+            },
             patience: options.acquire_timeout(),
             shapes: Shapes::new(),
             shared: (0..shared).map(|_| Slot::default()).collect(),
@@ -131,8 +135,8 @@ impl Readers {
         let (text, values) = sql.into_parts();
         let shape = self.shapes.of(text);
         let question = Question::new(shape.number, Arc::clone(&shape.text), &values)?;
-        if shape.is_quick()
-            && !self.shared.is_empty()
+        if !self.shared.is_empty()
+            && shape.may_share()
             && let Outcome::Answered(answer) = self.among_others(&shape, &question).await?
         {
             return Ok(answer);
@@ -176,10 +180,15 @@ impl Readers {
             asked.is_heard = !matches!(heard, Err(Failure::Trouble(_)));
             match heard {
                 Ok((answer, took)) => {
-                    shape.took(took);
+                    shape.took_among_others(took);
                     return Ok(Outcome::Answered(answer));
                 }
                 Err(Failure::HeldUp) => return Ok(Outcome::Elsewhere),
+                Err(Failure::TooLarge) => {
+                    // It took others' time, too, however quick the server was.
+                    shape.took(asked.since.elapsed());
+                    return Err(self.too_large());
+                }
                 Err(Failure::Trouble(trouble)) if again && self.may_pass(&trouble, line.era) => again = false,
                 Err(Failure::Trouble(trouble)) => return Err(trouble.into()),
             }
@@ -211,10 +220,21 @@ impl Readers {
                     self.give_back(line);
                     return Err(trouble.into());
                 }
+                Err(Failure::TooLarge) => {
+                    // What is left of it may still be on its way, and nobody is to wait behind that.
+                    if line.line.load() == Some(0) {
+                        self.give_back(line);
+                    }
+                    return Err(self.too_large());
+                }
                 // Nobody stands before it.
                 Err(Failure::HeldUp) => return Err(Error::Unavailable("an answer was held up".into())),
             }
         }
+    }
+
+    const fn too_large(&self) -> Error {
+        Error::TooLarge { limit: self.limits.answer_bytes }
     }
 
     /// Whether a question is worth asking once more. If its connection is broken, those of the same time are as well, and
@@ -268,7 +288,7 @@ impl Readers {
                         continue;
                     }
                     let era = self.era.load(Ordering::Relaxed);
-                    let opened = timeout(BESIDE, Line::open(&self.address, self.statements)).await;
+                    let opened = timeout(BESIDE, Line::open(&self.address, self.limits)).await;
                     let Ok(Ok(opened)) = opened else { return Ok(Some(line)) };
                     return Ok(Some(slot.hold(Opened { line: opened, era })));
                 }
@@ -322,7 +342,7 @@ impl Readers {
         let opening = async {
             let mut pause = PAUSE;
             loop {
-                match Line::open(&self.address, self.statements).await {
+                match Line::open(&self.address, self.limits).await {
                     Ok(line) => return Ok(Opened { line, era }),
                     Err(trouble) if trouble.is_passing() => tokio::time::sleep(pause).await,
                     Err(trouble) => return Err(trouble.into()),

@@ -28,9 +28,10 @@ const IS_USED: &str = "\
     select exists (select from tables_in_use where projection = $1 and process <> $2 \
         and used_at >= clock_timestamp() - $3 * interval '1 microsecond')";
 
-/// They are on the list still, as tables that nobody uses.
+/// They are on the list still, as tables that nobody uses from now on.
 const LEAVE: &str = "\
-    update tables_in_use set used_at = 'epoch' where process = $1 and projection = coalesce($2::text, projection)";
+    update tables_in_use set used_at = least(used_at, clock_timestamp() - ($3 + 1) * interval '1 microsecond') \
+    where process = $1 and projection = coalesce($2::text, projection)";
 
 /// Those of processes that have come since stay.
 const FORGET: &str = "\
@@ -53,8 +54,13 @@ pub(super) async fn unused(pool: &PgPool, unused_ms: u64) -> Result<Vec<TablesIn
 }
 
 /// Takes back that a process uses the tables of a projection, or any.
-pub(super) async fn leave(executor: impl sqlx::PgExecutor<'_>, process: &str, projection: Option<&str>) -> Result<()> {
-    sqlx::query(LEAVE).bind(process).bind(projection).execute(executor).await?;
+pub(super) async fn leave(
+    executor: impl sqlx::PgExecutor<'_>,
+    process: &str,
+    projection: Option<&str>,
+    unused_ms: u64,
+) -> Result<()> {
+    sqlx::query(LEAVE).bind(process).bind(projection).bind(micros(unused_ms)).execute(executor).await?;
     Ok(())
 }
 
@@ -76,7 +82,7 @@ pub(super) async fn forget(
     projection: &str,
     unused_ms: u64,
 ) -> Result<bool> {
-    leave(&mut *connection, process, Some(projection)).await?;
+    leave(&mut *connection, process, Some(projection), unused_ms).await?;
     if is_used(&mut *connection, process, projection, unused_ms).await? {
         return Ok(false);
     }

@@ -85,6 +85,27 @@ async fn a_statement_that_was_thought_quick_holds_others_up_for_a_moment() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_too_large_costs_nobody_else_an_answer() {
+    let url = Cluster::shared().database().await;
+    let options = Options { connections: 4, answer_bytes: 1 << 20, ..Options::default() };
+    let reads = Reads::open(&url, &options).await.unwrap();
+    let readers = &reads.readers;
+    process(readers).await;
+    let large = || Sql::new("select repeat('x', n::int) from generate_series(1, 3000) n");
+    for round in 0..10 {
+        if round % 2 == 0 {
+            // As if it were known to be quick, so that it shares a connection.
+            let shape = readers.shapes.of(large().into_parts().0);
+            (0..100).for_each(|_| shape.took(Duration::ZERO));
+            assert!(shape.is_quick());
+        }
+        let others = join_all((0..20).map(|_| process(readers)));
+        let (refused, _) = futures::join!(readers.fetch(large()), others);
+        assert!(matches!(refused, Err(Error::TooLarge { limit: 1_048_576 })), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn connections_that_were_cut_off_meanwhile_cost_nobody_an_answer() {
     let cluster = Cluster::shared();
     let url = cluster.database().await;
@@ -111,7 +132,8 @@ async fn a_server_that_has_come_again_is_asked_again() {
 #[tokio::test]
 async fn there_are_no_more_readers_at_a_time_than_connections() {
     let url = Cluster::shared().database().await;
-    let reads = Reads::open(&url, &Options { connections: 1, acquire_timeout_ms: 1_000 }).await.unwrap();
+    let reads =
+        Reads::open(&url, &Options { connections: 1, acquire_timeout_ms: 1_000, ..Options::default() }).await.unwrap();
     let mut busy = Box::pin(reads.readers.fetch(sleep(300.0)));
     assert!(busy.as_mut().now_or_never().is_none());
     let refused = reads.readers.fetch(Sql::new("select 1")).await;

@@ -1,0 +1,65 @@
+//! How much memory is taken by what has been made to be told, in all subscriptions together.
+//!
+//! Each of them has a bound of its own, which is large enough for a burst. All of them together are not to have that at once,
+//! and so there is one more for all: beyond it nobody is refused anything, but each has room for little.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// So much may be taken, in bytes of the texts of messages.
+const MOST_BYTES: usize = 256 * 1024 * 1024;
+
+/// Where that is taken, each may still have so much.
+const LITTLE_BYTES: usize = 64 * 1024;
+
+/// How much is taken. Copies of it count together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memory(Arc<AtomicUsize>);
+
+/// A part of it, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    of: Memory,
+    bytes: usize,
+}
+
+impl Memory {
+    /// Takes so much. Whoever does so has asked before how much room there is.
+    pub(super) fn share(&self, bytes: usize) -> Share {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+        Share { of: self.clone(), bytes }
+    }
+
+    /// How much one may have whose own bound is this.
+    pub(super) fn room(&self, own: usize) -> usize {
+        if self.0.load(Ordering::Relaxed) < MOST_BYTES { own } else { own.min(LITTLE_BYTES) }
+    }
+
+    /// Takes all that there is.
+    #[cfg(test)]
+    pub(super) fn fill(&self) -> Share {
+        self.share(MOST_BYTES)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.of.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_little_room_for_each_until_all_have_given_back_enough() {
+        let memory = Memory::default();
+        let (one, other) = (memory.share(MOST_BYTES - 1), memory.clone().share(1));
+        assert_eq!((memory.room(1_000_000), memory.room(10)), (LITTLE_BYTES, 10));
+        drop(other);
+        assert_eq!(memory.room(1_000_000), 1_000_000);
+        drop(one);
+        assert_eq!(memory.0.load(Ordering::Relaxed), 0);
+    }
+}
