@@ -57,3 +57,19 @@ async fn a_page_that_would_take_up_too_much_is_refused_and_rows_are_shown_all_th
     let old: Value = client.ask("{ categories(limit: 40) { name } }", json!({})).await;
     assert!(!old.to_string().contains("old"), "{old}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_a_guest_read_too_much_at_once_is_told_so_as_of_any_answer() {
+    let server = Server::start_with(&LITTLE_ROOM, &[("asking", &component("asking"))]).await;
+    let client = server.client();
+    let write = "mutation($w: String!) { writeNote(input: { words: $w }) { id position } }";
+    let page = "query($p: BigInt, $s: Int!) { notesByPage(minPosition: $p, part: { page: 1, size: $s }) { total } }";
+    let mut position = Value::Null;
+    for number in 0..COUNT {
+        let written = client.ask(write, json!({ "w": name("", number) })).await;
+        position = written["writeNote"]["position"].clone();
+    }
+    let answer = client.send(page, json!({ "p": position, "s": 100 })).await;
+    assert_eq!(answer["errors"][0]["extensions"], json!({ "code": "TOO_COMPLEX", "limit": 13_000 }), "{answer}");
+    assert_eq!(client.ask(page, json!({ "p": position, "s": 10 })).await["notesByPage"]["total"], COUNT);
+}

@@ -63,19 +63,21 @@ pub struct Limits {
     pub cohorts_max: usize,
     /// How many operations may go on at a time on one socket.
     pub operations_per_socket: usize,
-    /// How many messages are kept for subscribers that are behind. Where there are as many, those that have not taken half of
-    /// them within a second are told so, and end.
+    /// How many messages are kept for subscribers that are behind. Where there are as many, those that have not taken a
+    /// quarter of them within a second, while most others have taken half, are told so, and end. Where most are behind, all
+    /// have [`Limits::slow_ms`] to take half.
     pub live_buffer: usize,
     /// The memory that the messages of different subscriptions may take that not everybody has taken, in bytes, for each. It
-    /// is 64 KiB at most where all of them together take 256 MiB.
+    /// is 64 KiB at most where all of them together take 256 MiB. What is made ready for those that catch up has as much of
+    /// its own.
     pub live_buffer_bytes: usize,
     /// How long a socket may take to say that it speaks the protocol, in milliseconds.
     pub socket_init_ms: u64,
     /// The pause between two signs of life on a socket or a stream of events, in milliseconds. A socket that has not
     /// answered three of them is taken for gone.
     pub keep_alive_ms: u64,
-    /// How long a socket may take to take a message, and how long it is tried to look up what a message shows, in
-    /// milliseconds.
+    /// How long a socket may take to take a message, and subscribers to take half of those that are kept, and how long it is
+    /// tried to look up what a message shows, in milliseconds.
     pub slow_ms: u64,
 }
 

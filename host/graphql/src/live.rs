@@ -7,8 +7,8 @@
 //! to where the cohort is.
 //!
 //! Invariants: a subscriber is told everything after the point at which it began, in order and once, for as long as it is
-//! told anything; or it is told why not. One that takes too little holds up the others for a moment, once: then it is told so
-//! and ends. What is kept for it up to then is shared by all.
+//! told anything; or it is told why not. One that takes too little holds up the others for a moment: then it is told so and
+//! ends. What is kept for it up to then is shared by all.
 //!
 //! | what | where |
 //! | --- | --- |
@@ -17,7 +17,7 @@
 //! | where it comes from, and how it is told | `source`, `happening` |
 //! | what is followed, for all | `hub`, `inbox` |
 //! | those that ask for the same | `cohort`, `buffer` |
-//! | what they may take together | `memory` |
+//! | what they may take together, and what those who catch up may | `memory` |
 //! | one that asks | `subscriber` |
 
 mod buffer;
@@ -72,8 +72,10 @@ pub(crate) struct Live {
     current: Arc<Current>,
     cohorts: Mutex<Cohorts>,
     on_the_way: OnTheWay,
-    /// What the messages of all subscriptions take.
+    /// What the messages of all cohorts take.
     memory: Memory,
+    /// What is made ready takes that lies behind subscribers. Those who catch up leave to those who are live what is theirs.
+    behind: Memory,
     /// Turns at making ready what lies behind subscribers: that takes much more while it is made than when it is.
     turns: Semaphore,
     /// The places for those that stay: sockets, and streams of events.
@@ -110,6 +112,7 @@ impl Live {
         source: Arc<dyn Source>,
         current: Arc<Current>,
     ) -> Self {
+        let figures = Figures::register();
         Self {
             limits: limits.clone(),
             backend,
@@ -117,11 +120,12 @@ impl Live {
             current,
             cohorts: Mutex::default(),
             on_the_way: OnTheWay::default(),
-            memory: Memory::default(),
+            memory: Memory::new(figures.live_bytes.clone()),
+            behind: Memory::new(figures.behind_bytes.clone()),
             turns: Semaphore::new(TURNS),
             sockets: Arc::new(Semaphore::new(places(limits))),
             closing: watch::Sender::new(false),
-            figures: Figures::register(),
+            figures,
         }
     }
 
@@ -251,10 +255,16 @@ impl Live {
         self.cohorts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes all of the memory that messages may take.
+    /// Takes all of the memory that may be taken by what lies behind subscribers.
     #[cfg(test)]
-    pub(crate) fn fill(&self) -> memory::Share {
-        self.memory.fill()
+    pub(crate) fn fill_behind(&self) -> memory::Share {
+        self.behind.fill()
+    }
+
+    /// Takes all turns.
+    #[cfg(test)]
+    pub(crate) fn take_turns(&self) -> tokio::sync::SemaphorePermit<'_> {
+        self.turns.try_acquire_many(TURNS as u32).unwrap()
     }
 
     /// How many messages are kept for those who have not taken them yet.

@@ -17,7 +17,7 @@ pub struct Options {
     pub connections: u32,
     /// How long a request waits for a connection, or for another process's lock, before it fails as unavailable.
     pub acquire_timeout_ms: u64,
-    /// How many bytes the rows of one answer may take up in memory. On PostgreSQL they are there twice for a moment: as they
+    /// How many bytes the rows that one statement finds may take up in memory. On PostgreSQL they are there twice for a moment: as they
     /// came, and as they are handed on.
     pub answer_bytes: usize,
 }

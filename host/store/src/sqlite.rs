@@ -44,9 +44,10 @@ use crate::{Error, Options, Result, decimal};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
 
-/// How large the pages of a new file are, in bytes. A flush changes a page of the index for nearly every event that it has,
-/// and each goes to the disk twice as a whole: halves of the usual ones take half the time, and a log of millions of events
-/// takes a third more of them. Still smaller ones would hold too few rows each.
+/// How large the pages of a log's new file are, in bytes. A flush changes a page of the index for nearly every event that it
+/// has, and each goes to the disk twice as a whole: halves of the usual ones take half the time, and a log of millions of
+/// events takes a third more of them. Still smaller ones would hold too few rows each. Read models are asked for whole rows
+/// and ranges of them, and nothing speaks for small pages there: they have the usual ones.
 const PAGE: u32 = 2_048;
 
 /// SQLite's own file system in memory. A name in it that begins with `/` is the same database for all of the process.
@@ -98,14 +99,12 @@ impl Database {
             Self { readers: connection.clone(), writer: connection, place: Place { path, vfs: Some(MEMORY), patience } }
         } else {
             let place = Place { path: connect.get_filename().to_owned(), vfs: None, patience };
-            let writing = connect
-                .clone()
-                .page_size(PAGE)
+            let writing = match promise {
+                Promise::Durable => connect.clone().page_size(PAGE).synchronous(SqliteSynchronous::Full),
+                Promise::Derived => connect.clone().synchronous(SqliteSynchronous::Normal),
+            };
+            let writing = writing
                 .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(match promise {
-                    Promise::Durable => SqliteSynchronous::Full,
-                    Promise::Derived => SqliteSynchronous::Normal,
-                })
                 // Where `fsync` alone leaves data in the disk's own memory (macOS), this has it written out.
                 .pragma("fullfsync", "on")
                 .pragma("journal_size_limit", "268435456");
@@ -243,6 +242,22 @@ mod tests {
             let database = Database::open(&url, &Options::default(), Promise::Durable).await.unwrap();
             let page: u32 = sqlx::query_scalar("pragma page_size").fetch_one(&database.readers).await.unwrap();
             assert_eq!(page, made_with.unwrap_or(PAGE), "{name}");
+            database.close().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_log_has_small_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let usual: u32 = sqlx::query_scalar("pragma page_size")
+            .fetch_one(&mut SqliteConnectOptions::new().in_memory(true).connect().await.unwrap())
+            .await
+            .unwrap();
+        for (name, promise, expected) in [("log", Promise::Durable, PAGE), ("reads", Promise::Derived, usual)] {
+            let url = format!("sqlite:{}", folder.path().join(name).display());
+            let database = Database::open(&url, &Options::default(), promise).await.unwrap();
+            let page: u32 = sqlx::query_scalar("pragma page_size").fetch_one(&database.readers).await.unwrap();
+            assert_eq!(page, expected, "{name}");
             database.close().await;
         }
     }

@@ -3,6 +3,7 @@
 
 mod among_others;
 mod tenants;
+mod too_large;
 mod unique;
 
 use std::sync::atomic::Ordering::SeqCst;

@@ -245,3 +245,35 @@ async fn made_again(postgres: bool) {
     second.shutdown().await;
     assert_eq!(rows, expected(&databases, 1).await);
 }
+
+/// To tell of all rows that are filled again would cost whoever waits for them time, and nobody has seen the rows before.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_filled_anew_are_not_told_of_from_the_first_event_on() {
+    /// Where the filling is held, which is far behind the end of the log.
+    const HELD: Position = Position::new(1_000);
+    let databases = Databases::new(false, 1).await;
+    let (mut history, log) = (History::of_one(9), databases.log().await);
+    let (reads, store) = (databases.watched(0).await, databases.reads(0).await);
+    let settings = Settings { changes_kept: 1_000, batch: 100, gathered_events: 100, ..small() };
+    let engine = start(databases.log().await, reads.clone(), settings).await;
+    engine.deploy(component("bank")).await.unwrap();
+    let key = model(&engine).projection.clone();
+    let told_since = async || store.changes(&key, (Position::ZERO, u32::MAX), 1).await.unwrap().floor;
+    history.go_on(&*log, 10).await;
+    shown(&engine, log.head().await.unwrap()).await;
+    assert_eq!(told_since().await, Some(Position::ZERO));
+    history.go_on(&*log, 6_000).await;
+    let before = shown(&engine, log.head().await.unwrap()).await;
+    reads.hold_beyond(HELD);
+    reads.hold();
+    another_one_drops_them(&databases, &engine).await;
+    eventually("some rows are there again", async || {
+        store.checkpoint(&key).await.unwrap() != yado_store::Checkpoint::START
+    })
+    .await;
+    assert_eq!(told_since().await, None);
+    reads.let_go();
+    assert_eq!(shown(&engine, log.head().await.unwrap()).await, before);
+    assert!(told_since().await.is_some_and(|floor| floor > HELD));
+    engine.shutdown().await;
+}

@@ -95,6 +95,8 @@ impl Overlay {
                         pieces.extend([first, second]);
                         continue;
                     }
+                    // Nor is it known whether the guest wants it. If it asks for this very row, it is told what is wrong with it.
+                    Err(yado_store::Error::TooLarge { .. }) => continue,
                     found => found?.into_maps()?,
                 };
                 for key in piece {
@@ -207,7 +209,15 @@ impl Overlay {
             return Ok(known);
         }
         let fetched = self.runtime.block_on(self.reads.rows(&model.table, &self.tenant, &[key.to_owned()], None));
-        let fetched = fetched.and_then(yado_store::Rows::into_maps).map_err(unavailable)?;
+        let fetched = fetched.and_then(yado_store::Rows::into_maps).map_err(|error| match error {
+            // Another attempt would find the same row. Its stream is put aside, and others go on.
+            yado_store::Error::TooLarge { limit } => RowsError::Misused(format!(
+                "the row {key} of {} takes up more than the {limit} bytes that an answer of the database may have: raise \
+                 answer_bytes of [database], and have the stream shown again, or keep less in a row",
+                model.manifest.name
+            )),
+            error => unavailable(error),
+        })?;
         let row = fetched.into_iter().find_map(|row| Form::of(model).stored(row));
         let row = row.map(|(_, row)| row);
         self.rows.found(at, key.into(), row.clone());

@@ -59,7 +59,9 @@ impl ReadRows {
         });
         answer.map_err(|error| match error {
             // The question is the guest's, so this is its mistake and not the caller's.
-            Error::BadInput { .. } | Error::TooLarge { .. } => RowsError::Misused(error.to_string()),
+            Error::BadInput { .. } => RowsError::Misused(error.to_string()),
+            // How much it comes to depends on what is in the tables, and on what the caller wants of them: that one is told as
+            // it is of any other answer.
             error => RowsError::Unavailable(Box::new(error)),
         })
     }

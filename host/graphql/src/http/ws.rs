@@ -40,8 +40,11 @@ use message::{Sent, Wrong};
 
 /// The name of the protocol.
 const PROTOCOL: &str = "graphql-transport-ws";
-/// The buffers of a socket, in bytes. There are as many as there are sockets.
-const BUFFER: usize = 4 * 1024;
+/// The buffer for what comes in over a socket, in bytes. There are as many as there are sockets.
+const READ_BUFFER: usize = 4 * 1024;
+/// From how many bytes on what is to go out does: about what a packet holds. The buffer for it doubles until it has room for
+/// so many and stays like that, so that more of them would be kept by every socket that was ever told much at once.
+const WRITE_BUFFER: usize = 1_400;
 /// What a message may have beside its document: variables, mostly.
 const BESIDE_DOCUMENT: usize = 64 * 1024;
 /// How many signs of life a client may leave without an answer.
@@ -100,8 +103,8 @@ pub(super) async fn upgrade(graphql: &GraphQl, mut head: Parts) -> HttpResponse<
     let largest = limits.document_bytes.saturating_add(BESIDE_DOCUMENT);
     let upgrade = upgrade
         .protocols([PROTOCOL])
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
         .max_message_size(largest)
         .max_frame_size(largest);
     let speaks = upgrade.selected_protocol().is_some();

@@ -4,10 +4,12 @@
 //! somebody is behind, and there are bounds to how many messages and bytes that may be: whoever is further behind has
 //! missed something, and holds nothing back any more.
 //!
-//! What comes in a burst is not to make everybody miss something. So whoever fills it waits where it is full: until half of
-//! it has been taken, or, where that takes too long, until half of it has been given up, with those that are furthest behind.
-//! One who takes a message now and then makes no room by that: what the others are told goes at least half of the bounds
-//! further each time that is waited for, whoever is in.
+//! What comes in a burst is not to make everybody miss something. So whoever fills it waits where it is full until half of it
+//! has been taken, and looks from time to time at who is waited for. Where that is no more than half of those who are in, the
+//! first quarter is given up, with those that have not taken it: one who takes a message now and then makes no room by that,
+//! and the others go at least a quarter of the bounds further with each look. Where most are behind they are not the ones who
+//! are slow, since it is the server that sends to all of them, and nobody is given up as long as anything is taken, for as
+//! long as a socket may take. Where nothing is taken, or that is over, half of it is given up.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub(super) struct Buffer {
     first: u64,
     bytes: usize,
     subscribers: usize,
+    /// How often a message has been taken.
+    taken: u64,
     /// How far the cohort has come, be it told or not; nothing, if what it follows has not begun yet.
     reached: Option<Cursor>,
     most: usize,
@@ -56,7 +60,17 @@ struct Kept {
 
 impl Buffer {
     pub(super) const fn new(reached: Option<Cursor>, most: usize, most_bytes: usize, memory: Memory) -> Self {
-        Self { messages: VecDeque::new(), first: 0, bytes: 0, subscribers: 0, reached, most, most_bytes, memory }
+        Self {
+            messages: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            subscribers: 0,
+            taken: 0,
+            reached,
+            most,
+            most_bytes,
+            memory,
+        }
     }
 
     /// Lets a subscriber in. It is told everything after the place that is returned.
@@ -107,6 +121,30 @@ impl Buffer {
         }
     }
 
+    /// How often a message has been taken.
+    pub(super) const fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Looks at who is waited for since so much had been taken. Where nothing has been taken since then there is room for a
+    /// message of so many bytes afterwards. Where only a few have not taken half of what is here, it is gone on without those
+    /// of them that are furthest behind.
+    pub(super) fn look(&mut self, bytes: usize, taken: u64) {
+        if self.taken == taken {
+            return self.make_room(bytes);
+        }
+        let kept = self.messages.len();
+        let half = kept.div_ceil(2).saturating_sub(1);
+        if self.messages.get(half).is_none_or(|kept| kept.left > self.subscribers / 2) {
+            return;
+        }
+        // What nobody waits for any more may go along with that.
+        let quarter = self.first + kept.div_ceil(4) as u64;
+        while self.first < quarter && !self.messages.is_empty() {
+            self.drop_first();
+        }
+    }
+
     /// All that has happened up to here has been told, if it was to be.
     pub(super) fn settle(&mut self, reached: Option<Cursor>) {
         self.reached = self.reached.max(reached);
@@ -118,6 +156,7 @@ impl Buffer {
         let at = usize::try_from(at).unwrap_or(usize::MAX);
         let Some(kept) = self.messages.get_mut(at) else { return Taken::Nothing };
         next.0 += 1;
+        self.taken += 1;
         kept.left = kept.left.saturating_sub(1);
         let message = kept.message.clone();
         self.drop_taken();
@@ -267,6 +306,71 @@ mod tests {
                 assert_eq!(number(&buffer.take(&mut quick)), Some(at));
             }
             assert!(buffer.messages.is_empty());
+        }
+    }
+
+    #[test]
+    fn one_who_takes_little_is_given_up_when_most_others_wait_for_more() {
+        for mut buffer in [buffer(8, 1_000), buffer(1_000, 8)] {
+            let (mut slow, _) = buffer.enter();
+            let mut quick = [buffer.enter().0, buffer.enter().0];
+            for at in 1..=8 {
+                buffer.push(message(at, 1));
+            }
+            for at in 1..=8 {
+                quick.iter_mut().for_each(|quick| assert_eq!(number(&buffer.take(quick)), Some(at)));
+            }
+            let taken = buffer.taken();
+            assert_eq!(number(&buffer.take(&mut slow)), Some(1));
+            assert!(!buffer.is_eased(1));
+            buffer.look(1, taken);
+            assert!(buffer.is_eased(1));
+            assert!(matches!(buffer.take(&mut slow), Taken::Missed));
+            buffer.push(message(9, 1));
+            quick.iter_mut().for_each(|quick| assert_eq!(number(&buffer.take(quick)), Some(9)));
+        }
+    }
+
+    #[test]
+    fn of_a_few_who_are_behind_those_go_first_that_are_furthest() {
+        let mut buffer = buffer(8, 1_000);
+        let [mut last, mut slow] = [buffer.enter().0, buffer.enter().0];
+        let quick = [buffer.enter().0, buffer.enter().0];
+        (1..=8).for_each(|at| buffer.push(message(at, 1)));
+        let taken = buffer.taken();
+        for mut quick in quick {
+            (1..=8).for_each(|at| assert_eq!(number(&buffer.take(&mut quick)), Some(at)));
+        }
+        (1..=3).for_each(|at| assert_eq!(number(&buffer.take(&mut slow)), Some(at)));
+        assert_eq!(number(&buffer.take(&mut last)), Some(1));
+        buffer.look(1, taken);
+        assert!(matches!(buffer.take(&mut last), Taken::Missed));
+        (4..=8).for_each(|at| assert_eq!(number(&buffer.take(&mut slow)), Some(at)));
+        assert!(buffer.messages.is_empty());
+    }
+
+    #[test]
+    fn nobody_is_given_up_where_all_are_slow() {
+        for mut buffer in [buffer(8, 1_000), buffer(1_000, 8)] {
+            let mut all = [buffer.enter().0, buffer.enter().0, buffer.enter().0];
+            for at in 1..=8 {
+                buffer.push(message(at, 1));
+            }
+            for at in 1..=4 {
+                assert!(!buffer.is_eased(1));
+                let taken = buffer.taken();
+                // One of them is always a little further.
+                for one in &mut all {
+                    assert_eq!(number(&buffer.take(one)), Some(at));
+                    buffer.look(1, taken);
+                }
+            }
+            assert!(buffer.is_eased(1));
+            // Where they take nothing any more they are not waited for.
+            (9..=12).for_each(|at| buffer.push(message(at, 1)));
+            buffer.look(1, buffer.taken());
+            assert!(buffer.is_eased(1));
+            assert!(all.iter_mut().all(|one| matches!(buffer.take(one), Taken::Missed)));
         }
     }
 

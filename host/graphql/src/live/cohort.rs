@@ -26,7 +26,7 @@ use crate::error::Error;
 /// The pauses between attempts to read what can't be read at present grow from the first of these to the second.
 pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// How long it is waited for those who are to take what has been said, where that is as much as may be.
+/// How long it is waited before it is looked who is to take what has been said, where that is as much as may be.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Once so much is gathered to be brought into form, in bytes of what it is read from, no more is.
@@ -188,7 +188,7 @@ impl Cohort {
             return;
         }
         // What that takes is large, and most of the time there is nothing to tell.
-        let told = Box::pin(plan.tell(happened, live)).await;
+        let told = Box::pin(plan.tell(happened, live, &live.memory)).await;
         live.figures.messages.increment(told.len() as u64);
         for message in told {
             self.say(message, &live.limits).await;
@@ -197,17 +197,24 @@ impl Cohort {
         }
     }
 
-    /// Says something to all. Where as much has been said as is kept, those who are to take it have a while to take half of
-    /// that, and then it is gone on without those who have not. It is waited once, whatever they take meanwhile: so the
-    /// others are told half of what is kept in each such while, however many there are who take little.
+    /// Says something to all. Where as much has been said as is kept, it is waited until half of that has been taken, and
+    /// looked from time to time who is waited for: a few are given up soon, and all of them only when they have had as long as
+    /// a socket has, or take nothing.
     async fn say(&self, message: Message, limits: &Limits) {
         let bytes = message.payload.len();
         if !self.buffer().has_room(bytes) {
-            let longest = Instant::now() + PATIENCE.min(Duration::from_millis(limits.slow_ms));
+            let longest = Instant::now() + Duration::from_millis(limits.slow_ms);
+            let (mut look, mut taken) = (longest.min(Instant::now() + PATIENCE), self.buffer().taken());
             while !self.buffer().is_eased(bytes) {
                 // What is taken before this is waited for wakes it at once: there is only one that waits.
-                if timeout_at(longest, self.taken.notified()).await.is_err() {
-                    self.buffer().make_room(bytes);
+                if timeout_at(look, self.taken.notified()).await.is_err() {
+                    let mut buffer = self.buffer();
+                    if look == longest {
+                        buffer.make_room(bytes);
+                    } else {
+                        buffer.look(bytes, taken);
+                    }
+                    (look, taken) = (longest.min(Instant::now() + PATIENCE), buffer.taken());
                 }
             }
         }

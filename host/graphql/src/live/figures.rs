@@ -11,6 +11,8 @@ pub(super) struct Figures {
     pub(super) messages: Counter,
     pub(super) told: Counter,
     pub(super) slow: Counter,
+    pub(super) live_bytes: Gauge,
+    pub(super) behind_bytes: Gauge,
 }
 
 impl Figures {
@@ -28,6 +30,11 @@ impl Figures {
             "yado_slow_readers_total",
             "Subscribers that were told more than they have taken, and ended."
         );
+        describe_gauge!(
+            "yado_subscription_bytes",
+            "What is taken by messages that not everybody has taken who is live, and by those that are ready for subscribers \
+             that catch up (behind)."
+        );
         Self {
             sockets: gauge!("yado_sockets"),
             subscriptions: gauge!("yado_subscriptions"),
@@ -35,6 +42,8 @@ impl Figures {
             messages: counter!("yado_subscription_messages_total"),
             told: counter!("yado_subscription_deliveries_total"),
             slow: counter!("yado_slow_readers_total"),
+            live_bytes: gauge!("yado_subscription_bytes", "of" => "live"),
+            behind_bytes: gauge!("yado_subscription_bytes", "of" => "behind"),
         }
     }
 }

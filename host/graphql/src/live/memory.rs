@@ -1,10 +1,14 @@
-//! How much memory is taken by what has been made to be told, in all subscriptions together.
+//! How much memory is taken by what has been made to be told, in all subscriptions together. Those that catch up have one of
+//! their own, so that nobody who is live has less room because of them.
 //!
 //! Each of them has a bound of its own, which is large enough for a burst. All of them together are not to have that at once,
 //! and so there is one more for all: beyond it nobody is refused anything, but each has room for little.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use metrics::Gauge;
 
 /// So much may be taken, in bytes of the texts of messages.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
@@ -13,8 +17,11 @@ const MOST_BYTES: usize = 256 * 1024 * 1024;
 const LITTLE_BYTES: usize = 64 * 1024;
 
 /// How much is taken. Copies of it count together.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Memory(Arc<AtomicUsize>);
+#[derive(Clone)]
+pub(super) struct Memory {
+    taken: Arc<AtomicUsize>,
+    figure: Gauge,
+}
 
 /// A part of it, until this is dropped.
 #[derive(Debug)]
@@ -24,15 +31,20 @@ pub(crate) struct Share {
 }
 
 impl Memory {
+    pub(super) fn new(figure: Gauge) -> Self {
+        Self { taken: Arc::default(), figure }
+    }
+
     /// Takes so much. Whoever does so has asked before how much room there is.
     pub(super) fn share(&self, bytes: usize) -> Share {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
+        self.taken.fetch_add(bytes, Ordering::Relaxed);
+        self.figure.increment(figure(bytes));
         Share { of: self.clone(), bytes }
     }
 
     /// How much one may have whose own bound is this.
     pub(super) fn room(&self, own: usize) -> usize {
-        if self.0.load(Ordering::Relaxed) < MOST_BYTES { own } else { own.min(LITTLE_BYTES) }
+        if self.taken.load(Ordering::Relaxed) < MOST_BYTES { own } else { own.min(LITTLE_BYTES) }
     }
 
     /// Takes all that there is.
@@ -44,8 +56,28 @@ impl Memory {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.of.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.of.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.of.figure.decrement(figure(self.bytes));
     }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Memory").field(&self.taken).finish()
+    }
+}
+
+impl Default for Memory {
+    /// One that no figure tells of.
+    fn default() -> Self {
+        Self::new(Gauge::noop())
+    }
+}
+
+/// Bytes as a figure has them.
+#[expect(clippy::cast_precision_loss, reason = "there are never as many as would matter")]
+const fn figure(bytes: usize) -> f64 {
+    bytes as f64
 }
 
 #[cfg(test)]
@@ -60,6 +92,6 @@ mod tests {
         drop(other);
         assert_eq!(memory.room(1_000_000), 1_000_000);
         drop(one);
-        assert_eq!(memory.0.load(Ordering::Relaxed), 0);
+        assert_eq!(memory.taken.load(Ordering::Relaxed), 0);
     }
 }

@@ -16,6 +16,7 @@ use yado_model::{Actor, Code, Position, TenantId};
 use super::Live;
 use super::cohort::{AT_ONCE_BYTES, PAUSES};
 use super::happening::Happened;
+use super::memory::Memory;
 use super::source::Bound;
 use super::subscriber::Message;
 use super::topic::Topic;
@@ -166,16 +167,16 @@ impl Plan {
         Ok(self.opened.session(backend, Until::after(limits.timeout_ms)).admit(what)?)
     }
 
-    /// Brings what has happened into the form that was asked for.
-    pub(super) async fn tell(&self, happened: &[Arc<Happened>], live: &Live) -> Vec<Message> {
-        let formed = self.patiently(happened, live).await;
+    /// Brings what has happened into the form that was asked for. The messages take their part of a memory.
+    pub(super) async fn tell(&self, happened: &[Arc<Happened>], live: &Live, memory: &Memory) -> Vec<Message> {
+        let formed = self.patiently(happened, live, memory).await;
         if happened.len() == 1 || !formed.is_wrong {
             return formed.messages;
         }
         // It is not known with which of them it has gone wrong, and so each is told by itself.
         let mut all = Vec::with_capacity(happened.len());
         for one in happened {
-            all.extend(self.form(std::slice::from_ref(one), live).await.messages);
+            all.extend(self.form(std::slice::from_ref(one), live, memory).await.messages);
         }
         all
     }
@@ -183,8 +184,8 @@ impl Plan {
     /// Brings what has happened into form, and tries that again for a while where it fails for a reason that passes: whoever
     /// is told something goes on behind it, and is not told it again. What has not passed by then is told as it is, and not
     /// waited for again before it has.
-    async fn patiently(&self, happened: &[Arc<Happened>], live: &Live) -> Formed {
-        let mut formed = self.form(happened, live).await;
+    async fn patiently(&self, happened: &[Arc<Happened>], live: &Live, memory: &Memory) -> Formed {
+        let mut formed = self.form(happened, live, memory).await;
         if formed.passes && !self.is_tired.load(Ordering::Relaxed) {
             let (subject, tenant) = (self.topic.subject(), self.tenant());
             tracing::warn!(%subject, %tenant, "what a subscription is told can't be looked up; it is tried again");
@@ -193,14 +194,14 @@ impl Plan {
             while formed.passes && Instant::now() < longest {
                 sleep_until(longest.min(Instant::now() + pause)).await;
                 pause = (pause * 2).min(PAUSES.1);
-                formed = self.form(happened, live).await;
+                formed = self.form(happened, live, memory).await;
             }
         }
         self.is_tired.store(formed.passes, Ordering::Relaxed);
         formed
     }
 
-    async fn form(&self, happened: &[Arc<Happened>], live: &Live) -> Formed {
+    async fn form(&self, happened: &[Arc<Happened>], live: &Live, memory: &Memory) -> Formed {
         let nothing = || Formed { messages: Vec::new(), is_wrong: false, passes: false };
         let Some(last) = happened.last() else { return nothing() };
         let values: Vec<&Json> = happened.iter().map(|happened| &happened.value).collect();
@@ -214,7 +215,7 @@ impl Plan {
         let (is_wrong, passes) = (!errors.is_empty(), errors.iter().any(passes));
         let message = |(happened, data): (&Arc<Happened>, _)| {
             let cursor = happened.cursor;
-            Message::new(cursor, Response::new(data, errors.clone()).at(cursor).to_text(), &live.memory)
+            Message::new(cursor, Response::new(data, errors.clone()).at(cursor).to_text(), memory)
         };
         Formed { messages: happened.iter().zip(told).map(message).collect(), is_wrong, passes }
     }

@@ -93,21 +93,20 @@ impl Behind {
         let mut bytes = 0;
         loop {
             // Where there is little room nothing is made for which there is none.
-            let (most, room) = (plan.at_once(), live.memory.room(READY_BYTES));
+            let (most, room) = (plan.at_once(), live.behind.room(READY_BYTES));
             let at_once = Bound { bytes: most.bytes.min(room), ..most };
             let (happened, failure) = gather(followed.as_mut(), &plan.topic, until, at_once);
             let reached = followed.reached();
-            for message in Box::pin(plan.tell(&happened, live)).await {
-                if bytes >= room {
-                    return Ok(false);
-                }
+            // What has been formed is kept, even if it is more: it would have to be formed again.
+            for message in Box::pin(plan.tell(&happened, live, &live.behind)).await {
                 bytes += message.payload.len();
                 self.made += 1;
                 self.from = Some(message.cursor);
                 self.ready.push_back(Arc::new(message));
             }
-            // A long way on which there is nothing to tell need not be gone twice.
-            self.from = reached.map(|reached| reached.min(until));
+            // A long way on which there is nothing to tell need not be gone twice. Where the cohort was may be before the
+            // place that was asked for.
+            self.from = self.from.max(reached.map(|reached| reached.min(until)));
             if let Some(failure) = failure {
                 return Err(failure);
             }
@@ -160,7 +159,7 @@ impl Subscriber {
             match told {
                 Some(Told::Next(message)) => {
                     self.live.figures.told.increment(1);
-                    self.told = Some(message.cursor);
+                    self.told = self.told.max(Some(message.cursor));
                     return Some(Told::Next(message));
                 }
                 Some(last) => {
@@ -195,8 +194,10 @@ impl Subscriber {
             }
             return None;
         };
-        if let Some(message) = behind.ready.pop_front() {
-            return Some(Told::Next(message));
+        while let Some(message) = behind.ready.pop_front() {
+            if self.told.is_none_or(|told| told < message.cursor) {
+                return Some(Told::Next(message));
+            }
         }
         if let Some(error) = behind.failed.take() {
             return Some(failed(error));

@@ -24,6 +24,8 @@ pub(super) struct Past {
     failure: Arc<Mutex<Option<Error>>>,
     /// Whether following from now on is to begin only later.
     is_held_back: Arc<AtomicBool>,
+    /// How far those who follow have come, if not to the last thing that has happened.
+    stands_at: Arc<Mutex<Option<u64>>>,
     /// Whether whoever asks what happens next panics.
     panics: Arc<AtomicBool>,
     /// How many follow what happens.
@@ -45,6 +47,7 @@ impl Default for Past {
             head: watch::Sender::new(0),
             failure: Arc::default(),
             is_held_back: Arc::default(),
+            stands_at: Arc::default(),
             panics: Arc::default(),
             followed: Arc::default(),
             begun: Arc::default(),
@@ -98,6 +101,17 @@ impl Past {
     pub(super) fn hold_back(&self, is_held_back: bool) {
         self.is_held_back.store(is_held_back, Ordering::SeqCst);
         self.head.send_modify(|_| {});
+    }
+
+    /// What happens behind a position is not shown from now on, or is again.
+    pub(super) fn stand_at(&self, position: Option<u64>) {
+        *self.stands_at.lock().unwrap() = position;
+        self.head.send_modify(|_| {});
+    }
+
+    /// The position of the last thing that is shown.
+    fn shown(&self) -> u64 {
+        self.stands_at.lock().unwrap().unwrap_or(u64::MAX).min(self.head())
     }
 
     /// Whoever asks what happens next panics from now on, or again does not.
@@ -177,7 +191,8 @@ impl Source for InMemory {
 impl Followed for Following {
     async fn more(&mut self, until: Option<Cursor>) -> Result<(), Failure> {
         loop {
-            let head = *self.head.borrow_and_update() as u64;
+            self.head.mark_unchanged();
+            let head = self.past.shown();
             assert!(!self.past.panics.load(Ordering::SeqCst), "what is followed is made to fail by a test");
             if self.begin() {
                 return Ok(());
@@ -217,17 +232,19 @@ impl Following {
     fn begin(&mut self) -> bool {
         let begins = self.seen.is_none() && !self.past.is_held_back.load(Ordering::SeqCst);
         if begins {
-            self.seen = Some(Cursor::all_of(Position::new(self.past.head())));
+            self.seen = Some(Cursor::all_of(Position::new(self.past.shown())));
         }
         begins
     }
 
     /// What has happened next.
     fn next(&self) -> Option<Entry> {
-        let seen = self.seen?;
+        let (seen, shown) = (self.seen?, Position::new(self.past.shown()));
         let entries = self.past.entries.lock().unwrap();
         let behind = usize::try_from(seen.position.get()).unwrap().saturating_sub(1);
         let mut left = entries.iter().skip(behind);
-        left.find(|entry| entry.cursor() > seen && entry.is_of(&self.subject)).cloned()
+        left.find(|entry| entry.cursor() > seen && entry.is_of(&self.subject))
+            .filter(|entry| entry.cursor().position <= shown)
+            .cloned()
     }
 }

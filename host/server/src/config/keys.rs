@@ -189,7 +189,9 @@ table! {
         "database-connections" "YADO_DATABASE_CONNECTIONS" connections: SmallPositive => connections,
         /// How long a request waits for a connection, in milliseconds.
         "database-acquire-timeout-ms" "YADO_DATABASE_ACQUIRE_TIMEOUT_MS" acquire_timeout_ms: Positive => acquire_timeout_ms,
-        /// What the rows of one answer may take up in memory, in bytes. Whoever asks for more is told to ask for less.
+        /// What the rows that one statement finds may take up in memory, in bytes. A request has a statement for each field
+        /// of the document and for each level of relations, and may take up as much with each. Whoever asks for more is told
+        /// to ask for less, and a stream whose row has more is parked.
         "database-answer-bytes" "YADO_DATABASE_ANSWER_BYTES" answer_bytes: Positive => answer_bytes,
     }
 }
@@ -277,18 +279,19 @@ table! {
         "graphql-cohorts-max" "YADO_GRAPHQL_COHORTS_MAX" cohorts_max: Natural => cohorts_max,
         /// Operations at a time on one socket.
         "graphql-operations-per-socket" "YADO_GRAPHQL_OPERATIONS_PER_SOCKET" operations_per_socket: Positive => operations_per_socket,
-        /// Messages that are kept for subscribers that are behind. Where there are as many, those that have not taken half
-        /// of them within a second are told so and end.
+        /// Messages that are kept for subscribers that are behind. Where there are as many, those that have not taken a
+        /// quarter of them within a second, while most others have taken half, are told so and end. Where most are behind,
+        /// all have `slow_ms` to take half.
         "graphql-live-buffer" "YADO_GRAPHQL_LIVE_BUFFER" live_buffer: Positive => live_buffer,
         /// The memory for those messages, in bytes, for each different subscription: 64 KiB at most, where all together take
-        /// 256 MiB.
+        /// 256 MiB. What is made ready for those that catch up has as much of its own.
         "graphql-live-buffer-bytes" "YADO_GRAPHQL_LIVE_BUFFER_BYTES" live_buffer_bytes: Positive => live_buffer_bytes,
         /// The time in which a new socket has to begin the protocol, in milliseconds.
         "graphql-socket-init-ms" "YADO_GRAPHQL_SOCKET_INIT_MS" socket_init_ms: Positive => socket_init_ms,
         /// The pause between two signs of life on a socket or a stream of events, in milliseconds.
         "graphql-keep-alive-ms" "YADO_GRAPHQL_KEEP_ALIVE_MS" keep_alive_ms: Positive => keep_alive_ms,
-        /// The time in which a socket has to take a message, and for which it is tried to look up what a message shows, in
-        /// milliseconds.
+        /// The time in which a socket has to take a message, and subscribers half of those that are kept; and for which it
+        /// is tried to look up what a message shows, in milliseconds.
         "graphql-slow-ms" "YADO_GRAPHQL_SLOW_MS" slow_ms: Positive => slow_ms,
     }
 }

@@ -125,6 +125,9 @@ impl Runner {
                 "rows that were shown here are gone: they are filled anew from the log, and shown again when that is done"
             );
             self.report.send_modify(|status| status.stage = Stage::Anew { until });
+            // What is told begins as it does for tables that are filled for the first time, however early it had begun here.
+            work.telling = None;
+            self.told.keeps(None);
         }
         work.knows(quarantine);
         self.tell_of_another(work.committed, checkpoint);

@@ -1,10 +1,10 @@
 //! What the loop tells of the rows that it changes.
 //!
 //! Nothing is told while a projection has a long way to go: nobody can have seen the rows before, and to find each change
-//! would cost time that whoever waits for the projection does not have. From when no more events are ahead than changes are
-//! kept for, everything is told, for as long as the loop goes on: whoever comes with a cursor that is not too old is served
-//! by tables that were filled after it as well. After a restart the telling goes on where it was, unless it was left behind
-//! for too long.
+//! would cost time that whoever waits for the projection does not have. From when a fifth of as many events are ahead as
+//! changes are kept for, everything is told, for as long as the loop goes on: whoever comes with a cursor that is not too old
+//! is served by tables that were filled after it as well. After a restart the telling goes on where it was, unless it was
+//! left behind for too long.
 
 use std::sync::Arc;
 
@@ -13,6 +13,10 @@ use yado_store::Checkpoint;
 
 use super::{Runner, Work};
 use crate::projection::commit::News;
+
+/// While tables are filled, changes are told of the last events: of one part in so many of those that changes are kept for.
+/// Telling makes these events cost twice and more, and whoever waits for the tables waits for that.
+const PART: u64 = 5;
 
 impl Runner {
     /// Goes on telling after a start, if everything up to here has been told and what comes next is not too much.
@@ -47,7 +51,7 @@ impl Runner {
         }
     }
 
-    /// Begins to tell once what is still to be shown would be kept.
+    /// Begins to tell once what is still to be shown is a part of what would be kept.
     pub(super) fn begin_telling(&self, work: &mut Work) {
         if work.telling.is_some() {
             return;
@@ -56,7 +60,7 @@ impl Runner {
         self.told.keeps(None);
         let kept = self.surroundings.settings.changes_kept;
         // Where little is kept, a projection that is up to date might never be that close to a log that grows fast.
-        if kept > 0 && (work.reader.waiting() <= kept || !work.reader.is_far_behind()) {
+        if kept > 0 && (work.reader.waiting() <= kept / PART || !work.reader.is_far_behind()) {
             let from = work.shown.position;
             work.telling = Some(from);
             self.told.keeps(Some(from));

@@ -101,7 +101,7 @@ async fn little_is_made_ready_where_others_have_taken_all_of_the_memory() {
         let row = json!({ "id": id.to_string(), "venueId": "v", "price": "1", "label": label });
         fixture.memory.past.change("Ticket", ChangeKind::Updated, row);
     }
-    let _filled = fixture.graphql.live().fill();
+    let _filled = fixture.graphql.live().fill_behind();
     let mut followed = fixture.follow(TICKETS, json!({})).await;
     let mut looked_up = Vec::new();
     for id in 0..20 {
@@ -109,6 +109,74 @@ async fn little_is_made_ready_where_others_have_taken_all_of_the_memory() {
         looked_up.push(fixture.memory.statements().iter().filter(|asked| asked.starts_with("rows")).count());
     }
     assert_eq!(looked_up, [1, 0].repeat(10));
+}
+
+#[tokio::test]
+async fn those_who_are_live_have_room_whatever_those_take_who_catch_up() {
+    let fixture = limited(Limits::default());
+    let _filled = fixture.graphql.live().fill_behind();
+    let query = "subscription { ticketUpdated { id label } }";
+    let mut live = fixture.follow(query, json!({})).await;
+    let mut quick = fixture.follow(query, json!({})).await;
+    let label = "x".repeat(50_000);
+    for id in 0..5 {
+        let row = json!({ "id": id.to_string(), "venueId": "v", "price": "1", "label": label });
+        fixture.memory.past.change("Ticket", ChangeKind::Updated, row);
+    }
+    for _ in 0..5 {
+        quick.next().await;
+    }
+    assert_eq!(fixture.graphql.live().kept(), 5, "they are kept for the one who has not taken them");
+    for id in 0..5 {
+        assert_eq!(live.next().await["data"]["ticketUpdated"]["id"], id.to_string());
+    }
+}
+
+#[tokio::test]
+async fn what_has_been_formed_is_not_formed_again() {
+    let fixture = limited(Limits::default());
+    fixture.memory.put("Venue", json!({ "id": "v", "name": "x".repeat(300_000) }));
+    for id in 0..20 {
+        let row = json!({ "id": id.to_string(), "venueId": "v", "price": "1" });
+        fixture.memory.past.change("Ticket", ChangeKind::Updated, row);
+    }
+    let mut followed = fixture.follow(TICKETS, json!({})).await;
+    for id in 0..20 {
+        assert_eq!(followed.next().await["data"]["ticketUpdated"]["id"], id.to_string());
+    }
+    assert!(followed.is_quiet());
+    let looked_up = fixture.memory.statements().into_iter().filter(|asked| asked.starts_with("rows")).count();
+    assert_eq!(looked_up, 1);
+}
+
+#[tokio::test]
+async fn nothing_is_told_again_where_what_is_followed_begins_before_the_place_that_was_asked_for() {
+    let fixture = limited(Limits::default());
+    let past = &fixture.memory.past;
+    for id in 1..=6 {
+        past.change("Ticket", ChangeKind::Updated, json!({ "id": id.to_string(), "venueId": "v", "price": "1" }));
+    }
+    past.hold_back(true);
+    past.stand_at(Some(2));
+    let query = "subscription ($c: String) { ticketUpdated(after: $c) { id } }";
+    let mut others = fixture.follow(query, json!({})).await;
+    let mut followed = fixture.follow(query, json!({ "c": "4.0" })).await;
+    let turns = fixture.graphql.live().take_turns();
+    past.hold_back(false);
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+        assert!(followed.is_quiet());
+    }
+    // What is followed has begun, and goes on before it is his turn.
+    past.stand_at(None);
+    for id in 3..=6 {
+        assert_eq!(others.next().await["data"]["ticketUpdated"]["id"], id.to_string());
+    }
+    drop(turns);
+    for id in 5..=6 {
+        assert_eq!(followed.next().await["data"]["ticketUpdated"]["id"], id.to_string());
+    }
+    assert!(followed.is_quiet());
 }
 
 #[tokio::test]
