@@ -26,11 +26,22 @@ async fn a_page_that_would_take_up_too_much_is_refused_and_rows_are_shown_all_th
     let answer = client.send("{ categories(limit: 100) { id name } }", json!({})).await;
     let error = &answer["errors"][0];
     assert_eq!(error["extensions"], json!({ "code": "TOO_COMPLEX", "limit": 13_000 }), "{answer}");
-    let message = "the answer from Category would have more than 13000 bytes: ask for fewer rows, or for fewer of their \
-        fields, at a time";
+    let message = "what one request reads may take up 13000 bytes (answer_bytes of [database]), and would take up more with \
+        the answer from Category: ask for fewer rows, for fewer of their fields, or for less beside them, at a time";
     assert_eq!((&error["message"], &error["path"]), (&json!(message), &json!(["categories"])), "{answer}");
     for fits in ["{ categories(limit: 100) { id } }", "{ categories(limit: 40) { id name } }"] {
         client.ask(fits, json!({})).await;
+    }
+
+    // All fields of a request share it: there is room for one of these and not for both. The next request has as much again.
+    for _ in 0..2 {
+        let twice = "{ a: categories(limit: 40) { name } b: categories(limit: 40, offset: 20) { name } }";
+        let answer = client.send(twice, json!({})).await;
+        assert_eq!(answer["errors"].as_array().map(Vec::len), Some(1), "{answer}");
+        let error = &answer["errors"][0];
+        assert_eq!(error["extensions"], json!({ "code": "TOO_COMPLEX", "limit": 13_000 }), "{answer}");
+        assert!([json!(["a"]), json!(["b"])].contains(&error["path"]), "{answer}");
+        client.ask("{ categories(limit: 40) { id name } }", json!({})).await;
     }
 
     // A projection that needs them all at once gets them piece by piece.

@@ -122,6 +122,7 @@ async fn stocked(settings: Settings) -> (House, String) {
 async fn a_read_model_that_is_not_for_everybody_is_refused_on_every_way_to_it() {
     let (house, category) = stocked(patient()).await;
     let of_category = "{ category: { name: { eq: \"Pens\" } } }";
+    let in_order = "orderBy: [{ category: { name: ASC } }]";
     let by_category = "{ productsAggregate { groups(by: categoryId) { key { category { name } } } } }";
     let ways = [
         ("Category", format!("{{ category(id: \"{category}\") {{ name }} }}"), r#"["category"]"#),
@@ -133,6 +134,13 @@ async fn a_read_model_that_is_not_for_everybody_is_refused_on_every_way_to_it() 
         ("Category", format!("{{ products(where: {{ not: {of_category} }}) {{ name }} }}"), r#"["products"]"#),
         ("Category", format!("{{ productsAggregate(where: {of_category}) {{ count }} }}"), r#"["productsAggregate"]"#),
         ("Category", by_category.into(), r#"["productsAggregate","groups",0,"key","category"]"#),
+        ("Category", format!("{{ products({in_order}) {{ name }} }}"), r#"["products"]"#),
+        (
+            "Category",
+            format!("{{ productsConnection(first: 5, {in_order}) {{ nodes {{ name }} }} }}"),
+            r#"["productsConnection"]"#,
+        ),
+        ("Category", format!("{{ searchProducts({in_order}) {{ products {{ name }} }} }}"), r#"["searchProducts"]"#),
         (
             "Category",
             "{ searchProducts { products { category { name } } } }".into(),

@@ -1,9 +1,11 @@
 //! Changes of rows, for those who want to hear of them.
 //!
-//! A projection keeps a journal once it is no further behind than changes are kept for: each row that an event has created,
-//! changed or removed, in the transaction that writes the row. After the commit the newest changes are in memory, and whoever
-//! listens is given them from there. Who is too far behind for that reads the journal's table, which is also where the changes
-//! are that another process has committed.
+//! A projection that fills its tables keeps a journal once no more than a fifth of as many events are ahead of it as changes
+//! are kept for, and from then on for as long as it runs; after a restart it goes on with it unless more events are ahead than
+//! changes are kept for (`projection/runner/telling`). The journal has each row that an event has created, changed or removed,
+//! in the transaction that writes the row. After the commit the newest changes are in memory, and whoever listens is given
+//! them from there. Who is too far behind for that reads the journal's table, which is also where the changes are that another
+//! process has committed: a piece of bounded size at a time, and no texts of rows but those he listens to.
 //!
 //! Invariants: changes come in the order of positions and places, each once, without gaps, and only after they are
 //! durable. Where a gap can't be ruled out, the listener is told so ([`Error::ResumeExpired`]) and never passes over it.
@@ -165,7 +167,7 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use yado_model::Position;
-    use yado_store::{ChangeKind, Changed, Options, open_reads};
+    use yado_store::{ChangeKind, Changed, Checkpoint, Options, Progress, Step, open_reads};
 
     use super::ring::Wanted;
     use super::*;
@@ -181,6 +183,40 @@ mod tests {
             kind: ChangeKind::Created,
             row: "x".repeat(bytes).into(),
         })
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_the_table_holds_little_of_it_at_a_time_and_misses_nothing() {
+        const ROW: usize = 50_000;
+        const LAST: u64 = 5_000;
+        let reads = open_reads("sqlite::memory:", &Options::default()).await.unwrap();
+        let settings = Settings { changes_memory_bytes: 0, ..Settings::default() };
+        let changes = Changes::new(reads.clone(), Arc::new(settings));
+        let (model, tenant) = (Name::parse("Ticket").unwrap(), TenantId::default());
+        // One in hundred is large and the listener's own; the others are another tenant's.
+        let change = |position: u64| match position % 100 {
+            0 => changed(position, ROW),
+            _ => {
+                let tenant = TenantId::parse("other").unwrap();
+                Arc::new(Changed { tenant, ..(*changed(position, 10)).clone() })
+            }
+        };
+        let told: Vec<_> = (1..=LAST).map(change).collect();
+        let to = Position::new(LAST);
+        let progress = Progress { projection: "tickets", from: Checkpoint::START, to: to.into() };
+        reads.commit(&Step::new(progress, &[]).telling(Position::ZERO, &told)).await.unwrap();
+        changes.open(&"tickets".into()).at(to);
+        let line = Line { projection: "tickets".into(), before: None };
+        changes.shared.lines.send_replace(Arc::new(Lines::from([(model.clone(), line)])));
+        let mut stream = changes.watch(&model, &tenant, Some(Cursor::all_of(Position::ZERO))).unwrap();
+        let mut heard = Vec::new();
+        while stream.cursor() < Some(Cursor::all_of(to)) {
+            stream.more(Some(Cursor::all_of(to))).await.unwrap();
+            let held: Vec<_> = std::iter::from_fn(|| stream.ready()).collect();
+            assert!(held.len() * ROW <= 256 * 1024 + ROW, "{}", held.len());
+            heard.extend(held);
+        }
+        assert_eq!(heard, told.into_iter().filter(|changed| changed.tenant == tenant).collect::<Vec<_>>());
     }
 
     #[tokio::test]

@@ -16,9 +16,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_store::{
-    Aggregate, Answer, Append, Appended, ChangePage, Checkpoint, ClaimsReport, Committed, Each, Error, EventKind,
-    EventStore, Filter, Forgotten, Group, LetterId, Parked, PluginRecord, PluginVersion, ProjectionState, ReadStore,
-    Result, Rows, Select, Snapshot, Step, StreamPage, Table, TablesInUse,
+    Aggregate, Answer, Append, Appended, ChangePage, ChangeQuery, Checkpoint, ClaimsReport, Committed, Each, Error,
+    EventKind, EventStore, Filter, Forgotten, Group, LetterId, Parked, PluginRecord, PluginVersion, ProjectionState,
+    ReadStore, Result, Rows, Select, Snapshot, Step, StreamPage, Table, TablesInUse,
 };
 
 /// A store that gives up waiting for the one beneath it.
@@ -123,6 +123,9 @@ impl EventStore for Deadline<dyn EventStore> {
 
 #[async_trait]
 impl ReadStore for Deadline<dyn ReadStore> {
+    fn for_request(&self) -> Arc<dyn ReadStore> {
+        Arc::new(Self { store: self.store.for_request(), limit: self.limit, end: self.end.clone() })
+    }
     async fn ensure_table(&self, table: &Table) -> Result<()> {
         self.within(self.store.ensure_table(table)).await
     }
@@ -153,8 +156,8 @@ impl ReadStore for Deadline<dyn ReadStore> {
     async fn commit(&self, step: &Step<'_>) -> Result<Committed> {
         self.within(self.store.commit(step)).await
     }
-    async fn changes(&self, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage> {
-        self.within(self.store.changes(projection, after, limit)).await
+    async fn changes(&self, projection: &str, asked: &ChangeQuery<'_>) -> Result<ChangePage> {
+        self.within(self.store.changes(projection, asked)).await
     }
     async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten> {
         self.within(self.store.forget_changes(projection, up_to)).await

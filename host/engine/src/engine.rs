@@ -106,8 +106,10 @@ impl Engine {
         let (end, ends) = watch::channel(None);
         let events: Arc<dyn EventStore> = Arc::new(Deadline::new(events, limit, ends.clone()));
         // Whoever reads for a caller is given up by that caller, and needs no second clock.
-        let queries = QueryBus::new(reads.clone(), Arc::clone(&settings));
+        let asked = reads.clone();
         let reads: Arc<dyn ReadStore> = Arc::new(Deadline::new(reads, limit, ends));
+        let uses = Uses::new(reads.clone(), settings.retire_ms);
+        let queries = QueryBus::new(asked, settings.clone(), uses.clone());
         let stopping = Duration::from_millis(settings.command_ms);
         let head = events.head().await?;
         let figures = Handles::register();
@@ -131,7 +133,6 @@ impl Engine {
             .map_err(|error| Error::Unavailable { reason: format!("no thread: {error}"), retry_after_ms: 1_000 })?;
         let named = Queries::new(queries.clone(), settings.clone());
         let changes = Changes::new(reads.clone(), settings.clone());
-        let uses = Uses::new(reads.clone(), settings.retire_ms);
         let surroundings = Surroundings {
             uses: uses.clone(),
             changes: changes.clone(),
@@ -152,9 +153,8 @@ impl Engine {
         tokio::spawn(writers.watch("the sweep", sweep));
         let forgetting = changes::forget(changes.clone(), stopped.subscribe());
         tokio::spawn(readers.watch("the sweep of changes", forgetting));
-        tokio::spawn(
-            readers.watch("the loop that says which tables are in use", uses.clone().run(stopped.subscribe())),
-        );
+        let saying = uses.clone().run(lifecycle.look_at_tables(), stopped.subscribe());
+        tokio::spawn(readers.watch("the loop that says which tables are in use", saying));
         let ground = Ground {
             commands: Mutex::new(Some(CommandBus::new(streams, events.clone(), settings.clone()))),
             live: lifecycle.live(),

@@ -92,15 +92,15 @@ pub enum Error {
         /// What was allowed.
         limit_ms: u64,
     },
-    /// The answer to a query would take up more memory than one may.
+    /// What a request reads would take up more memory than it may.
     #[error(
-        "the answer from {model} would have more than {limit_bytes} bytes: ask for fewer rows, or for fewer of their \
-         fields, at a time"
+        "what one request reads may take up {limit_bytes} bytes (answer_bytes of [database]), and would take up more with \
+         the answer from {model}: ask for fewer rows, for fewer of their fields, or for less beside them, at a time"
     )]
     TooLarge {
-        /// Which read model.
+        /// The read model whose answer is one too many.
         model: String,
-        /// How many bytes it may have.
+        /// How many bytes there may be.
         limit_bytes: usize,
     },
     /// It is for some only, and it is not known who asks.

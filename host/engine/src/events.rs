@@ -67,15 +67,21 @@ impl Events {
         Ok(self.after <= known || self.after <= self.following.feed.look().await?)
     }
 
+    /// Waits until there are more events, without reading them: whoever waits for long takes up nothing that others may need
+    /// meanwhile.
+    pub async fn wait(&mut self) {
+        // The feed that is held here is what tells, so that there is always one to tell.
+        let _ = self.head.wait_for(|head| *head > self.after).await;
+    }
+
     /// The next events, once there are any. Whoever stops waiting misses nothing.
     ///
     /// # Errors
     /// When the log can't be read. The next call tries again.
     pub async fn next(&mut self) -> Result<EventPage> {
-        let Following { feed, behind } = &self.following;
         loop {
-            // The feed that is held here is what tells, so that there is always one to tell.
-            let _ = self.head.wait_for(|head| *head > self.after).await;
+            self.wait().await;
+            let Following { feed, behind } = &self.following;
             let page = match feed.recent(self.after, PAGE_EVENTS, PAGE_BYTES) {
                 Some(page) => page,
                 None => {

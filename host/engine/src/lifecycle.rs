@@ -242,6 +242,17 @@ impl Lifecycle {
         }
     }
 
+    /// Has all projections look whether their tables are there still.
+    pub(crate) fn look_at_tables(&self) -> impl Fn() + Send + use<> {
+        let (running, starting) = (self.running.clone(), self.starting.clone());
+        move || {
+            let running = running.lock().unwrap_or_else(PoisonError::into_inner);
+            let starting = starting.lock().unwrap_or_else(PoisonError::into_inner);
+            running.values().for_each(|running| running.handle().look());
+            starting.values().for_each(|begun| begun.handle.look());
+        }
+    }
+
     /// How those projections stand that are filled anew for what is not live yet.
     pub(crate) fn filled_anew(&self) -> Vec<(Arc<str>, Status)> {
         self.filling().into_iter().filter(|(_, status)| matches!(status.stage, Stage::Anew { .. })).collect()

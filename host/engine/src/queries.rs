@@ -62,8 +62,9 @@ impl Queries {
         Self { reads, settings, guests }
     }
 
-    /// Has a query answered. How long that may take is for whoever waits for it to say.
-    pub(crate) async fn ask(&self, query: &Arc<QueryType>, ask: Ask) -> Result<Answered> {
+    /// Has a query answered, with rows that are read as those of the request are, or by a guest, whose reads have limits of
+    /// their own. How long that may take is for whoever waits for it to say.
+    pub(crate) async fn ask(&self, query: &Arc<QueryType>, reads: &QueryBus, ask: Ask) -> Result<Answered> {
         let refuse = |problems| Err(Error::BadInput { what: ask.query.to_string(), problems });
         let (arguments, most) = (ask.arguments.to_string(), self.settings.payload_bytes);
         if arguments.len() > most {
@@ -75,7 +76,7 @@ impl Queries {
             return refuse(problems);
         }
         match query.declared() {
-            Some(rows) => declared::ask(&self.reads, rows, &ask).await,
+            Some(rows) => declared::ask(reads, rows, &ask).await,
             None => self.answer(query, &ask, arguments).await.map(Answered::Json),
         }
     }

@@ -1,8 +1,12 @@
 //! The query bus: reads of the tables. It never enters a guest.
+//!
+//! Nothing is read of tables that may show a history which is no more, are filled anew, or may have been dropped by another
+//! process: it is refused with a word on when to come back, because a part of the rows would look like all of them.
 
 use std::collections::HashMap;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -13,7 +17,7 @@ use yado_store::{Aggregate, Each, Filter, Group, Op, Order, ReadStore, Rows, Sel
 
 use crate::catalogue::Model;
 use crate::error::question;
-use crate::projection::{Stage, Status, Wanted};
+use crate::projection::{Stage, Status, Uses, Wanted};
 use crate::{Error, Result, Settings, Until};
 
 /// At most so many rows for one question. The surfaces have smaller limits of their own.
@@ -32,26 +36,34 @@ pub(crate) struct QueryBus {
     settings: Arc<Settings>,
     /// How the projections stand, by the name under which their progress is kept.
     progress: Arc<Mutex<HashMap<Arc<str>, Followed>>>,
+    uses: Uses,
+    /// Since how many lapses of what is said about tables it is known that all are there still.
+    known: Arc<AtomicU64>,
 }
 
 impl QueryBus {
-    pub(crate) fn new(store: Arc<dyn ReadStore>, settings: Arc<Settings>) -> Self {
-        Self { store, settings, progress: Arc::default() }
+    pub(crate) fn new(store: Arc<dyn ReadStore>, settings: Arc<Settings>, uses: Uses) -> Self {
+        Self { store, settings, progress: Arc::default(), uses, known: Arc::default() }
+    }
+
+    /// The same for one request, whose reads share the memory that the rows of one statement may take up.
+    pub(crate) fn for_request(&self) -> Self {
+        Self { store: self.store.for_request(), ..self.clone() }
     }
 
     /// Lets readers wait for a projection.
     pub(crate) fn follow(&self, projection: &Arc<str>, status: watch::Receiver<Status>, wanted: Wanted) {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).insert(projection.clone(), (status, wanted));
+        self.progress().insert(projection.clone(), (status, wanted));
     }
 
     /// Forgets a projection that has ended.
     pub(crate) fn forget(&self, projection: &str) {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).remove(projection);
+        self.progress().remove(projection);
     }
 
     /// Waits until a read model shows everything up to a position.
     pub(crate) async fn caught_up(&self, model: &Model, position: Position, until: Option<Until>) -> Result<()> {
-        let followed = self.progress.lock().unwrap_or_else(PoisonError::into_inner).get(&model.projection).cloned();
+        let followed = self.progress().get(&model.projection).cloned();
         let Until { at, limit_ms } = Until::after(self.settings.caught_up_ms).or(until);
         let lagging =
             |reached| Error::Lagging { model: model.manifest.name.to_string(), wanted: position, reached, limit_ms };
@@ -68,15 +80,54 @@ impl QueryBus {
 
     /// The position up to which everything is in what is read of a model from now on; zero, if that is not known here.
     pub(crate) fn position(&self, model: &Model) -> Position {
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = self.progress();
         let Some((status, _)) = progress.get(&model.projection) else { return Position::ZERO };
         let status = status.borrow();
         if status.stage == Stage::Following { status.position } else { Position::ZERO }
     }
 
+    /// Lets rows of a model be read, or refuses.
+    async fn admit(&self, model: &Model) -> Result<()> {
+        self.find_all().await?;
+        self.may_be_shown(model)
+    }
+
+    /// Sees to it that all tables are there still, whenever nobody was kept for a while from dropping them: where this process
+    /// was frozen, or cut off from the database. They may be there and have a part of the rows, because others fill them; but
+    /// whoever drops tables takes the checkpoint along, so that it tells. Projections find that out as well, a moment later,
+    /// and fill them again. It is looked at all of them, because one read may join several, and nothing is shown until then.
+    async fn find_all(&self) -> Result<()> {
+        let lapses = self.uses.lapses();
+        if lapses == Some(self.known.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
+        let shown = |(projection, (status, _)): (&Arc<str>, &Followed)| {
+            let status = status.borrow();
+            (status.stage == Stage::Following).then(|| (projection.clone(), status.kept))
+        };
+        let shown: Vec<_> = self.progress().iter().filter_map(shown).collect();
+        for (projection, kept) in shown {
+            let found = self.store.checkpoint(&projection).await?;
+            // What is replaced meanwhile goes rightly.
+            if found.position < kept && self.progress().contains_key(&projection) {
+                let reason = "this server could not say for a while that it uses its read models, and another one has dropped \
+                              some: they are about to be filled anew";
+                return Err(Error::Unavailable { reason: reason.to_owned(), retry_after_ms: ANEW_MS });
+            }
+        }
+        if let Some(lapses) = lapses {
+            self.known.fetch_max(lapses, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn progress(&self) -> MutexGuard<'_, HashMap<Arc<str>, Followed>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Refuses to show what may be of a history that is no more, or has been filled anew in part.
     fn may_be_shown(&self, model: &Model) -> Result<()> {
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = self.progress();
         let Some((status, _)) = progress.get(&model.projection) else { return Ok(()) };
         let status = status.borrow();
         let (name, position) = (&model.manifest.name, status.position);
@@ -98,12 +149,12 @@ impl QueryBus {
         keys: &[String],
         columns: Option<&[String]>,
     ) -> Result<Rows> {
-        self.may_be_shown(model)?;
+        self.admit(model).await?;
         self.store.rows(&model.table, tenant, keys, columns).await.map_err(question(&model.manifest.name))
     }
 
     pub(crate) async fn select(&self, model: &Model, tenant: &TenantId, select: &Select) -> Result<Rows> {
-        self.may_be_shown(model)?;
+        self.admit(model).await?;
         self.store.select(&model.table, tenant, select).await.map_err(question(&model.manifest.name))
     }
 
@@ -114,12 +165,12 @@ impl QueryBus {
         each: &Each,
         select: &Select,
     ) -> Result<Rows> {
-        self.may_be_shown(model)?;
+        self.admit(model).await?;
         self.store.select_each(&model.table, tenant, each, select).await.map_err(question(&model.manifest.name))
     }
 
     pub(crate) async fn count(&self, model: &Model, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
-        self.may_be_shown(model)?;
+        self.admit(model).await?;
         self.store.count(&model.table, tenant, filter).await.map_err(question(&model.manifest.name))
     }
 
@@ -129,7 +180,7 @@ impl QueryBus {
         tenant: &TenantId,
         aggregate: &Aggregate,
     ) -> Result<Vec<Group>> {
-        self.may_be_shown(model)?;
+        self.admit(model).await?;
         self.store.aggregate(&model.table, tenant, aggregate).await.map_err(question(&model.manifest.name))
     }
 
@@ -140,7 +191,7 @@ impl QueryBus {
         each: &Each,
         aggregate: &Aggregate,
     ) -> Result<Vec<(Value, Group)>> {
-        self.may_be_shown(model)?;
+        self.admit(model).await?;
         self.store.aggregate_each(&model.table, tenant, each, aggregate).await.map_err(question(&model.manifest.name))
     }
 
@@ -218,9 +269,11 @@ pub(crate) fn sum(value: Option<&Value>, amount: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
     use yado_model::Name;
-    use yado_store::{Column, Kind};
+    use yado_store::{Checkpoint, Column, Kind, Options, Progress, Step, open_reads};
 
     use super::*;
 
@@ -247,6 +300,54 @@ mod tests {
         assert_eq!(filter(&table, vec![is("label", "null")]), Ok(Some(no_label)));
         assert_eq!(filter(&table, vec![is("weight", "1")]), Err("there is no field \"weight\"".into()));
         assert!(filter(&table, vec![is("label", "pen")]).unwrap_err().starts_with("the value for label is not JSON"));
+    }
+
+    /// A bus that follows a projection of which everything up to a position is kept.
+    async fn following(kept: Position) -> (QueryBus, watch::Sender<Status>) {
+        let store = open_reads("sqlite::memory:", &Options::default()).await.unwrap();
+        let uses = Uses::new(store.clone(), 0);
+        let bus = QueryBus::new(store, Arc::new(Settings::default()), uses);
+        let status = Status { stage: Stage::Following, position: kept, kept, ..Status::begin("tickets".into()) };
+        let (report, status) = watch::channel(status);
+        bus.follow(&"desk/tickets/1".into(), status, Wanted::default());
+        (bus, report)
+    }
+
+    async fn reaches(bus: &QueryBus, from: Checkpoint, position: u64) {
+        let to = Checkpoint { position: Position::new(position), ..Checkpoint::START };
+        let progress = Progress { projection: "desk/tickets/1", from, to };
+        bus.store.commit(&Step::new(progress, &[])).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_was_away_for_long_shows_nothing_that_another_process_has_dropped_meanwhile() {
+        let (bus, report) = following(Position::new(5)).await;
+        // It has just said what it uses, and need not look.
+        assert!(bus.find_all().await.is_ok());
+        bus.uses.was_away_for(Duration::from_secs(3_600));
+        let refused = bus.find_all().await.unwrap_err();
+        assert!(matches!(refused, Error::Unavailable { retry_after_ms: ANEW_MS, .. }), "{refused}");
+        // To say it again brings nothing back, and neither does a process that fills the same tables, before it is done.
+        assert!(!bus.uses.comes_back().await);
+        reaches(&bus, Checkpoint::START, 4).await;
+        assert!(bus.find_all().await.is_err());
+        // Once it is known, the projection itself tells what may be shown.
+        report.send_modify(|status| status.stage = Stage::Anew { until: Position::new(5) });
+        assert!(bus.find_all().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_was_away_for_long_looks_once_where_nothing_was_dropped() {
+        let (bus, _report) = following(Position::new(5)).await;
+        reaches(&bus, Checkpoint::START, 7).await;
+        bus.uses.was_away_for(Duration::from_secs(3_600));
+        assert!(bus.find_all().await.is_ok());
+        assert_eq!(bus.known.load(Ordering::Relaxed), 0, "what is used may still be dropped");
+        assert!(!bus.uses.comes_back().await);
+        assert!(bus.for_request().find_all().await.is_ok());
+        // Nobody drops it from here on, so that it is not looked at each time.
+        bus.store.forget_checkpoint("desk/tickets/1").await.unwrap();
+        assert!(bus.uses.comes_back().await && bus.find_all().await.is_ok());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! can leave one out.
 //!
 //! A read model is guarded wherever something of it can be learnt: where its rows are read, by key or through a relation;
-//! where they decide which rows of another one are shown; where they are counted or summed up; and where a named query
+//! where they decide which rows of another one are shown, or in which order; where they are counted or summed up; and where a named query
 //! answers with them. What a guest reads on its way to an answer is its author's business, who says by `roles` who may
 //! ask.
 
@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 use yado_model::{Actor, IdempotencyKey, Name, Position, Revision, TenantId};
-use yado_store::{Aggregate, Each, Filter, Group, Rows, Select, Table};
+use yado_store::{Aggregate, Each, Filter, Group, Link, Order, Rows, Select, Table};
 
 use crate::bus::CommandBus;
 use crate::catalogue::Model;
@@ -147,12 +147,14 @@ pub struct Session {
     ground: Arc<Ground>,
     catalogue: Arc<Catalogue>,
     circumstances: Circumstances,
+    reads: QueryBus,
     seat: Seat,
 }
 
 impl Session {
     pub(crate) fn new(ground: Arc<Ground>, catalogue: Arc<Catalogue>, circumstances: Circumstances) -> Self {
-        Self { ground, catalogue, circumstances, seat: Seat::default() }
+        let reads = ground.reads.for_request();
+        Self { ground, catalogue, circumstances, reads, seat: Seat::default() }
     }
 
     /// What it asks.
@@ -210,8 +212,8 @@ impl Session {
     /// When they may not be read, or the database can't be.
     pub async fn rows(&self, model: &Name, keys: &[String], columns: Option<&[String]>) -> Result<Rows> {
         let model = self.model(model)?;
-        let Ground { reads, .. } = &*self.ground;
-        self.read(model, None, reads.rows(model, &self.circumstances.tenant, keys, columns)).await
+        let reads = &self.reads;
+        self.read(model, None, &[], reads.rows(model, &self.circumstances.tenant, keys, columns)).await
     }
 
     /// Rows that meet a selection, in its order, by one statement.
@@ -220,8 +222,9 @@ impl Session {
     /// When they may not be read, or the database can't be.
     pub async fn select(&self, model: &Name, select: &Select) -> Result<Rows> {
         let model = self.model(model)?;
-        let Ground { reads, .. } = &*self.ground;
-        self.read(model, select.filter.as_ref(), reads.select(model, &self.circumstances.tenant, select)).await
+        let reads = &self.reads;
+        let rows = reads.select(model, &self.circumstances.tenant, select);
+        self.read(model, select.filter.as_ref(), &select.order, rows).await
     }
 
     /// Rows that meet a selection for each of several values of a field, by one statement: limit and offset are those of
@@ -231,9 +234,9 @@ impl Session {
     /// When they may not be read, or the database can't be.
     pub async fn select_each(&self, model: &Name, each: &Each, select: &Select) -> Result<Rows> {
         let model = self.model(model)?;
-        let Ground { reads, .. } = &*self.ground;
+        let reads = &self.reads;
         let rows = reads.select_each(model, &self.circumstances.tenant, each, select);
-        self.read(model, select.filter.as_ref(), rows).await
+        self.read(model, select.filter.as_ref(), &select.order, rows).await
     }
 
     /// How many rows meet a filter, by one statement.
@@ -242,8 +245,8 @@ impl Session {
     /// When they may not be read, or the database can't be.
     pub async fn count(&self, model: &Name, filter: Option<&Filter>) -> Result<u64> {
         let model = self.model(model)?;
-        let Ground { reads, .. } = &*self.ground;
-        self.read(model, filter, reads.count(model, &self.circumstances.tenant, filter)).await
+        let reads = &self.reads;
+        self.read(model, filter, &[], reads.count(model, &self.circumstances.tenant, filter)).await
     }
 
     /// What is computed of the rows that meet a filter, all together or in groups, by one statement.
@@ -252,9 +255,9 @@ impl Session {
     /// When they may not be read, or the database can't be.
     pub async fn aggregate(&self, model: &Name, aggregate: &Aggregate) -> Result<Vec<Group>> {
         let model = self.model(model)?;
-        let Ground { reads, .. } = &*self.ground;
+        let reads = &self.reads;
         let groups = reads.aggregate(model, &self.circumstances.tenant, aggregate);
-        self.read(model, aggregate.filter.as_ref(), groups).await
+        self.read(model, aggregate.filter.as_ref(), &[], groups).await
     }
 
     /// The same for each of several values of a field, by one statement, each group with its value.
@@ -268,9 +271,9 @@ impl Session {
         aggregate: &Aggregate,
     ) -> Result<Vec<(Value, Group)>> {
         let model = self.model(model)?;
-        let Ground { reads, .. } = &*self.ground;
+        let reads = &self.reads;
         let groups = reads.aggregate_each(model, &self.circumstances.tenant, each, aggregate);
-        self.read(model, aggregate.filter.as_ref(), groups).await
+        self.read(model, aggregate.filter.as_ref(), &[], groups).await
     }
 
     /// The table of a read model, for conditions on rows that are related to others. Whoever reads by such a condition
@@ -300,13 +303,14 @@ impl Session {
         };
         let answer = async {
             known.shows.iter().try_for_each(|model| self.may_read(model))?;
+            self.may_follow(&ask.page.order)?;
             if known.declared().is_some() {
                 let _reading = self.seat.take(&self.ground.places).await?;
-                return self.ground.named.ask(known, ask).await;
+                return self.ground.named.ask(known, &self.reads, ask).await;
             }
             // A guest has a place of its own, and those who wait for one keep nobody from reading.
             let _away = self.seat.away();
-            self.ground.named.ask(known, ask).await
+            self.ground.named.ask(known, &self.reads, ask).await
         };
         self.around(What::Query(query), &known.manifest.roles, answer).await
     }
@@ -332,17 +336,19 @@ impl Session {
         self.ground.layers.allow(&self.asked(What::Model(model), &[]))
     }
 
-    /// Reads a read model, by a filter that may look at others.
+    /// Reads a read model, by a filter and in an order that may look at others.
     async fn read<T: Reply>(
         &self,
         model: &Model,
         filter: Option<&Filter>,
+        order: &[Order],
         read: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let run = async {
             if let Some(filter) = filter {
                 self.may_look(filter)?;
             }
+            self.may_follow(order)?;
             let _reading = self.seat.take(&self.ground.places).await?;
             read.await
         };
@@ -365,19 +371,29 @@ impl Session {
         Asked { what, roles, tenant, actor: actor.as_ref(), correlation_id: *correlation_id }
     }
 
-    /// Asks the guard for every read model that a filter looks at. A table that nobody knows is nobody's to look at.
+    /// Asks the guard for every read model that a filter looks at.
     fn may_look(&self, filter: &Filter) -> Result<()> {
         match filter {
             Filter::All(parts) | Filter::Any(parts) => parts.iter().try_for_each(|part| self.may_look(part)),
             Filter::Not(inner) => self.may_look(inner),
             Filter::Related { link, filter, .. } => {
-                let model = self.catalogue.models().find(|model| model.table.name == link.table.name);
-                let model = model.ok_or_else(|| Error::Forbidden { what: format!("reading {}", link.table.name) })?;
-                self.may_read(&model.manifest.name)?;
+                self.may_reach(link)?;
                 filter.as_ref().map_or(Ok(()), |filter| self.may_look(filter))
             }
             Filter::Compare { .. } | Filter::In { .. } | Filter::Null { .. } | Filter::Search { .. } => Ok(()),
         }
+    }
+
+    /// The same for those that an order leads to: where a row comes says something of what it is related to.
+    fn may_follow(&self, order: &[Order]) -> Result<()> {
+        order.iter().flat_map(|order| &order.through).try_for_each(|link| self.may_reach(link))
+    }
+
+    /// A table that nobody knows is nobody's to look at.
+    fn may_reach(&self, link: &Link) -> Result<()> {
+        let model = self.catalogue.models().find(|model| model.table.name == link.table.name);
+        let model = model.ok_or_else(|| Error::Forbidden { what: format!("reading {}", link.table.name) })?;
+        self.may_read(&model.manifest.name)
     }
 
     fn model(&self, name: &Name) -> Result<&Arc<Model>> {

@@ -78,7 +78,9 @@ pub struct Settings {
     /// again soon need not be read again.
     pub rows_kept_bytes: usize,
     /// Positions of the log for which the changes of rows are kept, for those who listen and come back. Who has been away
-    /// for longer reads anew. With none, nothing is told of rows at all, which saves what it costs.
+    /// for longer reads anew. A projection that fills its tables tells of the last fifth of as many events, so that whoever
+    /// comes back to tables that were filled anew meanwhile may have been away for that long only. With none, nothing is told
+    /// of rows at all, which saves what it costs.
     pub changes_kept: u64,
     /// Bytes of changes that stay in memory for those who listen, over all projections. Whoever is further behind reads the
     /// table.
@@ -176,7 +178,7 @@ impl Default for Settings {
             query_ms: 10_000,
             caught_up_ms: 5_000,
             batch: 1_000,
-            gathered_events: 50_000,
+            gathered_events: 250_000,
             gathered_bytes: 16 * 1024 * 1024,
             gather_ms: 5,
             rows_kept_bytes: 64 * 1024 * 1024,

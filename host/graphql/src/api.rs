@@ -17,7 +17,7 @@ mod shapes;
 
 pub(crate) use aggregates::{BY_MOST, COUNT, FUNCTIONS};
 pub(crate) use build::{Source, build};
-pub(crate) use connections::{CURSOR, EDGES, NODES, PAGE_INFO, TOTAL_COUNT, most};
+pub(crate) use connections::{CURSOR, EDGES, END_CURSOR, NODES, PAGE_INFO, START_CURSOR, TOTAL_COUNT, most};
 pub(crate) use host::RECEIPT;
 pub(crate) use queries::{Declared, LIMIT, OFFSET, ORDER_BY};
 

@@ -15,12 +15,17 @@ use crate::error::Error;
 use crate::select::{By, Sorting};
 use crate::{values, write};
 
-/// The longest that is read, in bytes. A property by which lists are ordered has not nearly so much in it.
+/// The longest that is handed out and taken back, in bytes. A property by which lists are ordered has seldom nearly so much in
+/// it; but any property may be ordered by, and nothing says how long a text without an index may be.
 const LONGEST: usize = 64 * 1024;
 
 /// The place of a row in an order. What relations lead to stands beside the row.
-pub(crate) fn of(sorting: &Sorting, rows: &Rows, at: usize, key: &str) -> String {
+///
+/// # Errors
+/// If what the row shows in the order is too much for a cursor: it would not be taken back.
+pub(crate) fn of(sorting: &Sorting, rows: &Rows, at: usize, key: &str) -> Result<String, Error> {
     let mut text = String::from("[");
+    let mut longest = None;
     write::string(&signature(sorting), &mut text);
     text.push_str(",[");
     let mut beside = 0;
@@ -28,17 +33,26 @@ pub(crate) fn of(sorting: &Sorting, rows: &Rows, at: usize, key: &str) -> String
         if number > 0 {
             text.push(',');
         }
+        let before = text.len();
         if by.is_related {
             held(rows.beside(at, beside), &mut text);
             beside += 1;
         } else {
             held(rows.get(at, &by.field), &mut text);
         }
+        longest = longest.max(Some((text.len() - before, &by.path)));
     }
     text.push_str("],");
     held(rows.get(at, key), &mut text);
     text.push(']');
-    BASE64URL_NOPAD.encode(text.as_bytes())
+    let text = BASE64URL_NOPAD.encode(text.as_bytes());
+    match longest {
+        Some((bytes, path)) if text.len() > LONGEST => Err(Error::input(format!(
+            "orderBy {path}: a row of this page has {bytes} bytes there, and a cursor has at most {LONGEST} in all: order by \
+             another property, or ask for no cursors; the list without a connection has offset for its next page"
+        ))),
+        _ => Ok(text),
+    }
 }
 
 fn held(value: Shown<'_>, text: &mut String) {

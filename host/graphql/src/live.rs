@@ -17,9 +17,11 @@
 //! | where it comes from, and how it is told | `source`, `happening` |
 //! | what is followed, for all | `hub`, `inbox` |
 //! | those that ask for the same | `cohort`, `buffer` |
+//! | how much is made at once, and how long it is tried again | `batch`, `patience` |
 //! | what they may take together, and what those who catch up may | `memory` |
 //! | one that asks | `subscriber` |
 
+mod batch;
 mod buffer;
 mod cohort;
 mod figures;
@@ -27,6 +29,7 @@ mod happening;
 mod hub;
 mod inbox;
 mod memory;
+mod patience;
 mod plan;
 mod source;
 mod subscriber;
@@ -43,6 +46,7 @@ use crate::Limits;
 use crate::backend::Backend;
 use crate::current::Current;
 use crate::error::Error;
+use crate::execute::Lagged;
 use crate::opened::Opened;
 
 #[cfg(test)]
@@ -76,8 +80,11 @@ pub(crate) struct Live {
     memory: Memory,
     /// What is made ready takes that lies behind subscribers. Those who catch up leave to those who are live what is theirs.
     behind: Memory,
-    /// Turns at making ready what lies behind subscribers: that takes much more while it is made than when it is.
+    /// Turns at making ready what lies behind subscribers: that takes much more while it is made than when it is. Nobody has
+    /// one while he waits for the log, for what is related, or for a database to come back.
     turns: Semaphore,
+    /// What was waited for in vain: whoever has done so first has done so for all.
+    lagged: Lagged,
     /// The places for those that stay: sockets, and streams of events.
     sockets: Arc<Semaphore>,
     closing: watch::Sender<bool>,
@@ -123,6 +130,7 @@ impl Live {
             memory: Memory::new(figures.live_bytes.clone()),
             behind: Memory::new(figures.behind_bytes.clone()),
             turns: Semaphore::new(TURNS),
+            lagged: Lagged::default(),
             sockets: Arc::new(Semaphore::new(places(limits))),
             closing: watch::Sender::new(false),
             figures,
@@ -259,6 +267,12 @@ impl Live {
     #[cfg(test)]
     pub(crate) fn fill_behind(&self) -> memory::Share {
         self.behind.fill()
+    }
+
+    /// How much is taken by what lies behind subscribers.
+    #[cfg(test)]
+    pub(crate) fn behind_taken(&self) -> usize {
+        self.behind.taken()
     }
 
     /// Takes all turns.

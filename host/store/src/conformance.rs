@@ -199,6 +199,7 @@ macro_rules! conformance_reads {
             what_can_not_be_computed_is_refused
             random_selections_are_those_of_the_naive_model
             changes_are_handed_out_as_they_were_told
+            a_page_of_changes_ends_at_its_limits_and_says_so
             changes_of_a_step_that_is_not_taken_are_not_told
             a_journal_begins_anew_where_it_was_left_off
             a_replay_leaves_a_gap_although_the_position_stays

@@ -54,12 +54,14 @@ pub enum Error {
         /// What they would share.
         value: String,
     },
-    /// The answer to a question would take up more memory than one may. Nothing is wrong with what is stored.
+    /// The answer to a question would take up more memory than one may, or than is left of it to the request. Nothing is wrong
+    /// with what is stored.
     #[error(
-        "the answer would have more than {limit} bytes: ask for fewer rows, or for fewer of their fields, at a time"
+        "an answer, or all answers of a request together, may take up {limit} bytes, and this would be more: ask for fewer \
+         rows, or for fewer of their fields, at a time"
     )]
     TooLarge {
-        /// How many bytes it may have.
+        /// How many bytes there may be.
         limit: usize,
     },
     /// A URL, an option, a table, a value or a size that can't be.

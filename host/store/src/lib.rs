@@ -40,9 +40,9 @@ pub use kinds::EventKind;
 pub use log::{EventStore, Forgotten, PluginRecord, PluginVersion, StreamPage};
 pub use open::{Options, open_events, open_reads};
 pub use read::{
-    Aggregate, ChangeKind, ChangePage, Changed, Checkpoint, Committed, Each, Filter, Function, Group, Held, LetterId,
-    Link, Mark, NoLetter, Op, Order, Parked, Progress, ProjectionState, Quantifier, ReadStore, Row, Scope, Select,
-    Step, TableWrites, TablesInUse, Write,
+    Aggregate, ChangeKind, ChangePage, ChangeQuery, Changed, Checkpoint, Committed, Each, Filter, Function, Group,
+    Held, LetterId, Link, Mark, NoLetter, Op, Order, Parked, Progress, ProjectionState, Quantifier, ReadStore, Row,
+    Scope, Select, Step, TableWrites, TablesInUse, Write,
 };
 pub use rows::{Rows, Shown};
 pub use snapshot::Snapshot;

@@ -65,9 +65,14 @@ pub(crate) fn within_named(what: impl FnOnce() -> String, count: usize, limit: u
     Err(Error::Invalid(format!("{}: {count} is over the limit of {limit}", what())))
 }
 
+/// A limit for a statement.
+pub(crate) fn whole(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 /// A limit for a statement that shows whether there is more.
 pub(crate) fn one_more(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+    whole(limit).saturating_add(1)
 }
 
 /// Refuses a page that is too long, and gives its length as the engines want it.

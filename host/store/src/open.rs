@@ -13,12 +13,14 @@ pub struct Options {
     /// again, which rows are read over: at most half of them, and no more than there are cores, are shared by questions that
     /// are answered quickly. It has one more for each projection that takes a small step at the same moment; four of these at
     /// most stay open. What nobody uses is closed after a minute. A connection whose question nobody waits for any more is not
-    /// counted: it is closed as soon as the server has been told, which has five seconds for that.
+    /// counted: it is closed as soon as the server has been told, which has five seconds for that. Nor is one over which the
+    /// rest of an answer comes that was too large, as long as that is waited for.
     pub connections: u32,
     /// How long a request waits for a connection, or for another process's lock, before it fails as unavailable.
     pub acquire_timeout_ms: u64,
-    /// How many bytes the rows that one statement finds may take up in memory. On PostgreSQL they are there twice for a moment: as they
-    /// came, and as they are handed on.
+    /// How many bytes the rows that one statement finds may take up in memory, or all statements of a request together
+    /// ([`ReadStore::for_request`]). On PostgreSQL those of a statement are there twice for a moment: as they came, and as
+    /// they are handed on.
     pub answer_bytes: usize,
 }
 

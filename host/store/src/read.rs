@@ -24,7 +24,7 @@ use crate::limits::{self, LONGEST_NAME};
 use crate::number::stored;
 use crate::{Error, Forgotten, Result, Rows, Table};
 
-pub use changed::{ChangeKind, ChangePage, Changed};
+pub use changed::{ChangeKind, ChangePage, ChangeQuery, Changed};
 pub use parked::{Held, LetterId, NoLetter, Parked, ProjectionState, Scope};
 pub use uses::TablesInUse;
 
@@ -34,6 +34,11 @@ pub type Row = Map<String, Value>;
 /// Read-model tables, and how far the projections that fill them have come.
 #[async_trait]
 pub trait ReadStore: Send + Sync {
+    /// The same store for one request: what is read through it takes up no more in all than what one statement finds may take
+    /// up otherwise ([`crate::Options::answer_bytes`]). What is too much for that is refused, and the others have what it
+    /// leaves.
+    fn for_request(&self) -> Arc<dyn ReadStore>;
+
     /// Makes a table if it is not there, with its indexes. One that is there has the same columns, because its name says
     /// what they are, and gets the indexes that it lacks, but for that of searches. To make them may take longer than anybody should wait: they may
     /// be made after this has returned, and reading is only slower until then.
@@ -76,9 +81,9 @@ pub trait ReadStore: Send + Sync {
     /// is not `step.progress.from` any more, somebody else has done the work: nothing is written then.
     async fn commit(&self, step: &Step<'_>) -> Result<Committed>;
 
-    /// What a projection has told of the rows that it changes, after a place: at most `limit` changes. One statement, so
-    /// that all of it is of one moment.
-    async fn changes(&self, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage>;
+    /// What a projection has told of the rows that it changes. One statement, so that all of it is of one moment. Texts of
+    /// rows that are not asked for, or have no room on the page, are not read.
+    async fn changes(&self, projection: &str, asked: &ChangeQuery<'_>) -> Result<ChangePage>;
 
     /// Forgets what a projection has told up to a position, in one piece of bounded size: what is left of it is not handed
     /// out any more.

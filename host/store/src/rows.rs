@@ -60,10 +60,10 @@ enum Kept {
 }
 
 impl Rows {
-    /// Begins with no rows of these columns, which may take up so many bytes.
-    pub(crate) fn filling(columns: Arc<[Column]>, most_bytes: usize) -> Filling {
+    /// Begins with no rows of these columns, for which there is so much room.
+    pub(crate) fn filling(columns: Arc<[Column]>, room: Room) -> Filling {
         let rows = Self { columns, beside: 0, cells: Vec::new(), texts: String::new() };
-        Filling { rows, room: Room::of(most_bytes) }
+        Filling { rows, room }
     }
 
     /// How many there are.
@@ -273,7 +273,7 @@ impl Rows {
     /// If it doesn't.
     #[must_use]
     pub fn of(columns: &[Column], rows: &[Row]) -> Self {
-        let mut filling = Self::filling(columns.into(), usize::MAX);
+        let mut filling = Self::filling(columns.into(), Room::of(usize::MAX));
         for row in rows {
             for column in columns {
                 let value = row.get(column.name.as_str()).unwrap_or(&Value::Null);
@@ -303,7 +303,7 @@ mod tests {
     }
 
     fn filled(most_bytes: usize) -> Result<Rows> {
-        let mut filling = Rows::filling(columns(), most_bytes);
+        let mut filling = Rows::filling(columns(), Room::of(most_bytes));
         for cell in [Shown::Text("a"), Shown::Decimal("0.10"), Shown::Json("[1, 2]"), Shown::Text("b"), Shown::Null] {
             filling.push(cell)?;
         }
@@ -339,14 +339,14 @@ mod tests {
         assert_eq!(filled(size), Ok(two()));
         assert_eq!(filled(size - 1), Err(crate::Error::TooLarge { limit: size - 1 }));
         // Room that is made beforehand is within the limit as well.
-        let mut filling = Rows::filling(columns(), 1_000);
+        let mut filling = Rows::filling(columns(), Room::of(1_000));
         filling.reserve(usize::MAX, usize::MAX);
         assert!(filling.rows.cells.capacity() * size_of::<Kept>() <= 1_000 && filling.rows.texts.capacity() <= 1_000);
     }
 
     #[test]
     fn what_is_no_json_is_told_with_the_columns_name() {
-        let mut filling = Rows::filling(columns(), usize::MAX);
+        let mut filling = Rows::filling(columns(), Room::of(usize::MAX));
         [Shown::Text("a"), Shown::Null, Shown::Json("{")].into_iter().for_each(|cell| filling.push(cell).unwrap());
         let error = filling.done().into_maps().unwrap_err().to_string();
         assert!(error.contains("column tags"), "{error}");

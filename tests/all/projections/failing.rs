@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use yado_model::{Position, TenantId};
 use yado_store::{
-    Aggregate, ChangePage, Checkpoint, Committed, Each, Error, Filter, Forgotten, Group, LetterId, Parked,
+    Aggregate, ChangePage, ChangeQuery, Checkpoint, Committed, Each, Error, Filter, Forgotten, Group, LetterId, Parked,
     ProjectionState, ReadStore, Result, Rows, Select, Step, Table, TablesInUse,
 };
 
@@ -191,6 +191,11 @@ fn failed() -> Error {
 
 #[async_trait]
 impl ReadStore for Failing {
+    /// What requests read does not fail: it is what projections do that is tried here.
+    fn for_request(&self) -> Arc<dyn ReadStore> {
+        self.store.for_request()
+    }
+
     async fn ensure_table(&self, table: &Table) -> Result<()> {
         self.alive()?;
         self.store.ensure_table(table).await
@@ -259,9 +264,12 @@ impl ReadStore for Failing {
         if fate == Fate::Unheard { Err(self.fail()) } else { Ok(committed) }
     }
 
-    async fn changes(&self, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage> {
+    async fn changes(&self, projection: &str, asked: &ChangeQuery<'_>) -> Result<ChangePage> {
         self.alive()?;
-        self.store.changes(projection, after, limit).await
+        // A page may end wherever it likes, and whoever asks goes on from there.
+        let below = |bound| u32::try_from(self.below(bound)).unwrap();
+        let (limit, most_bytes) = (asked.limit.min(1 + below(40)), 1 + below(4_000) as usize);
+        self.store.changes(projection, &ChangeQuery { limit, most_bytes, ..*asked }).await
     }
     async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten> {
         self.alive()?;

@@ -1,8 +1,8 @@
 //! Tables that nobody uses any more go, whenever the process stops that has replaced them, and those that somebody uses stay.
 
 use yado_engine::ProjectionState;
-use yado_store::TablesInUse;
 use yado_store::testing::{execute, told};
+use yado_store::{ChangeQuery, TablesInUse};
 
 use super::rebuild::{behaves, saying, table};
 use super::*;
@@ -258,7 +258,8 @@ async fn rows_that_are_filled_anew_are_not_told_of_from_the_first_event_on() {
     let engine = start(databases.log().await, reads.clone(), settings).await;
     engine.deploy(component("bank")).await.unwrap();
     let key = model(&engine).projection.clone();
-    let told_since = async || store.changes(&key, (Position::ZERO, u32::MAX), 1).await.unwrap().floor;
+    let told_since =
+        async || store.changes(&key, &ChangeQuery::of_all((Position::ZERO, u32::MAX), 1)).await.unwrap().floor;
     history.go_on(&*log, 10).await;
     shown(&engine, log.head().await.unwrap()).await;
     assert_eq!(told_since().await, Some(Position::ZERO));

@@ -10,8 +10,8 @@ use serde_json::Value;
 use yado_model::{Position, RecordedEvent, TenantId};
 use yado_runtime::{Condition, Plugin, Rows, RowsError, Selection};
 use yado_store::{
-    Aggregate, ChangePage, Checkpoint, Committed, Each, EventStore, Filter, Forgotten, Group, LetterId, Parked,
-    ProjectionState, ReadStore, Result, Select, Step, Table, TablesInUse,
+    Aggregate, ChangePage, ChangeQuery, Checkpoint, Committed, Each, EventStore, Filter, Forgotten, Group, LetterId,
+    Parked, ProjectionState, ReadStore, Result, Select, Step, Table, TablesInUse,
 };
 
 /// A read store that counts what it is asked.
@@ -54,6 +54,10 @@ impl Watched {
 
 #[async_trait]
 impl ReadStore for Watched {
+    fn for_request(&self) -> Arc<dyn ReadStore> {
+        self.store.for_request()
+    }
+
     async fn ensure_table(&self, table: &Table) -> Result<()> {
         self.store.ensure_table(table).await
     }
@@ -97,8 +101,8 @@ impl ReadStore for Watched {
         committed
     }
 
-    async fn changes(&self, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage> {
-        self.store.changes(projection, after, limit).await
+    async fn changes(&self, projection: &str, asked: &ChangeQuery<'_>) -> Result<ChangePage> {
+        self.store.changes(projection, asked).await
     }
     async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten> {
         self.store.forget_changes(projection, up_to).await

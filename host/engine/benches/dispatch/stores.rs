@@ -1,5 +1,6 @@
 //! Stores that do nothing, so that what is measured is everything else.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -9,9 +10,9 @@ use yado_model::{
     CommandId, CommandMeta, IdempotencyKey, NewEvent, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp,
 };
 use yado_store::{
-    Aggregate, Answer, Append, Appended, ChangePage, Checkpoint, ClaimsReport, Committed, Each, EventKind, EventStore,
-    Filter, Forgotten, Group, LetterId, Parked, PluginRecord, PluginVersion, ProjectionState, ReadStore, Result, Rows,
-    Select, Snapshot, Step, StreamPage, Table, TablesInUse,
+    Aggregate, Answer, Append, Appended, ChangePage, ChangeQuery, Checkpoint, ClaimsReport, Committed, Each, EventKind,
+    EventStore, Filter, Forgotten, Group, LetterId, Parked, PluginRecord, PluginVersion, ProjectionState, ReadStore,
+    Result, Rows, Select, Snapshot, Step, StreamPage, Table, TablesInUse,
 };
 
 /// The position of the last event that there will ever be.
@@ -114,6 +115,9 @@ pub(crate) struct Shown {
 
 #[async_trait]
 impl ReadStore for Shown {
+    fn for_request(&self) -> Arc<dyn ReadStore> {
+        Arc::new(Self { waits: self.waits })
+    }
     async fn ensure_table(&self, _: &Table) -> Result<()> {
         Ok(())
     }
@@ -145,8 +149,8 @@ impl ReadStore for Shown {
     async fn commit(&self, step: &Step<'_>) -> Result<Committed> {
         Ok(Committed::Elsewhere(step.progress.from))
     }
-    async fn changes(&self, _: &str, _: (Position, u32), _: u32) -> Result<ChangePage> {
-        Ok(ChangePage { floor: None, settled: LAST, changes: Vec::new() })
+    async fn changes(&self, _: &str, _: &ChangeQuery<'_>) -> Result<ChangePage> {
+        Ok(ChangePage { floor: None, settled: LAST, changes: Vec::new(), more_after: None })
     }
     async fn forget_changes(&self, _: &str, _: Position) -> Result<Forgotten> {
         Ok(Forgotten { count: 0, more: false })

@@ -76,7 +76,7 @@ async fn count(changes: &Changes, key: &str) {
 
 #[cfg(test)]
 mod tests {
-    use yado_store::{Options, Progress, ReadStore, Step, open_reads};
+    use yado_store::{ChangeQuery, Options, Progress, ReadStore, Step, open_reads};
 
     use super::*;
     use crate::Settings;
@@ -92,7 +92,7 @@ mod tests {
     }
 
     async fn floor(reads: &Arc<dyn ReadStore>) -> Option<Position> {
-        reads.changes("tickets", (Position::ZERO, 0), 1).await.unwrap().floor
+        reads.changes("tickets", &ChangeQuery::of_all((Position::ZERO, 0), 1)).await.unwrap().floor
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use yado_model::{Name, Position, TenantId};
-use yado_store::Changed;
+use yado_store::{ChangeQuery, Changed};
 
 use super::ring::Wanted;
 use super::told::{Standing, Told};
@@ -13,7 +13,14 @@ use super::{Changes, Cursor, Lines};
 use crate::{Error, Result};
 
 /// So many changes are looked at in one go.
-const PIECE: u32 = 500;
+const PIECE: usize = 500;
+
+/// The same in the journal's table, where it costs little to pass over those of others.
+const PIECE_OF_TABLE: u32 = 2_000;
+
+/// No more is read from the table in one go, in bytes: it is held for as long as the listener takes for it, and whoever has
+/// less room than that begins anew each time.
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// The changes of a tenant's rows of one read model, in order, each once. It is dropped when nobody wants to hear more.
 pub struct ChangeStream {
@@ -75,11 +82,40 @@ impl ChangeStream {
             if let Some(changed) = self.ready() {
                 return Ok(Some(changed));
             }
+            if self.has_come_to(until) {
+                return Ok(None);
+            }
+            self.more(until).await?;
+        }
+    }
+
+    /// Waits until something can be read, or everything up to a place has been handed out, and reads the next piece. There
+    /// may be nothing for this listener in it. Nothing is lost if the wait for it is given up.
+    ///
+    /// # Errors
+    /// Those of [`ChangeStream::next`].
+    pub async fn more(&mut self, until: Option<Cursor>) -> Result<()> {
+        self.wait(until).await?;
+        match self.cursor {
+            Some(cursor) if self.ready.is_empty() && !self.has_come_to(until) => self.read(cursor).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The same wait, without reading anything: whoever waits for long takes up nothing that others may need meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`ChangeStream::next`], but for the last.
+    pub async fn wait(&mut self, until: Option<Cursor>) -> Result<()> {
+        loop {
+            if !self.ready.is_empty() {
+                return Ok(());
+            }
             if let Some(reached) = self.reached.take() {
                 self.cursor = Some(reached);
             }
-            if until.is_some() && self.cursor >= until {
-                return Ok(None);
+            if self.has_come_to(until) {
+                return Ok(());
             }
             self.go_over()?;
             let had_begun = self.cursor.is_some();
@@ -89,10 +125,10 @@ impl ChangeStream {
                 continue;
             }
             self.holds()?;
-            match self.cursor {
-                Some(cursor) if self.is_behind(cursor) => self.read(cursor).await?,
-                _ => self.wait().await?,
+            if self.cursor.is_some_and(|cursor| self.is_behind(cursor)) {
+                return Ok(());
             }
+            self.stir().await?;
         }
     }
 
@@ -160,6 +196,10 @@ impl ChangeStream {
         Ok(self.changes.told().get(&line.projection).cloned())
     }
 
+    fn has_come_to(&self, until: Option<Cursor>) -> bool {
+        until.is_some() && self.cursor() >= until
+    }
+
     fn is_behind(&self, cursor: Cursor) -> bool {
         self.standing.borrow().settled.is_some_and(|settled| Cursor::all_of(settled) > cursor)
     }
@@ -170,7 +210,7 @@ impl ChangeStream {
         let until = self.next_generation()?.and_then(|next| next.standing().borrow().since);
         // Whatever was not told since is known: the listener would have been told so before it comes here.
         let (model, tenant, begun_since) = (&self.model, &self.tenant, self.is_new);
-        let wanted = Wanted { model, tenant, after, begun_since, until, limit: PIECE as usize };
+        let wanted = Wanted { model, tenant, after, begun_since, until, limit: PIECE };
         if let Some(piece) = self.told.read(&wanted) {
             self.ready = piece.changes.into();
             self.reached = Some(piece.reached);
@@ -187,26 +227,27 @@ impl ChangeStream {
         let expired = |floor| Error::ResumeExpired { model: self.model.to_string(), cursor: after, floor };
         // The semaphore is never closed.
         let _turn = shared.readers.acquire().await;
-        let page = shared.reads.changes(&self.told.projection, (after.position, after.place), PIECE).await?;
+        let asked = ChangeQuery {
+            after: (after.position, after.place),
+            of: Some((&self.model, &self.tenant)),
+            limit: PIECE_OF_TABLE,
+            most_bytes: PIECE_BYTES,
+        };
+        let page = shared.reads.changes(&self.told.projection, &asked).await?;
         if page.floor.is_none_or(|floor| after < Cursor::all_of(floor)) {
             return Err(expired(page.floor));
         }
         let end = until.map_or(page.settled, |until| until.min(page.settled));
-        let reached = match page.changes.last() {
-            Some(last) if page.changes.len() >= PIECE as usize => Cursor::from(last).min(Cursor::all_of(end)),
-            _ => Cursor::all_of(end),
-        };
-        let changes = page
-            .changes
-            .into_iter()
-            .filter(|changed| changed.position <= end && changed.model == self.model && changed.tenant == self.tenant);
+        let end = Cursor::all_of(end);
+        let reached = page.more_after.map_or(end, |(position, place)| end.min(Cursor { position, place }));
+        let changes = page.changes.into_iter().filter(|changed| Cursor::from(changed) <= end);
         self.ready = changes.map(Arc::new).collect();
         self.reached = Some(reached.max(after));
         Ok(())
     }
 
     /// Waits until there may be more.
-    async fn wait(&mut self) -> Result<()> {
+    async fn stir(&mut self) -> Result<()> {
         if self.standing.borrow().ended {
             let model = self.model.to_string();
             return Err(match self.cursor {

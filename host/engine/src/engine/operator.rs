@@ -94,7 +94,7 @@ impl Engine {
 
     fn stands(&self, key: &str, status: Status, state: ProjectionState, head: Position) -> ProjectionStatus {
         let Pace { stalled, rate } = self.watchdog.pace(key);
-        let Status { name, position, stage, parked, paused, trouble } = status;
+        let Status { name, position, stage, parked, paused, trouble, .. } = status;
         let target = head.max(position);
         let state = match stage {
             _ if paused => ProjectionState::Paused,

@@ -210,7 +210,8 @@ impl Overlay {
         }
         let fetched = self.runtime.block_on(self.reads.rows(&model.table, &self.tenant, &[key.to_owned()], None));
         let fetched = fetched.and_then(yado_store::Rows::into_maps).map_err(|error| match error {
-            // Another attempt would find the same row. Its stream is put aside, and others go on.
+            // Another attempt would find the same row. Its stream is put aside, and others go on. A row that is still in
+            // memory is not looked for, and comes to this when it is not any more.
             yado_store::Error::TooLarge { limit } => RowsError::Misused(format!(
                 "the row {key} of {} takes up more than the {limit} bytes that an answer of the database may have: raise \
                  answer_bytes of [database], and have the stream shown again, or keep less in a row",

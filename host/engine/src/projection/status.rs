@@ -11,6 +11,8 @@ pub(crate) struct Status {
     pub(crate) name: String,
     /// Everything up to here is shown.
     pub(crate) position: Position,
+    /// Its checkpoint is there, or was: what came after it did not concern the projection.
+    pub(crate) kept: Position,
     /// Whether what is shown is of the log that there is.
     pub(crate) stage: Stage,
     /// How much waits, because it fails at an event.
@@ -59,6 +61,7 @@ impl Status {
         Self {
             name,
             position: Position::ZERO,
+            kept: Position::ZERO,
             stage: Stage::Unknown,
             parked: Count { streams: 0, tenants: 0 },
             paused: false,

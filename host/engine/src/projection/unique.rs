@@ -130,11 +130,28 @@ async fn violation(
         let values: Vec<_> = values.into_values().collect();
         // Where several columns are unique together, each row is a condition for each of them, and one more.
         let at_once = if columns.len() == 1 { AT_ONCE } else { (LARGEST_FILTER - 1) / (columns.len() + 1) };
-        for values in values.chunks(at_once.max(1)) {
+        let mut pieces: Vec<_> = values.chunks(at_once.max(1)).collect();
+        while let Some(values) = pieces.pop() {
             let mut select = Select::page(u32::try_from(values.len()).unwrap_or(u32::MAX));
             select.filter = Some(filter(columns, values));
             select.columns = Some(columns.iter().map(ToString::to_string).collect());
-            for row in reads.select(table, tenant, &select).await?.into_maps()? {
+            let found = match (reads.select(table, tenant, &select).await, values) {
+                // Another attempt would find the same row.
+                (Err(yado_store::Error::TooLarge { limit }), [value]) => {
+                    let takes = |(stroke, held): &&(&Stroke, Option<(Compared, Vec<Value>)>)| {
+                        stroke.tenant == *tenant && held.as_ref().is_some_and(|(_, held)| held == value)
+                    };
+                    return Err(too_large(table, limit).exactly(events.iter().find(takes).map(|(stroke, _)| stroke.at)));
+                }
+                // It is not the guest that asks for so much at once.
+                (Err(yado_store::Error::TooLarge { .. }), _) => {
+                    let (first, second) = values.split_at(values.len() / 2);
+                    pieces.extend([first, second]);
+                    continue;
+                }
+                (found, _) => found?.into_maps()?,
+            };
+            for row in found {
                 let key = row.get(table.key.as_str()).and_then(Value::as_str);
                 if let (Some(key), Some(value)) = (key, compared(table, columns, &row)) {
                     let _ = holders.take(tenant, key, value);
@@ -160,6 +177,15 @@ async fn violation(
         }
     }
     Ok(None)
+}
+
+/// A single row is more than an answer may have.
+fn too_large(table: &Table, limit: usize) -> Failure {
+    Failure::guest(format!(
+        "what must be unique of a row of {} takes up more than the {limit} bytes that an answer of the database may have: \
+         raise answer_bytes of [database], and have the stream shown again",
+        table.name
+    ))
 }
 
 impl Violation {
@@ -266,7 +292,17 @@ mod tests {
 
     /// The first event that takes what another row has, given what is in the table.
     async fn found(columns: &[&str], there: &[Value], strokes: &[(u64, &str, Option<Value>)]) -> Option<(u64, String)> {
-        let (table, reads) = (seats(), open_reads("sqlite::memory:", &Options::default()).await.unwrap());
+        found_with(&Options::default(), columns, there, strokes).await.ok().unwrap()
+    }
+
+    /// The same with other settings of the database.
+    async fn found_with(
+        options: &Options,
+        columns: &[&str],
+        there: &[Value],
+        strokes: &[(u64, &str, Option<Value>)],
+    ) -> Result<Option<(u64, String)>, Failure> {
+        let (table, reads) = (seats(), open_reads("sqlite::memory:", options).await.unwrap());
         reads.ensure_table(&table).await.unwrap();
         let put = |row: &Value| (TenantId::default(), Write::Put(row.as_object().unwrap().clone()));
         let writes = [TableWrites { table: &table, writes: there.iter().map(put).collect() }];
@@ -280,8 +316,8 @@ mod tests {
         let gathered = gathered.take();
         let columns: Vec<_> = columns.iter().map(|column| name(column)).collect();
         let strokes: Vec<_> = gathered.strokes.iter().collect();
-        let violation = violation(&*reads, &table, &columns, &strokes).await.ok().unwrap();
-        violation.map(|violation| (violation.at.get(), violation.value))
+        let violation = violation(&*reads, &table, &columns, &strokes).await?;
+        Ok(violation.map(|violation| (violation.at.get(), violation.value)))
     }
 
     #[tokio::test]
@@ -319,6 +355,26 @@ mod tests {
         // Nothing is never the same as nothing.
         let nothing = [(5, "b", Some(json!({ "id": "b" }))), (6, "c", Some(json!({ "id": "c" })))];
         assert_eq!(found(&["price"], &[], &nothing).await, None);
+    }
+
+    #[tokio::test]
+    async fn as_many_rows_are_looked_for_at_once_as_an_answer_has_room_for() {
+        const KEYS: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        let seat = |id: &str, number: usize| json!({ "id": id, "row": "x".repeat(400), "number": number });
+        let there: Vec<_> = KEYS.iter().enumerate().map(|(number, id)| seat(id, number)).collect();
+        // Each is written as it is, and then one takes what another has.
+        let same = (1..).zip(KEYS).zip(&there).map(|((at, id), row)| (at, id, Some(row.clone())));
+        let strokes: Vec<_> = same.chain([(20, "k", Some(seat("k", 3)))]).collect();
+        let found = async |answer_bytes| {
+            let options = Options { answer_bytes, ..Options::default() };
+            found_with(&options, &["row", "number"], &there, &strokes).await
+        };
+        let expected = "x".repeat(80);
+        for answer_bytes in [1_000, 2_000, 1 << 20] {
+            assert_eq!(found(answer_bytes).await.ok().unwrap(), Some((20, expected.clone())), "{answer_bytes}");
+        }
+        // What is too large by itself is put aside, for others to go on.
+        assert!(matches!(found(100).await, Err(Failure::Guest { at: Some(_), exact: true, .. })));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub(crate) const NODES: &str = "nodes";
 pub(crate) const CURSOR: &str = "cursor";
 /// Those that don't.
 pub(crate) const PAGE_INFO: &str = "pageInfo";
+pub(crate) const START_CURSOR: &str = "startCursor";
+pub(crate) const END_CURSOR: &str = "endCursor";
 pub(crate) const TOTAL_COUNT: &str = "totalCount";
 
 /// `TicketConnection`, and what is in it.
@@ -23,8 +25,8 @@ pub(super) fn add(builder: &mut Builder<'_>, owner: &str, model: &ReadModel) -> 
     let page = vec![
         Field::property("hasNextPage", "Whether there are rows after these.", TypeRef::named_nn(TypeRef::BOOLEAN)),
         Field::property("hasPreviousPage", "Whether there are rows before these.", TypeRef::named_nn(TypeRef::BOOLEAN)),
-        Field::property("startCursor", "The cursor of the first of these rows.", TypeRef::named(TypeRef::STRING)),
-        Field::property("endCursor", "The cursor of the last of these rows.", TypeRef::named(TypeRef::STRING)),
+        Field::property(START_CURSOR, "The cursor of the first of these rows.", TypeRef::named(TypeRef::STRING)),
+        Field::property(END_CURSOR, "The cursor of the last of these rows.", TypeRef::named(TypeRef::STRING)),
     ];
     let description = "Where a page is in its list. In the direction that it was not asked for, there are more if a cursor \
                        was given to begin from: the row that it stands for.";

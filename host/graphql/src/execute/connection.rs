@@ -8,7 +8,7 @@ use yado_model::Name;
 use super::Execution;
 use super::resolve::columns;
 use super::tree::Selected;
-use crate::api::{CURSOR, EDGES, NODES, PAGE_INFO, TOTAL_COUNT, most};
+use crate::api::{CURSOR, EDGES, END_CURSOR, NODES, PAGE_INFO, START_CURSOR, TOTAL_COUNT, most};
 use crate::cursor;
 use crate::error::Error;
 use crate::input::Arguments;
@@ -37,7 +37,7 @@ pub(super) struct Connection {
     pub(super) from: usize,
     /// The one behind the last.
     pub(super) to: usize,
-    /// The place of each of them.
+    /// The place of each of them, if it is asked for.
     pub(super) cursors: Vec<String>,
     /// Where the part is in the list.
     pub(super) page: Option<Json>,
@@ -89,18 +89,27 @@ impl Execution<'_> {
         };
         let (Found { rows, from, to, more }, total) = try_join(rows, count).await?;
         let cursor = |at| cursor::of(&sorting, &rows, at, key);
-        let page = wants(PAGE_INFO).then(|| {
-            let (next, previous) = match window.backward {
-                false => (more, select.after.is_some()),
-                true => (select.before.is_some(), more),
-            };
-            let (first, last) = (from..to).next().zip((from..to).next_back()).unzip();
-            json!({
-                "hasNextPage": next, "hasPreviousPage": previous,
-                "startCursor": first.map(cursor), "endCursor": last.map(cursor),
-            })
-        });
-        let cursors = if wants(EDGES) { (from..to).map(cursor).collect() } else { Vec::new() };
+        let end = |name: &str, at: Option<usize>| {
+            at.filter(|_| has_below(&one.below, PAGE_INFO, name)).map(cursor).transpose()
+        };
+        let page = match wants(PAGE_INFO) {
+            true => {
+                let (next, previous) = match window.backward {
+                    false => (more, select.after.is_some()),
+                    true => (select.before.is_some(), more),
+                };
+                let (first, last) = (from..to).next().zip((from..to).next_back()).unzip();
+                Some(json!({
+                    "hasNextPage": next, "hasPreviousPage": previous,
+                    START_CURSOR: end(START_CURSOR, first)?, END_CURSOR: end(END_CURSOR, last)?,
+                }))
+            }
+            false => None,
+        };
+        let cursors = match has_below(&one.below, EDGES, CURSOR) {
+            true => (from..to).map(cursor).collect::<Result<_, _>>()?,
+            false => Vec::new(),
+        };
         Ok(Connection { rows, from, to, cursors, page, total })
     }
 
@@ -138,12 +147,14 @@ impl Execution<'_> {
 
 /// Whether the selected parts of a connection say where rows are in their list.
 fn shows_cursors(parts: &[Selected<'_>]) -> bool {
-    let shows = |part: &Selected<'_>| match part.name() {
-        PAGE_INFO => true,
-        EDGES => part.below.iter().any(|part| part.name() == CURSOR),
-        _ => false,
-    };
-    parts.iter().any(shows)
+    [(PAGE_INFO, START_CURSOR), (PAGE_INFO, END_CURSOR), (EDGES, CURSOR)]
+        .iter()
+        .any(|(part, field)| has_below(parts, part, field))
+}
+
+/// Whether a field is selected of a part of a connection.
+fn has_below(parts: &[Selected<'_>], part: &str, field: &str) -> bool {
+    parts.iter().filter(|one| one.name() == part).any(|one| one.below.iter().any(|below| below.name() == field))
 }
 
 /// The columns that the selected parts of a connection need.

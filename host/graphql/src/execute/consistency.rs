@@ -7,14 +7,17 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use async_graphql::Positioned;
+use async_graphql::parser::types::OperationDefinition;
 use futures::future::join_all;
 use serde_json::Value as Json;
 use yado_engine as engine;
 use yado_model::{Code, Name, Position};
 
-use super::Execution;
 use super::tree::Selected;
+use super::{Execution, tree};
 use crate::api::{Field, MIN_POSITION, Resolve};
+use crate::backend::Session;
 use crate::error::Error;
 use crate::input::{self, Arguments};
 use crate::select;
@@ -35,28 +38,64 @@ impl Seen {
     }
 }
 
-/// Read models that were waited for in vain, with the positions that they were to come to. Until one has come there, it is
-/// not waited for again: one that stands still, or is far behind, would hold up each of those that are told of rows beside it.
+/// Read models that were waited for in vain, with the least positions that they were to come to. Until one has come there,
+/// nobody waits for it to come there or further: one that stands still, or is far behind, would hold up each of those that are
+/// told of rows beside it.
 #[derive(Debug, Default)]
 pub(crate) struct Lagged(Mutex<HashMap<Name, Position>>);
 
 impl Lagged {
-    fn all(&self) -> MutexGuard<'_, HashMap<Name, Position>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Those of the read models that do not show a position yet, and are not known to be waited for in vain.
+    pub(crate) fn behind<'m>(
+        &self,
+        session: &dyn Session,
+        models: impl IntoIterator<Item = &'m Name>,
+        wanted: Position,
+    ) -> Vec<Name> {
+        let is_behind = |model: &&Name| {
+            let reached = session.position(model);
+            reached < wanted && !self.is_in_vain(model, reached, wanted)
+        };
+        models.into_iter().filter(is_behind).cloned().collect()
+    }
+
+    /// Waits until read models show a position. What does not in time is told as it is: a subscriber is better off with a row
+    /// and what was related to it a moment ago than with nothing. It is noted, and not waited for again before it has come
+    /// that far.
+    pub(crate) async fn wait(&self, session: &dyn Session, models: &[Name], wanted: Position) {
+        let waits = models.iter().map(async |model| (model, session.caught_up(model, wanted).await));
+        for (model, waited) in join_all(waits).await {
+            if let Err(behind) = waited {
+                tracing::debug!(%behind, "what is told does not show all that it is related to");
+                // What can't be asked at present may have come there for all that is known.
+                if behind.code() == Code::Lagging {
+                    self.note(model, wanted);
+                }
+            }
+        }
     }
 
     fn note(&self, model: &Name, wanted: Position) {
-        self.all().insert(model.clone(), wanted);
+        let mut all = self.all();
+        let least = all.get(model).map_or(wanted, |known| wanted.min(*known));
+        all.insert(model.clone(), least);
     }
 
-    /// Whether a read model that has come to a position is still behind.
-    fn is_behind(&self, model: &Name, reached: Position) -> bool {
+    /// Whether it is known that a read model is waited for in vain that has come to a position and is to come to another.
+    fn is_in_vain(&self, model: &Name, reached: Position, wanted: Position) -> bool {
         let mut all = self.all();
-        let is_behind = all.get(model).is_some_and(|wanted| reached < *wanted);
-        if !is_behind {
-            all.remove(model);
+        match all.get(model) {
+            Some(known) if reached < *known => *known <= wanted,
+            Some(_) => {
+                all.remove(model);
+                false
+            }
+            None => false,
         }
-        is_behind
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Name, Position>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,29 +155,14 @@ impl Execution<'_> {
         join_all(waits).await.into_iter().collect::<engine::Result<()>>().map_err(Error::of_query)
     }
 
-    /// Waits until everything that is selected below a field shows a position. What does not in time is told as it is: a
-    /// subscriber is better off with a row and what was related to it a moment ago than with nothing. It is noted, and not
-    /// waited for again before it has come that far.
-    pub(super) async fn wait_for_related(
-        &self,
-        field: &Field,
-        one: &Selected<'_>,
-        position: Position,
-        lagged: &Lagged,
-    ) {
+    /// The read models of the only field of a subscription and of all that is selected below it.
+    pub(crate) fn related(&self, operation: &Positioned<OperationDefinition>) -> BTreeSet<Name> {
+        let selected = tree::collect(self.api, self.document, self.variables, &operation.node);
         let mut models = BTreeSet::new();
-        self.models(field, one, &mut models);
-        models.retain(|model| !lagged.is_behind(model, self.session.position(model)));
-        let waits = models.into_iter().map(async |model| (model, self.session.caught_up(model, position).await));
-        for (model, waited) in join_all(waits).await {
-            if let Err(behind) = waited {
-                tracing::debug!(%behind, "what is told does not show all that it is related to");
-                // What can't be asked at present may have come there for all that is known.
-                if behind.code() != Code::Unavailable {
-                    lagged.note(model, position);
-                }
-            }
+        if let Some((one, field)) = selected.first().and_then(|one| Some((one, one.field?))) {
+            self.models(field, one, &mut models);
         }
+        models.into_iter().cloned().collect()
     }
 
     /// The read models of a field and of all that is selected below it.
@@ -166,5 +190,25 @@ fn position(argument: Option<&Json>) -> Result<Option<Position>, Error> {
             Some(position) => Ok(Some(Position::new(position))),
             None => Err(Error::input(format!("{MIN_POSITION} is {value}, and a position is not below 0"))),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_was_waited_for_in_vain_is_not_waited_for_to_come_as_far_before_it_has() {
+        let (lagged, model) = (Lagged::default(), Name::parse("Ticket").unwrap());
+        let is_in_vain = |reached, wanted| lagged.is_in_vain(&model, Position::new(reached), Position::new(wanted));
+        assert!(!is_in_vain(5, 10));
+        lagged.note(&model, Position::new(10));
+        assert!(is_in_vain(5, 10) && is_in_vain(9, 11));
+        assert!(!is_in_vain(5, 9), "less may be had");
+        lagged.note(&model, Position::new(8));
+        lagged.note(&model, Position::new(20));
+        assert!(is_in_vain(7, 8) && !is_in_vain(7, 7));
+        assert!(!is_in_vain(8, 20), "it goes on");
+        assert!(lagged.all().is_empty());
     }
 }

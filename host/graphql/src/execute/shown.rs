@@ -72,8 +72,13 @@ impl Execution<'_> {
 
     async fn connected(&self, spot: Spot<'_>, ty: &TypeRef, connection: &Connection, count: usize) -> Column {
         let Connection { rows, from, to, cursors, page, total } = connection;
-        let edge = |(at, cursor)| [(CURSOR, Value::Shown(Shown::Text(cursor))), ("node", Value::Row(rows, at))];
-        let edges: Vec<_> = (*from..*to).zip(cursors.iter().map(String::as_str)).map(edge).collect();
+        let edge = |at: usize| {
+            // There are none where none are asked for.
+            let cursor =
+                cursors.get(at - from).map_or(Value::NULL, |cursor| Value::Shown(Shown::Text(cursor.as_str())));
+            [(CURSOR, cursor), ("node", Value::Row(rows, at))]
+        };
+        let edges: Vec<_> = (*from..*to).map(edge).collect();
         let edges: Vec<_> = edges.iter().map(|edge| Value::Fields(edge)).collect();
         let mut fields = vec![(EDGES, Value::List(&edges)), (NODES, Value::Rows(rows, *from, *to))];
         fields.extend(page.as_ref().map(|page| (PAGE_INFO, Value::Json(page))));

@@ -6,10 +6,8 @@ use std::sync::PoisonError;
 use async_graphql::parser::types::OperationDefinition;
 use async_graphql::{Positioned, ServerError};
 use serde_json::Value as Json;
-use yado_model::Position;
 
 use super::column::Column;
-use super::consistency::Lagged;
 use super::objects::Part;
 use super::path::Places;
 use super::value::Value;
@@ -44,14 +42,12 @@ impl<'d> Root<'d> {
 }
 
 impl<'a> Execution<'a> {
-    /// Answers a subscription with values of its only field, which have come about by a position: one text for each, and
-    /// all that they lead to is looked up once. If something goes wrong with one of several, it is not known with which.
+    /// Answers a subscription with values of its only field: one text for each, and all that they lead to is looked up once.
+    /// If something goes wrong with one of several, it is not known with which.
     pub(crate) async fn told(
         self,
         operation: &'a Positioned<OperationDefinition>,
-        position: Position,
         values: &[&Json],
-        lagged: &Lagged,
     ) -> (Vec<Cow<'static, str>>, Vec<ServerError>) {
         let count = values.len();
         let selected = tree::collect(self.api, self.document, self.variables, &operation.node);
@@ -61,7 +57,6 @@ impl<'a> Execution<'a> {
         if let Some(one) = selected.first() {
             parts.push(Part::Column(match one.field {
                 Some(field) => {
-                    self.wait_for_related(field, one, position, lagged).await;
                     let spot = Spot { ty: SUBSCRIPTION, one, places: Places::Field(&parents.places, one.key) };
                     let values = values.iter().map(|value| Value::Json(value)).collect();
                     self.complete(spot, &field.ty, values, None).await

@@ -5,11 +5,14 @@
 //! missed something, and holds nothing back any more.
 //!
 //! What comes in a burst is not to make everybody miss something. So whoever fills it waits where it is full until half of it
-//! has been taken, and looks from time to time at who is waited for. Where that is no more than half of those who are in, the
-//! first quarter is given up, with those that have not taken it: one who takes a message now and then makes no room by that,
-//! and the others go at least a quarter of the bounds further with each look. Where most are behind they are not the ones who
-//! are slow, since it is the server that sends to all of them, and nobody is given up as long as anything is taken, for as
-//! long as a socket may take. Where nothing is taken, or that is over, half of it is given up.
+//! has been taken, and looks from time to time at who is waited for. Where no more than half of those to whom the first half
+//! was said have not taken it, a quarter of the bounds is given up, with those that have not taken that: one who takes a
+//! message now and then makes no room by it, and the others go at least so much further with each look. Where most are behind
+//! they are not the ones who are slow, since it is the server that sends to all of them, and nobody is given up as long as
+//! anything is taken, for as long as a socket may take. Where nothing is taken, or that is over, half of it is given up.
+//!
+//! Whoever is still told what was before has entered for what comes, and has no say in who is slow: he takes nothing for now,
+//! and where he is given up he goes on by himself and has lost nothing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,9 +22,14 @@ use yado_engine::Cursor;
 use super::memory::Memory;
 use super::subscriber::Message;
 
-/// Which message a subscriber is to take next, counted from the cohort's first.
+/// Which message a subscriber is to take next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Next(u64);
+pub(super) struct Next {
+    /// Counted from the cohort's first.
+    number: u64,
+    /// Whether it is still told what was before.
+    is_late: bool,
+}
 
 /// What there is for a subscriber.
 #[derive(Debug)]
@@ -41,6 +49,8 @@ pub(super) struct Buffer {
     first: u64,
     bytes: usize,
     subscribers: usize,
+    /// How many of them are still told what was before.
+    late: usize,
     /// How often a message has been taken.
     taken: u64,
     /// How far the cohort has come, be it told or not; nothing, if what it follows has not begun yet.
@@ -54,8 +64,25 @@ pub(super) struct Buffer {
 #[derive(Debug)]
 struct Kept {
     message: Arc<Message>,
-    /// How many are still to take it.
+    /// How many it was said to, without those that have gone.
+    to: usize,
+    /// How many of them are still to take it.
     left: usize,
+    /// How many of those are still told what was before.
+    late: usize,
+}
+
+impl Kept {
+    /// Whether only a few are waited for, of those to whom it was said and who have come as far.
+    const fn is_taken_by_most(&self) -> bool {
+        self.left.saturating_sub(self.late) <= self.to.saturating_sub(self.late) / 2
+    }
+
+    fn goes_without(&mut self, missed: &Self) {
+        self.to = self.to.saturating_sub(missed.left);
+        self.left = self.left.saturating_sub(missed.left);
+        self.late = self.late.saturating_sub(missed.late);
+    }
 }
 
 impl Buffer {
@@ -65,6 +92,7 @@ impl Buffer {
             first: 0,
             bytes: 0,
             subscribers: 0,
+            late: 0,
             taken: 0,
             reached,
             most,
@@ -73,19 +101,22 @@ impl Buffer {
         }
     }
 
-    /// Lets a subscriber in. It is told everything after the place that is returned.
-    pub(super) fn enter(&mut self) -> (Next, Option<Cursor>) {
+    /// Lets a subscriber in. It is told everything after the place that is returned; late, if it has to be told first what was
+    /// before.
+    pub(super) fn enter(&mut self, is_late: bool) -> (Next, Option<Cursor>) {
         self.subscribers += 1;
-        (Next(self.first + self.messages.len() as u64), self.reached)
+        self.late += usize::from(is_late);
+        (Next { number: self.first + self.messages.len() as u64, is_late }, self.reached)
     }
 
     /// Lets a subscriber go, with what it has not taken.
-    pub(super) fn leave(&mut self, next: Next) {
+    pub(super) fn leave(&mut self, mut next: Next) {
         // Whoever has missed something is not counted any more.
-        let Some(from) = next.0.checked_sub(self.first) else { return };
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let Some(from) = self.at(next) else { return };
+        self.comes_along(&mut next);
         self.subscribers = self.subscribers.saturating_sub(1);
         for kept in self.messages.iter_mut().skip(from) {
+            kept.to = kept.to.saturating_sub(1);
             kept.left = kept.left.saturating_sub(1);
         }
         self.drop_taken();
@@ -98,7 +129,7 @@ impl Buffer {
             return;
         }
         self.bytes += message.payload.len();
-        self.messages.push_back(Kept { message, left: self.subscribers });
+        self.messages.push_back(Kept { message, to: self.subscribers, left: self.subscribers, late: self.late });
     }
 
     /// Whether there is room for a message of so many bytes. One alone may be as large as it likes.
@@ -133,16 +164,32 @@ impl Buffer {
         if self.taken == taken {
             return self.make_room(bytes);
         }
-        let kept = self.messages.len();
-        let half = kept.div_ceil(2).saturating_sub(1);
-        if self.messages.get(half).is_none_or(|kept| kept.left > self.subscribers / 2) {
+        if !self.messages.get(self.half()).is_some_and(Kept::is_taken_by_most) {
             return;
         }
-        // What nobody waits for any more may go along with that.
-        let quarter = self.first + kept.div_ceil(4) as u64;
-        while self.first < quarter && !self.messages.is_empty() {
+        let most_bytes = self.memory.room(self.most_bytes);
+        let messages = self.messages.len().saturating_sub(self.most.div_ceil(4)).max(self.most / 2);
+        let left = self.bytes.saturating_sub(self.bytes.max(most_bytes).div_ceil(4));
+        let left = left.max((most_bytes / 2).min(most_bytes.saturating_sub(bytes)));
+        while !self.messages.is_empty() && (self.messages.len() > messages || self.bytes > left) {
             self.drop_first();
         }
+    }
+
+    /// The last message of the first half of what is here, by what there is more of in proportion to what may be.
+    fn half(&self) -> usize {
+        let most_bytes = self.memory.room(self.most_bytes).max(1);
+        let [by_bytes, by_count] = [(self.bytes, self.most), (self.messages.len(), most_bytes)]
+            .map(|(taken, other)| (taken as u128) * (other as u128));
+        if by_bytes <= by_count {
+            return self.messages.len().div_ceil(2).saturating_sub(1);
+        }
+        let mut left = self.bytes.div_ceil(2);
+        let passes = |kept: &Kept| {
+            left = left.saturating_sub(kept.message.payload.len());
+            left == 0
+        };
+        self.messages.iter().position(passes).unwrap_or_default()
     }
 
     /// All that has happened up to here has been told, if it was to be.
@@ -152,15 +199,29 @@ impl Buffer {
 
     /// The next message for a subscriber.
     pub(super) fn take(&mut self, next: &mut Next) -> Taken {
-        let Some(at) = next.0.checked_sub(self.first) else { return Taken::Missed };
-        let at = usize::try_from(at).unwrap_or(usize::MAX);
+        let Some(at) = self.at(*next) else { return Taken::Missed };
+        // From here on it is as quick as it is.
+        self.comes_along(next);
         let Some(kept) = self.messages.get_mut(at) else { return Taken::Nothing };
-        next.0 += 1;
+        next.number += 1;
         self.taken += 1;
         kept.left = kept.left.saturating_sub(1);
         let message = kept.message.clone();
         self.drop_taken();
         Taken::Message(message)
+    }
+
+    /// Where the next message of a subscriber is, or will be; nothing, if it has missed something.
+    fn at(&self, next: Next) -> Option<usize> {
+        Some(usize::try_from(next.number.checked_sub(self.first)?).unwrap_or(usize::MAX))
+    }
+
+    /// A subscriber that has missed nothing is not told any more what was before.
+    fn comes_along(&mut self, next: &mut Next) {
+        let Some(from) = self.at(*next).filter(|_| next.is_late) else { return };
+        next.is_late = false;
+        self.late = self.late.saturating_sub(1);
+        self.messages.iter_mut().skip(from).for_each(|kept| kept.late = kept.late.saturating_sub(1));
     }
 
     /// How far the cohort has come.
@@ -194,11 +255,10 @@ impl Buffer {
     /// Removes the first message. Those that have not taken it have missed something, and what came after it, which they
     /// were to take as well, is not kept for them.
     fn drop_first(&mut self) {
-        let missed = self.pop().map_or(0, |kept| kept.left);
-        self.subscribers = self.subscribers.saturating_sub(missed);
-        for kept in &mut self.messages {
-            kept.left = kept.left.saturating_sub(missed);
-        }
+        let Some(missed) = self.pop() else { return };
+        self.subscribers = self.subscribers.saturating_sub(missed.left);
+        self.late = self.late.saturating_sub(missed.late);
+        self.messages.iter_mut().for_each(|kept| kept.goes_without(&missed));
         self.drop_taken();
     }
 }
@@ -229,9 +289,9 @@ mod tests {
     #[test]
     fn everybody_takes_everything_once_and_then_it_is_gone() {
         let mut buffer = buffer(10, 1_000);
-        let (mut one, _) = buffer.enter();
+        let (mut one, _) = buffer.enter(false);
         buffer.push(message(1, 1));
-        let (mut other, from) = buffer.enter();
+        let (mut other, from) = buffer.enter(false);
         assert_eq!(from, Some(Cursor::all_of(Position::new(1))));
         buffer.push(message(2, 1));
         assert_eq!(number(&buffer.take(&mut other)), Some(2));
@@ -246,8 +306,8 @@ mod tests {
     #[test]
     fn whoever_leaves_leaves_nothing_behind() {
         let mut buffer = buffer(10, 1_000);
-        let (mut one, _) = buffer.enter();
-        let (other, _) = buffer.enter();
+        let (mut one, _) = buffer.enter(false);
+        let (other, _) = buffer.enter(false);
         for at in 1..=3 {
             buffer.push(message(at, 1));
         }
@@ -263,8 +323,8 @@ mod tests {
     #[test]
     fn whoever_is_too_far_behind_has_missed_something_and_the_others_have_not() {
         for mut buffer in [buffer(3, 1_000), buffer(100, 30)] {
-            let (mut slow, _) = buffer.enter();
-            let (mut quick, _) = buffer.enter();
+            let (mut slow, _) = buffer.enter(false);
+            let (mut quick, _) = buffer.enter(false);
             for at in 1..=10 {
                 assert_eq!(buffer.has_room(10), at != 4, "there is room for just three");
                 if !buffer.has_room(10) {
@@ -286,8 +346,8 @@ mod tests {
     #[test]
     fn there_is_room_again_without_those_that_are_furthest_behind() {
         for mut buffer in [buffer(8, 1_000), buffer(1_000, 8)] {
-            let (mut slow, _) = buffer.enter();
-            let (mut quick, _) = buffer.enter();
+            let (mut slow, _) = buffer.enter(false);
+            let (mut quick, _) = buffer.enter(false);
             for at in 1..=8 {
                 assert!(buffer.has_room(1));
                 buffer.push(message(at, 1));
@@ -312,8 +372,8 @@ mod tests {
     #[test]
     fn one_who_takes_little_is_given_up_when_most_others_wait_for_more() {
         for mut buffer in [buffer(8, 1_000), buffer(1_000, 8)] {
-            let (mut slow, _) = buffer.enter();
-            let mut quick = [buffer.enter().0, buffer.enter().0];
+            let (mut slow, _) = buffer.enter(false);
+            let mut quick = [buffer.enter(false).0, buffer.enter(false).0];
             for at in 1..=8 {
                 buffer.push(message(at, 1));
             }
@@ -334,8 +394,8 @@ mod tests {
     #[test]
     fn of_a_few_who_are_behind_those_go_first_that_are_furthest() {
         let mut buffer = buffer(8, 1_000);
-        let [mut last, mut slow] = [buffer.enter().0, buffer.enter().0];
-        let quick = [buffer.enter().0, buffer.enter().0];
+        let [mut last, mut slow] = [buffer.enter(false).0, buffer.enter(false).0];
+        let quick = [buffer.enter(false).0, buffer.enter(false).0];
         (1..=8).for_each(|at| buffer.push(message(at, 1)));
         let taken = buffer.taken();
         for mut quick in quick {
@@ -350,9 +410,94 @@ mod tests {
     }
 
     #[test]
+    fn those_who_come_later_have_no_say_in_what_was_said_before() {
+        let mut buffer = buffer(8, 1_000);
+        let mut all = [buffer.enter(false).0, buffer.enter(false).0];
+        (1..=8).for_each(|at| buffer.push(message(at, 1)));
+        let later: Vec<Next> = (0..10).map(|_| buffer.enter(false).0).collect();
+        let taken = buffer.taken();
+        all.iter_mut().for_each(|one| assert_eq!(number(&buffer.take(one)), Some(1)));
+        buffer.look(1, taken);
+        all.iter_mut().for_each(|one| assert_eq!(number(&buffer.take(one)), Some(2)));
+        // Neither have those who have gone.
+        later.into_iter().for_each(|later| buffer.leave(later));
+        let [mut one, gone] = all;
+        buffer.leave(gone);
+        let taken = buffer.taken();
+        assert_eq!(number(&buffer.take(&mut one)), Some(3));
+        buffer.look(1, taken);
+        assert_eq!(number(&buffer.take(&mut one)), Some(4));
+    }
+
+    #[test]
+    fn those_who_are_still_told_what_was_before_hold_up_nobody() {
+        let mut buffer = buffer(8, 1_000);
+        let mut live = [buffer.enter(false).0, buffer.enter(false).0];
+        let mut late: Vec<Next> = (0..10).map(|_| buffer.enter(true).0).collect();
+        (1..=8).for_each(|at| buffer.push(message(at, 1)));
+        let taken = buffer.taken();
+        // One of them is done with that, and is as quick as the others.
+        let mut quick = late.pop().unwrap();
+        for one in live.iter_mut().chain([&mut quick]) {
+            (1..=8).for_each(|at| assert_eq!(number(&buffer.take(one)), Some(at)));
+        }
+        assert_eq!((buffer.late, buffer.messages[0].late), (9, 9));
+        buffer.look(1, taken);
+        assert!(late.iter_mut().all(|late| matches!(buffer.take(late), Taken::Missed)));
+        assert_eq!((buffer.subscribers, buffer.late, buffer.messages.len()), (3, 0, 0));
+        late.into_iter().for_each(|late| buffer.leave(late));
+        assert_eq!((buffer.subscribers, buffer.late), (3, 0));
+    }
+
+    #[test]
+    fn two_looks_make_room_whatever_takes_it() {
+        for (most, most_bytes, messages) in [
+            (1_000, 1_000, vec![(100, 0), (10, 100)]),
+            (1_000, 100_000, vec![(1_000, 1)]),
+            (1_000, 100_000, vec![(10, 5_000), (50, 1_000)]),
+            (1_000, 100_000, vec![(50, 1_000), (10, 5_000)]),
+        ] {
+            let mut buffer = buffer(most, most_bytes);
+            let mut slow: Vec<Next> = (0..40).map(|_| buffer.enter(false).0).collect();
+            let mut quick: Vec<Next> = (0..50).map(|_| buffer.enter(false).0).collect();
+            let sizes = messages.iter().flat_map(|&(count, bytes)| std::iter::repeat_n(bytes, count));
+            (1..).zip(sizes).for_each(|(at, bytes)| buffer.push(message(at, bytes)));
+            assert!(!buffer.has_room(10), "{messages:?}");
+            quick.iter_mut().for_each(|one| while number(&buffer.take(one)).is_some() {});
+            // Each of the others is somewhere else.
+            let all = buffer.messages.len();
+            for (place, one) in slow.iter_mut().enumerate() {
+                (0..place * all / 40).for_each(|_| assert!(number(&buffer.take(one)).is_some()));
+            }
+            for _ in 0..2 {
+                assert!(!buffer.is_eased(10), "{messages:?}");
+                // Something has been taken meanwhile.
+                buffer.look(10, buffer.taken() - 1);
+            }
+            assert!(buffer.is_eased(10), "{messages:?}");
+            // No more are given up than have to be.
+            assert!(!buffer.messages.is_empty() && buffer.subscribers > 50, "{messages:?}");
+        }
+    }
+
+    #[test]
+    fn however_little_is_kept_nobody_holds_up_the_others() {
+        for most in 1..=5 {
+            let mut buffer = buffer(most, 1_000);
+            let mut slow = buffer.enter(false).0;
+            let mut quick = [buffer.enter(false).0, buffer.enter(false).0];
+            (1..=most as u64).for_each(|at| buffer.push(message(at, 1)));
+            quick.iter_mut().for_each(|one| while number(&buffer.take(one)).is_some() {});
+            buffer.look(1, buffer.taken() - 1);
+            assert!(buffer.is_eased(1), "{most}");
+            assert!(matches!(buffer.take(&mut slow), Taken::Missed));
+        }
+    }
+
+    #[test]
     fn nobody_is_given_up_where_all_are_slow() {
         for mut buffer in [buffer(8, 1_000), buffer(1_000, 8)] {
-            let mut all = [buffer.enter().0, buffer.enter().0, buffer.enter().0];
+            let mut all = [buffer.enter(false).0, buffer.enter(false).0, buffer.enter(false).0];
             for at in 1..=8 {
                 buffer.push(message(at, 1));
             }
@@ -377,8 +522,8 @@ mod tests {
     #[test]
     fn what_is_taken_in_time_makes_room_for_all() {
         let mut buffer = buffer(4, 1_000);
-        let (mut one, _) = buffer.enter();
-        let (mut other, _) = buffer.enter();
+        let (mut one, _) = buffer.enter(false);
+        let (mut other, _) = buffer.enter(false);
         for at in 1..=4 {
             buffer.push(message(at, 1));
         }
@@ -393,7 +538,7 @@ mod tests {
     #[test]
     fn a_message_that_is_larger_than_all_of_the_room_is_told_alone() {
         let mut buffer = buffer(10, 5);
-        let (mut one, _) = buffer.enter();
+        let (mut one, _) = buffer.enter(false);
         assert!(buffer.has_room(100) && buffer.is_eased(100));
         buffer.push(message(1, 100));
         assert!(!buffer.has_room(1) && !buffer.is_eased(0));
@@ -403,14 +548,14 @@ mod tests {
     #[test]
     fn there_is_little_room_where_others_have_taken_all_of_the_memory() {
         let mut buffer = buffer(1_000, 1_000_000);
-        let (mut slow, _) = buffer.enter();
+        let (mut slow, _) = buffer.enter(false);
         (1..=10).for_each(|at| buffer.push(message(at, 20_000)));
         assert!(buffer.has_room(20_000));
         let others = buffer.memory.fill();
         assert!(!buffer.has_room(20_000));
         buffer.make_room(20_000);
         assert!(matches!(buffer.take(&mut slow), Taken::Missed) && buffer.messages.is_empty());
-        let (_next, _) = buffer.enter();
+        let (_next, _) = buffer.enter(false);
         for at in 11..=13 {
             assert!(buffer.has_room(20_000));
             buffer.push(message(at, 20_000));

@@ -13,6 +13,7 @@ use yado_engine::{Cursor, Error as EngineError};
 use yado_model::Code;
 
 use super::Live;
+use super::batch::Batch;
 use super::buffer::{Buffer, Next, Taken};
 use super::happening::Happened;
 use super::hub::Hub;
@@ -29,7 +30,8 @@ pub(super) const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Dur
 /// How long it is waited before it is looked who is to take what has been said, where that is as much as may be.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Once so much is gathered to be brought into form, in bytes of what it is read from, no more is.
+/// Once so much is gathered to be brought into form, in bytes of what it is read from, no more is; and it is to be no more than
+/// that when it has been, as far as that is known before.
 pub(super) const AT_ONCE_BYTES: usize = 1024 * 1024;
 
 /// Once so much waits to be brought into form, in bytes of what it is read from, no more is kept.
@@ -104,10 +106,10 @@ impl Cohort {
         self.subscribers.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Lets one in. It is told everything after the place that is returned.
-    pub(super) fn enter(&self) -> (Next, Option<Cursor>) {
+    /// Lets one in. It is told everything after the place that is returned; late, if it has to be told first what was before.
+    pub(super) fn enter(&self, is_late: bool) -> (Next, Option<Cursor>) {
         self.settle();
-        self.buffer().enter()
+        self.buffer().enter(is_late)
     }
 
     /// Lets one in that has been told everything up to a place, unless the cohort is further than that.
@@ -116,7 +118,7 @@ impl Cohort {
         let began = self.hub.began();
         let mut buffer = self.buffer();
         let is_there = buffer.reached().or(began).is_some_and(|reached| reached <= told);
-        is_there.then(|| buffer.enter().0)
+        is_there.then(|| buffer.enter(false).0)
     }
 
     /// Lets one go, with the place that it has, if it has entered.
@@ -183,12 +185,13 @@ impl Cohort {
     }
 
     /// Brings what has happened into form, and says it to all.
-    async fn tell(&self, plan: &Plan, happened: &[Arc<Happened>], live: &Live) {
+    async fn tell(&self, plan: &Plan, happened: &[Arc<Happened>], live: &Live, batch: &mut Batch) {
         if happened.is_empty() {
             return;
         }
         // What that takes is large, and most of the time there is nothing to tell.
         let told = Box::pin(plan.tell(happened, live, &live.memory)).await;
+        batch.formed(told.len(), told.iter().map(|message| message.payload.len()).sum());
         live.figures.messages.increment(told.len() as u64);
         for message in told {
             self.say(message, &live.limits).await;
@@ -269,10 +272,11 @@ async fn follow(course: Course) {
 async fn goes_on(live: &Arc<Live>, cohort: &Arc<Cohort>) -> Vec<ServerError> {
     let mut changes = live.current.changes();
     let mut plan = cohort.plan();
-    let mut alone = Alone::default();
+    let (mut alone, mut batch) = (Alone::default(), Batch::new(usize::MAX));
     // Between the request and here there may have been a deployment.
     changes.mark_changed();
     loop {
+        let at_once = batch.within(plan.at_once(), AT_ONCE_BYTES);
         let arrived = tokio::select! {
             biased;
             _ = changes.changed() => {
@@ -291,16 +295,16 @@ async fn goes_on(live: &Arc<Live>, cohort: &Arc<Cohort>) -> Vec<ServerError> {
                 }
                 continue;
             }
-            arrived = cohort.inbox.next(plan.at_once()) => arrived,
+            arrived = cohort.inbox.next(at_once) => arrived,
         };
         let failure = match arrived {
             Arrived::Happened(happened) => {
-                cohort.tell(&plan, &happened, live).await;
+                cohort.tell(&plan, &happened, live, &mut batch).await;
                 continue;
             }
-            Arrived::Missed(missed) => match alone.read(live, &plan, missed).await {
+            Arrived::Missed(missed) => match alone.read(live, &plan, missed, at_once).await {
                 Ok((happened, reached, failure)) => {
-                    cohort.tell(&plan, &happened, live).await;
+                    cohort.tell(&plan, &happened, live, &mut batch).await;
                     cohort.inbox.has_read(reached);
                     let Some(failure) = failure else { continue };
                     failure
@@ -332,6 +336,7 @@ impl Alone {
         live: &Live,
         plan: &Plan,
         missed: Missed,
+        at_once: Bound,
     ) -> Result<(Vec<Arc<Happened>>, Cursor, Option<Failure>), Failure> {
         let known = self.followed.take().filter(|followed| followed.reached() == Some(missed.after));
         let mut followed = match known {
@@ -339,7 +344,7 @@ impl Alone {
             None => live.source.follow(&plan.topic.subject(), plan.tenant(), Some(missed.after))?,
         };
         followed.more(Some(missed.until)).await?;
-        let (happened, failure) = gather(followed.as_mut(), &plan.topic, missed.until, plan.at_once());
+        let (happened, failure) = gather(followed.as_mut(), &plan.topic, missed.until, at_once);
         self.failures = 0;
         // What lies behind the end is brought, or left out as well.
         let reached = followed.reached().map_or(missed.after, |reached| reached.min(missed.until));

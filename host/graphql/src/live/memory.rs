@@ -47,6 +47,12 @@ impl Memory {
         if self.taken.load(Ordering::Relaxed) < MOST_BYTES { own } else { own.min(LITTLE_BYTES) }
     }
 
+    /// How much is taken.
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// Takes all that there is.
     #[cfg(test)]
     pub(super) fn fill(&self) -> Share {
@@ -92,6 +98,6 @@ mod tests {
         drop(other);
         assert_eq!(memory.room(1_000_000), 1_000_000);
         drop(one);
-        assert_eq!(memory.taken.load(Ordering::Relaxed), 0);
+        assert_eq!(memory.taken(), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! What a subscription asks for: read, checked, and ready to be told by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,21 +9,20 @@ use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, Selec
 use async_graphql::{Name, Positioned, ServerError};
 use async_graphql_value::Value;
 use serde_json::Value as Json;
-use tokio::time::{Instant, sleep_until};
 use yado_engine::{Cursor, Table, Until, What};
 use yado_model::{Actor, Code, Position, TenantId};
 
 use super::Live;
-use super::cohort::{AT_ONCE_BYTES, PAUSES};
+use super::cohort::AT_ONCE_BYTES;
 use super::happening::Happened;
 use super::memory::Memory;
+use super::patience::Patience;
 use super::source::Bound;
 use super::subscriber::Message;
 use super::topic::Topic;
 use crate::api::{AFTER, Resolve, SUBSCRIPTION};
 use crate::backend::Backend;
 use crate::error::Error;
-use crate::execute::Lagged;
 use crate::graphql::Served;
 use crate::input::{Arguments, Variables};
 use crate::opened::{Opened, Sound};
@@ -48,10 +47,17 @@ pub(crate) struct Plan {
     pub(super) topic: Arc<Topic>,
     /// So much of what has happened is brought into form at once.
     at_once: usize,
-    /// What was waited for in vain.
-    lagged: Lagged,
+    /// The read models that are shown beside what has happened.
+    related: BTreeSet<yado_model::Name>,
     /// Whether what could not be read the last time could not be read however often it was tried.
     is_tired: AtomicBool,
+}
+
+/// Read models that are to be waited for, so that they show what is told as it was by then.
+pub(super) struct Behind {
+    models: Vec<yado_model::Name>,
+    /// The position that they are to come to.
+    pub(super) wanted: Position,
 }
 
 /// What has happened in the form that was asked for.
@@ -122,10 +128,15 @@ impl Plan {
         let (api, document) = (&opened.served.api, &opened.prepared.document);
         let weight = cost::check(api, limits, document, operation, &variables).map_err(|error| vec![error.whole()])?;
         let at_once = (limits.complexity_max / weight.max(1)).clamp(1, AT_ONCE_MOST);
-        drop(variables);
         let at_once = usize::try_from(at_once).unwrap_or(1);
-        let (key, lagged, is_tired) = (Arc::new(key), Lagged::default(), AtomicBool::new(false));
-        Ok((Self { opened, key, topic, at_once, lagged, is_tired }, after))
+        let related = {
+            let (until, null) = (Until::after(limits.timeout_ms), async_graphql::Value::Null);
+            let session = opened.session(backend, until);
+            opened.execution(limits, &*session, &variables, null, until).related(operation)
+        };
+        drop(variables);
+        let (key, is_tired) = (Arc::new(key), AtomicBool::new(false));
+        Ok((Self { opened, key, topic, at_once, related, is_tired }, after))
     }
 
     /// The same by another deployment.
@@ -167,43 +178,77 @@ impl Plan {
         Ok(self.opened.session(backend, Until::after(limits.timeout_ms)).admit(what)?)
     }
 
-    /// Brings what has happened into the form that was asked for. The messages take their part of a memory.
+    /// Brings what has happened into the form that was asked for. The messages take their part of a memory. Before that it
+    /// waits for what is shown beside it; and what can't be looked up is tried again for a while, since whoever is told
+    /// something goes on behind it, and is not told it again.
     pub(super) async fn tell(&self, happened: &[Arc<Happened>], live: &Live, memory: &Memory) -> Vec<Message> {
-        let formed = self.patiently(happened, live, memory).await;
+        let mut patience = Patience::new();
+        loop {
+            if let Some(behind) = self.behind(happened, live) {
+                self.wait_for(&behind, live).await;
+            }
+            if let Some(messages) = self.attempt(happened, live, memory, &mut patience).await {
+                return messages;
+            }
+            patience.rest().await;
+        }
+    }
+
+    /// What is to be waited for before what has happened is told; nothing, if there is nothing that is worth it.
+    pub(super) fn behind(&self, happened: &[Arc<Happened>], live: &Live) -> Option<Behind> {
+        let wanted = happened.last()?.cursor.position;
+        if self.related.is_empty() {
+            return None;
+        }
+        let session = self.opened.session(live.backend.as_ref(), Until::after(live.limits.timeout_ms));
+        let models = live.lagged.behind(&*session, &self.related, wanted);
+        (!models.is_empty()).then_some(Behind { models, wanted })
+    }
+
+    /// Waits for what is shown beside what has happened.
+    pub(super) async fn wait_for(&self, behind: &Behind, live: &Live) {
+        let session = self.opened.session(live.backend.as_ref(), Until::after(live.limits.timeout_ms));
+        live.lagged.wait(&*session, &behind.models, behind.wanted).await;
+    }
+
+    /// Brings what has happened into form, without waiting for anything. There is nothing if it fails for a reason that
+    /// passes: then it is to be tried again after a rest, and with the same patience. What has not passed by the end of that
+    /// is told as it is, and not tried again before it has.
+    pub(super) async fn attempt(
+        &self,
+        happened: &[Arc<Happened>],
+        live: &Live,
+        memory: &Memory,
+        patience: &mut Patience,
+    ) -> Option<Vec<Message>> {
+        if happened.is_empty() {
+            return Some(Vec::new());
+        }
+        let formed = self.form(happened, live, memory).await;
+        if formed.passes && !self.is_tired.load(Ordering::Relaxed) {
+            if patience.is_new() {
+                let (subject, tenant) = (self.topic.subject(), self.tenant());
+                tracing::warn!(%subject, %tenant, "what a subscription is told can't be looked up; it is tried again");
+            }
+            if patience.is_left(Duration::from_millis(live.limits.slow_ms)) {
+                return None;
+            }
+        }
+        *patience = Patience::new();
+        self.is_tired.store(formed.passes, Ordering::Relaxed);
         if happened.len() == 1 || !formed.is_wrong {
-            return formed.messages;
+            return Some(formed.messages);
         }
         // It is not known with which of them it has gone wrong, and so each is told by itself.
         let mut all = Vec::with_capacity(happened.len());
         for one in happened {
             all.extend(self.form(std::slice::from_ref(one), live, memory).await.messages);
         }
-        all
-    }
-
-    /// Brings what has happened into form, and tries that again for a while where it fails for a reason that passes: whoever
-    /// is told something goes on behind it, and is not told it again. What has not passed by then is told as it is, and not
-    /// waited for again before it has.
-    async fn patiently(&self, happened: &[Arc<Happened>], live: &Live, memory: &Memory) -> Formed {
-        let mut formed = self.form(happened, live, memory).await;
-        if formed.passes && !self.is_tired.load(Ordering::Relaxed) {
-            let (subject, tenant) = (self.topic.subject(), self.tenant());
-            tracing::warn!(%subject, %tenant, "what a subscription is told can't be looked up; it is tried again");
-            let longest = Instant::now() + Duration::from_millis(live.limits.slow_ms);
-            let mut pause = PAUSES.0;
-            while formed.passes && Instant::now() < longest {
-                sleep_until(longest.min(Instant::now() + pause)).await;
-                pause = (pause * 2).min(PAUSES.1);
-                formed = self.form(happened, live, memory).await;
-            }
-        }
-        self.is_tired.store(formed.passes, Ordering::Relaxed);
-        formed
+        Some(all)
     }
 
     async fn form(&self, happened: &[Arc<Happened>], live: &Live, memory: &Memory) -> Formed {
         let nothing = || Formed { messages: Vec::new(), is_wrong: false, passes: false };
-        let Some(last) = happened.last() else { return nothing() };
         let values: Vec<&Json> = happened.iter().map(|happened| &happened.value).collect();
         // It was found when the plan was made.
         let Ok(operation) = self.opened.operation() else { return nothing() };
@@ -211,7 +256,7 @@ impl Plan {
         let (until, null) = (Until::after(live.limits.timeout_ms), async_graphql::Value::Null);
         let session = self.opened.session(live.backend.as_ref(), until);
         let execution = self.opened.execution(&live.limits, &*session, &variables, null, until);
-        let (told, errors) = execution.told(operation, last.cursor.position, &values, &self.lagged).await;
+        let (told, errors) = execution.told(operation, &values).await;
         let (is_wrong, passes) = (!errors.is_empty(), errors.iter().any(passes));
         let message = |(happened, data): (&Arc<Happened>, _)| {
             let cursor = happened.cursor;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use yado_engine::{ChangeStream, Changed, Cursor, Engine, Error, EventPage, Events, Result};
+use yado_engine::{ChangeStream, Cursor, Engine, Error, EventPage, Events, Result};
 use yado_model::{Code, Position, TenantId};
 
 use super::happening::{Happened, Happening, Occurred};
@@ -43,12 +43,19 @@ pub(crate) trait Source: Send + Sync {
 /// What is followed.
 #[async_trait]
 pub(crate) trait Followed: Send {
-    /// Waits until something is at hand. There may be nothing then: once everything up to a place has been taken, and when it
-    /// begins that had not begun yet, so that its place is known from then on. Whoever stops waiting misses nothing.
+    /// Waits until there is more, and reads the next of it. There may be nothing at hand then: where nothing of what has been
+    /// read is of this, once everything up to a place has been taken, and when it begins that had not begun yet, so that its
+    /// place is known from then on. Whoever stops waiting misses nothing.
     ///
     /// # Errors
     /// If it is not known what comes next. What passes may be asked again, and misses nothing.
     async fn more(&mut self, until: Option<Cursor>) -> Result<(), Failure>;
+
+    /// The same wait, without reading anything: whoever waits holds nothing but a place.
+    ///
+    /// # Errors
+    /// If it is not known what comes next.
+    async fn wait(&mut self, until: Option<Cursor>) -> Result<(), Failure>;
 
     /// Takes what comes next, if it is at hand.
     fn take(&mut self) -> Option<Occurred<'_>>;
@@ -106,9 +113,7 @@ impl Source for Engine {
                 let events = self.events(after.map(|after| after.position));
                 Box::new(OfLog { events, page: None, at: 0, tenant: tenant.clone() })
             }
-            Subject::Changes(model) => {
-                Box::new(OfModel { changes: self.watch(model, tenant, after)?, next: None, before: None })
-            }
+            Subject::Changes(model) => Box::new(OfModel(self.watch(model, tenant, after)?)),
         })
     }
 
@@ -126,15 +131,28 @@ struct OfLog {
     tenant: TenantId,
 }
 
+impl OfLog {
+    /// Whether nothing is at hand, and there is more on the way to a place.
+    fn wants_more(&self, until: Option<Cursor>) -> bool {
+        self.page.is_none() && until.is_none_or(|until| self.reached() < Some(until))
+    }
+}
+
 #[async_trait]
 impl Followed for OfLog {
     async fn more(&mut self, until: Option<Cursor>) -> Result<(), Failure> {
-        let is_far_enough = until.is_some_and(|until| self.reached() >= Some(until));
-        if self.page.is_none() && !is_far_enough {
+        if self.wants_more(until) {
             self.page = Some(self.events.next().await?);
             self.at = 0;
             // Whoever passes over all that comes from memory must not keep others from their turn.
             tokio::task::consume_budget().await;
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self, until: Option<Cursor>) -> Result<(), Failure> {
+        if self.wants_more(until) {
+            self.events.wait().await;
         }
         Ok(())
     }
@@ -163,34 +181,33 @@ impl Followed for OfLog {
 }
 
 /// Changes of a read model's rows.
-struct OfModel {
-    changes: ChangeStream,
-    /// What has been waited for, and is taken next.
-    next: Option<Arc<Changed>>,
-    /// What had been taken before that.
-    before: Option<Cursor>,
-}
+struct OfModel(ChangeStream);
 
 /// The place before which there is none.
 const FIRST: Cursor = Cursor { position: Position::new(0), place: 0 };
 
+impl OfModel {
+    /// What has not begun has handed out everything up to the very first place as soon as it begins.
+    fn or_begins(&self, until: Option<Cursor>) -> Option<Cursor> {
+        until.or(self.0.cursor().is_none().then_some(FIRST))
+    }
+}
+
 #[async_trait]
 impl Followed for OfModel {
     async fn more(&mut self, until: Option<Cursor>) -> Result<(), Failure> {
-        if self.next.is_none() {
-            self.before = self.changes.cursor();
-            // What has not begun has handed out everything up to the very first place as soon as it begins.
-            let begins = self.before.is_none().then_some(FIRST);
-            self.next = self.changes.next_until(until.or(begins)).await?;
-        }
-        Ok(())
+        Ok(self.0.more(self.or_begins(until)).await?)
+    }
+
+    async fn wait(&mut self, until: Option<Cursor>) -> Result<(), Failure> {
+        Ok(self.0.wait(self.or_begins(until)).await?)
     }
 
     fn take(&mut self) -> Option<Occurred<'_>> {
-        self.next.take().or_else(|| self.changes.ready()).map(Occurred::Changed)
+        self.0.ready().map(Occurred::Changed)
     }
 
     fn reached(&self) -> Option<Cursor> {
-        if self.next.is_some() { self.before } else { self.changes.cursor() }
+        self.0.cursor()
     }
 }

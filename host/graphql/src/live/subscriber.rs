@@ -4,21 +4,27 @@ use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 
-use futures::Stream;
-use futures::stream;
+use futures::{FutureExt as _, Stream, stream};
+use tokio::task::JoinSet;
 use yado_engine::Cursor;
+use yado_model::Position;
 
 use super::Live;
+use super::batch::Batch;
 use super::buffer::{Next, Taken};
-use super::cohort::{Cohort, Ending, PAUSES};
+use super::cohort::{AGAIN_MS, Cohort, Ending, PAUSES};
 use super::memory::{Memory, Share};
-use super::plan::Plan;
-use super::source::{Bound, Failure, gather};
+use super::patience::Patience;
+use super::plan::{self, Plan};
+use super::source::{Bound, Failure, Followed, gather};
 use crate::error::Error;
 
-/// Once so much is ready of what lies behind a subscriber, in bytes, no more is made ready; less, where all together have
-/// taken much.
+/// So much is made ready at most of what lies behind a subscriber, in bytes, unless one message alone has more; less, where all
+/// together have taken much.
 const READY_BYTES: usize = 1024 * 1024;
+
+/// So many messages are made first, where it is not known how long they get.
+const FIRST: usize = 8;
 
 /// Whoever is no more than so many events behind a cohort enters it, and has kept for him there what he has not been told yet.
 /// Whoever is further behind would hold up the others while he is told that.
@@ -61,7 +67,7 @@ pub(crate) struct Subscriber {
     /// Everything up to here has been told, or was not asked for.
     told: Option<Cursor>,
     /// What it is told before it takes part in the cohort.
-    behind: Option<Behind>,
+    behind: Option<Box<Behind>>,
     /// Whether it has taken part, and is to keep up.
     joined: bool,
     is_over: bool,
@@ -80,26 +86,103 @@ struct Behind {
     ready: VecDeque<Arc<Message>>,
     /// Why nothing is told behind that.
     failed: Option<yado_engine::Error>,
+    /// What has come to where there is more to read.
+    followed: Option<Box<dyn Followed>>,
+    /// What is shown beside what has happened has been waited for, up to here.
+    waited: Option<Position>,
+    /// How often it has been tried to look that up.
+    patience: Patience,
+    /// How many of the next ones may be ready at once.
+    batch: Batch,
+}
+
+/// What has come of a turn.
+enum Made {
+    /// Something is ready.
+    Ready,
+    /// Everything is ready, and has been told.
+    All,
+    /// The log, or the read model, has not come further.
+    Nothing(Box<dyn Followed>),
+    /// What is shown beside what comes next has not come as far.
+    Behind(plan::Behind),
+    /// What is shown beside what comes next can't be looked up at present.
+    Failing,
 }
 
 impl Behind {
     const fn new(from: Option<Cursor>, until: Option<Cursor>) -> Self {
-        Self { until, made: 0, from, ready: VecDeque::new(), failed: None }
+        Self {
+            until,
+            made: 0,
+            from,
+            ready: VecDeque::new(),
+            failed: None,
+            followed: None,
+            waited: None,
+            patience: Patience::new(),
+            batch: Batch::new(FIRST),
+        }
     }
 
-    /// Makes the next messages ready, as far as they are at hand; or says that there are none any more.
-    async fn make_ready(&mut self, live: &Live, plan: &Plan, until: Cursor) -> Result<bool, Failure> {
-        let mut followed = live.source.follow(&plan.topic.subject(), plan.tenant(), self.from)?;
+    /// Makes the next messages ready when it is its turn.
+    async fn have_turn(&mut self, live: &Live, cohort: &Cohort, until: Cursor) -> Result<(Made, Arc<Plan>), Failure> {
+        // Nobody closes the semaphore.
+        let _turn = live.turns.acquire().await;
+        let plan = cohort.plan();
+        Ok((self.make_ready(live, &plan, until).await?, plan))
+    }
+
+    /// Waits for what keeps the next messages from being made ready, unless some are to be told first; and says whether there
+    /// are none any more. Nobody has a turn meanwhile: what had been read is read again then.
+    async fn wait(&mut self, made: Made, plan: &Plan, live: &Live, until: Cursor) -> Result<bool, Failure> {
+        match made {
+            Made::All => return Ok(true),
+            _ if !self.ready.is_empty() => {}
+            Made::Ready => {}
+            Made::Nothing(mut followed) => {
+                followed.wait(Some(until)).await?;
+                self.followed = Some(followed);
+            }
+            Made::Behind(behind) => {
+                plan.wait_for(&behind, live).await;
+                self.waited = Some(behind.wanted);
+            }
+            Made::Failing => self.patience.rest().await,
+        }
+        Ok(false)
+    }
+
+    /// Makes the next messages ready, as far as they are at hand; or says what is to be waited for.
+    async fn make_ready(&mut self, live: &Live, plan: &Plan, until: Cursor) -> Result<Made, Failure> {
+        let mut followed = match self.followed.take() {
+            Some(followed) => followed,
+            None => live.source.follow(&plan.topic.subject(), plan.tenant(), self.from)?,
+        };
         let mut bytes = 0;
         loop {
             // Where there is little room nothing is made for which there is none.
             let (most, room) = (plan.at_once(), live.behind.room(READY_BYTES));
-            let at_once = Bound { bytes: most.bytes.min(room), ..most };
+            let most = Bound { bytes: most.bytes.min(room), ..most };
+            let left = room.saturating_sub(bytes);
+            if bytes > 0 && !self.batch.has_room(left) {
+                return Ok(Made::Ready);
+            }
+            let at_once = self.batch.within(most, left);
             let (happened, failure) = gather(followed.as_mut(), &plan.topic, until, at_once);
             let reached = followed.reached();
-            // What has been formed is kept, even if it is more: it would have to be formed again.
-            for message in Box::pin(plan.tell(&happened, live, &live.behind)).await {
+            if let Some(behind) = plan.behind(&happened, live).filter(|behind| self.waited < Some(behind.wanted)) {
+                return Ok(Made::Behind(behind));
+            }
+            let messages = Box::pin(plan.attempt(&happened, live, &live.behind, &mut self.patience)).await;
+            let Some(messages) = messages else { return Ok(Made::Failing) };
+            self.batch.formed(messages.len(), messages.iter().map(|message| message.payload.len()).sum());
+            for message in messages {
                 bytes += message.payload.len();
+                if bytes > room && !self.ready.is_empty() {
+                    // It turned out longer than the last ones, and is formed again, with all that comes behind it.
+                    return Ok(Made::Ready);
+                }
                 self.made += 1;
                 self.from = Some(message.cursor);
                 self.ready.push_back(Arc::new(message));
@@ -111,15 +194,19 @@ impl Behind {
                 return Err(failure);
             }
             if reached >= Some(until) {
-                return Ok(self.ready.is_empty());
+                return Ok(if self.ready.is_empty() { Made::All } else { Made::Ready });
             }
             if happened.is_empty() {
                 if bytes > 0 {
-                    return Ok(false);
+                    return Ok(Made::Ready);
+                }
+                match followed.wait(Some(until)).now_or_never() {
+                    Some(waited) => waited?,
+                    None => return Ok(Made::Nothing(followed)),
                 }
                 followed.more(Some(until)).await?;
             } else if bytes >= room {
-                return Ok(false);
+                return Ok(Made::Ready);
             }
         }
     }
@@ -132,9 +219,9 @@ impl Subscriber {
         cohort.join();
         let next = match after {
             Some(after) => cohort.meet(after),
-            None => Some(cohort.enter().0),
+            None => Some(cohort.enter(false).0),
         };
-        let behind = if next.is_none() { Some(Behind::new(after, cohort.reached())) } else { None };
+        let behind = if next.is_none() { Some(Box::new(Behind::new(after, cohort.reached()))) } else { None };
         let joined = behind.is_none();
         Self { live, cohort, next, told, behind, joined, is_over: false }
     }
@@ -205,11 +292,21 @@ impl Subscriber {
         if let Some(Ending { errors }) = self.cohort.ending() {
             return Some(Told::Failed(errors));
         }
-        let plan = self.cohort.plan();
-        let made = {
-            // Nobody closes the semaphore.
-            let _turn = self.live.turns.acquire().await;
-            Box::pin(behind.make_ready(&self.live, &plan, until)).await
+        // A socket that does not take what it is told looks at nothing else meanwhile, and must not keep a turn for that.
+        let (live, cohort, mut own) = (self.live.clone(), self.cohort.clone(), self.behind.take()?);
+        let mut turn = JoinSet::new();
+        turn.spawn(async move {
+            let had = own.have_turn(&live, &cohort, until).await;
+            (own, had)
+        });
+        let Some(Ok((own, had))) = turn.join_next().await else {
+            let reason = "what tells this subscription has stopped".into();
+            return Some(failed(yado_engine::Error::Unavailable { reason, retry_after_ms: AGAIN_MS }));
+        };
+        let behind = self.behind.insert(own);
+        let made = match had {
+            Ok((made, plan)) => behind.wait(made, &plan, &self.live, until).await,
+            Err(failure) => Err(failure),
         };
         match made {
             Ok(false) => {}
@@ -240,7 +337,7 @@ impl Subscriber {
             let events = reached.map_or(0, |reached| reached.position.get().saturating_sub(until.position.get()));
             // Where there was nothing to tell there is nothing to wait for.
             if events <= NEAR || behind.made == 0 {
-                let (next, entered) = self.cohort.enter();
+                let (next, entered) = self.cohort.enter(true);
                 (self.next, reached) = (Some(next), entered);
             }
             (behind.until, behind.made) = (reached, 0);
@@ -255,7 +352,7 @@ impl Subscriber {
             // From here on it is woken, whatever happens while it looks.
             told.as_mut().enable();
             let Some(next) = &mut self.next else {
-                self.behind = Some(Behind::new(self.told, self.cohort.reached()));
+                self.behind = Some(Box::new(Behind::new(self.told, self.cohort.reached())));
                 return None;
             };
             match self.cohort.take(next) {

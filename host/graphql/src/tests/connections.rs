@@ -146,6 +146,51 @@ async fn pages_that_can_not_be_are_refused() {
 }
 
 #[tokio::test]
+async fn a_cursor_that_is_handed_out_is_taken_back() {
+    let mut refused = 0;
+    let ask = async |fixture: &Fixture, order: &str, after: Json, selected: &str| {
+        let query = format!(
+            "query ($a: String) {{ ticketsConnection(orderBy: {{ {order} }}, first: 1, after: $a) {{ {selected} }} }}"
+        );
+        fixture.ask_with(&query, json!({ "a": after })).await
+    };
+    let filled = |length: usize| {
+        let fixture = fixture();
+        fixture.memory.put("Ticket", json!({ "id": "u", "venueId": "v", "price": "2", "label": "zz" }));
+        let long = "x".repeat(length);
+        fixture.memory.put("Venue", json!({ "id": "v", "name": long }));
+        fixture.memory.put("Ticket", json!({ "id": "t", "venueId": "v", "price": "1", "label": long }));
+        fixture
+    };
+    for length in [1_000, 49_000, 49_110, 49_115, 49_120, 49_125, 49_130, 49_135, 49_140, 49_150, 60_000] {
+        let fixture = filled(length);
+        let first = ask(&fixture, "label: ASC", Json::Null, "nodes { id } pageInfo { hasNextPage endCursor }").await;
+        let page = &first["data"]["ticketsConnection"];
+        if page.is_null() {
+            refused += 1;
+            let error = &first["errors"][0];
+            assert_eq!(error["extensions"]["code"], "BAD_USER_INPUT", "{first}");
+            assert!(error["message"].as_str().unwrap().starts_with("orderBy label: "), "{first}");
+        } else {
+            let next = ask(&fixture, "label: ASC", page["pageInfo"]["endCursor"].clone(), "nodes { id }").await;
+            assert_eq!(next["data"]["ticketsConnection"]["nodes"], json!([{ "id": "u" }]), "{length}: {next}");
+        }
+    }
+    assert!((1..10).contains(&refused), "{refused}");
+    // Whoever asks for no cursor is answered.
+    let fixture = filled(60_000);
+    for selected in ["nodes { id } pageInfo { hasNextPage }", "edges { node { id } }"] {
+        let answer = ask(&fixture, "label: ASC", Json::Null, selected).await;
+        assert!(answer.get("errors").is_none(), "{answer}");
+    }
+    for selected in ["pageInfo { startCursor }", "edges { cursor }"] {
+        assert!(ask(&fixture, "label: ASC", Json::Null, selected).await.get("errors").is_some(), "{selected}");
+    }
+    let related = ask(&fixture, "venue: { name: ASC }", Json::Null, "pageInfo { endCursor }").await;
+    assert!(related["errors"][0]["message"].as_str().unwrap().starts_with("orderBy venue.name: "), "{related}");
+}
+
+#[tokio::test]
 async fn hostile_cursors_are_bad_input_and_never_reach_the_store() {
     let fixture = filled(2);
     let coded = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value as Json, json};
+use tokio::sync::watch;
 use yado_engine::{
     Aggregate, Answered, Catalogue, Circumstances, Column, ColumnKind, CommandOptions, Dispatch, DispatchOptions, Each,
     Error, Filter, Function, Group, Mark, Op, Order, PageOptions, Quantifier, Receipt, Result, Row, Rows, Select,
@@ -214,6 +215,8 @@ pub(super) struct Memory {
     pub(super) barred: Mutex<Option<Error>>,
     /// Whether read models never come to a position that they don't stand at.
     pub(super) lags: AtomicBool,
+    /// Whether nobody gets an answer who waits for a read model.
+    pub(super) stands_still: watch::Sender<bool>,
     /// What subscriptions follow.
     pub(super) past: Past,
 }
@@ -365,6 +368,8 @@ impl Session for OnMemory {
 
     async fn caught_up(&self, model: &Name, position: Position) -> Result<()> {
         self.asked(format!("wait {model} {position}"))?;
+        // The sender is here.
+        let _ = self.stands_still.subscribe().wait_for(|stands_still| !stands_still).await;
         let reached = self.position(model);
         if self.lags.load(Ordering::Relaxed) && reached < position {
             return Err(Error::Lagging { model: model.to_string(), wanted: position, reached, limit_ms: 5_000 });

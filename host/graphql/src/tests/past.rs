@@ -24,8 +24,8 @@ pub(super) struct Past {
     failure: Arc<Mutex<Option<Error>>>,
     /// Whether following from now on is to begin only later.
     is_held_back: Arc<AtomicBool>,
-    /// How far those who follow have come, if not to the last thing that has happened.
-    stands_at: Arc<Mutex<Option<u64>>>,
+    /// How far those who follow a read model have come, if not to the last thing that has happened.
+    stands_at: Arc<Mutex<Option<(Subject, u64)>>>,
     /// Whether whoever asks what happens next panics.
     panics: Arc<AtomicBool>,
     /// How many follow what happens.
@@ -103,15 +103,22 @@ impl Past {
         self.head.send_modify(|_| {});
     }
 
-    /// What happens behind a position is not shown from now on, or is again.
-    pub(super) fn stand_at(&self, position: Option<u64>) {
-        *self.stands_at.lock().unwrap() = position;
+    /// What happens to a read model behind a position is not shown from now on.
+    pub(super) fn stand_at(&self, model: &str, position: u64) {
+        *self.stands_at.lock().unwrap() = Some((Subject::Changes(Name::parse(model).unwrap()), position));
         self.head.send_modify(|_| {});
     }
 
-    /// The position of the last thing that is shown.
-    fn shown(&self) -> u64 {
-        self.stands_at.lock().unwrap().unwrap_or(u64::MAX).min(self.head())
+    /// Everything is shown again.
+    pub(super) fn go_on(&self) {
+        *self.stands_at.lock().unwrap() = None;
+        self.head.send_modify(|_| {});
+    }
+
+    /// The position of the last thing that is shown to those who follow something.
+    fn shown(&self, subject: &Subject) -> u64 {
+        let stands_at = self.stands_at.lock().unwrap();
+        stands_at.as_ref().filter(|(still, _)| still == subject).map_or(self.head(), |(_, at)| self.head().min(*at))
     }
 
     /// Whoever asks what happens next panics from now on, or again does not.
@@ -190,9 +197,13 @@ impl Source for InMemory {
 #[async_trait]
 impl Followed for Following {
     async fn more(&mut self, until: Option<Cursor>) -> Result<(), Failure> {
+        self.wait(until).await
+    }
+
+    async fn wait(&mut self, until: Option<Cursor>) -> Result<(), Failure> {
         loop {
             self.head.mark_unchanged();
-            let head = self.past.shown();
+            let head = self.past.shown(&self.subject);
             assert!(!self.past.panics.load(Ordering::SeqCst), "what is followed is made to fail by a test");
             if self.begin() {
                 return Ok(());
@@ -232,14 +243,14 @@ impl Following {
     fn begin(&mut self) -> bool {
         let begins = self.seen.is_none() && !self.past.is_held_back.load(Ordering::SeqCst);
         if begins {
-            self.seen = Some(Cursor::all_of(Position::new(self.past.shown())));
+            self.seen = Some(Cursor::all_of(Position::new(self.past.shown(&self.subject))));
         }
         begins
     }
 
     /// What has happened next.
     fn next(&self) -> Option<Entry> {
-        let (seen, shown) = (self.seen?, Position::new(self.past.shown()));
+        let (seen, shown) = (self.seen?, Position::new(self.past.shown(&self.subject)));
         let entries = self.past.entries.lock().unwrap();
         let behind = usize::try_from(seen.position.get()).unwrap().saturating_sub(1);
         let mut left = entries.iter().skip(behind);

@@ -189,9 +189,9 @@ table! {
         "database-connections" "YADO_DATABASE_CONNECTIONS" connections: SmallPositive => connections,
         /// How long a request waits for a connection, in milliseconds.
         "database-acquire-timeout-ms" "YADO_DATABASE_ACQUIRE_TIMEOUT_MS" acquire_timeout_ms: Positive => acquire_timeout_ms,
-        /// What the rows that one statement finds may take up in memory, in bytes. A request has a statement for each field
-        /// of the document and for each level of relations, and may take up as much with each. Whoever asks for more is told
-        /// to ask for less, and a stream whose row has more is parked.
+        /// What the rows that one request reads may take up in memory, in bytes: those of all of its fields and of all levels
+        /// of relations together. Each statement of a plugin's query function, and of a projection, has as much for itself.
+        /// Whoever asks for more is told to ask for less, and a stream whose row has more is parked.
         "database-answer-bytes" "YADO_DATABASE_ANSWER_BYTES" answer_bytes: Positive => answer_bytes,
     }
 }
@@ -284,7 +284,8 @@ table! {
         /// all have `slow_ms` to take half.
         "graphql-live-buffer" "YADO_GRAPHQL_LIVE_BUFFER" live_buffer: Positive => live_buffer,
         /// The memory for those messages, in bytes, for each different subscription: 64 KiB at most, where all together take
-        /// 256 MiB. What is made ready for those that catch up has as much of its own.
+        /// 256 MiB. What is made ready for those that catch up has as much of its own, 1 MiB for each, unless one message alone
+        /// has more.
         "graphql-live-buffer-bytes" "YADO_GRAPHQL_LIVE_BUFFER_BYTES" live_buffer_bytes: Positive => live_buffer_bytes,
         /// The time in which a new socket has to begin the protocol, in milliseconds.
         "graphql-socket-init-ms" "YADO_GRAPHQL_SOCKET_INIT_MS" socket_init_ms: Positive => socket_init_ms,
@@ -363,7 +364,8 @@ table! {
         "limits-gather-ms" "YADO_LIMITS_GATHER_MS" gather_ms: Natural => gather_ms,
         /// Rows that projections keep in memory because they may change again soon, in bytes.
         "limits-rows-kept-bytes" "YADO_LIMITS_ROWS_KEPT_BYTES" rows_kept_bytes: Natural => rows_kept_bytes,
-        /// Positions of the log for which changes of rows are kept, for those who listen and come back.
+        /// Positions of the log for which changes of rows are kept, for those who listen and come back; where tables are
+        /// filled anew, changes of a fifth as many of the last events are told.
         "limits-changes-kept" "YADO_LIMITS_CHANGES_KEPT" changes_kept: Natural => changes_kept,
         /// Changes of rows that stay in memory for those who listen, in bytes.
         "limits-changes-memory-bytes" "YADO_LIMITS_CHANGES_MEMORY_BYTES" changes_memory_bytes: Natural => changes_memory_bytes,

@@ -1,4 +1,5 @@
-//! An answer takes up no more than it may, and what is refused does nobody else harm. The store is opened with a limit for it.
+//! An answer takes up no more than it may, nor do all answers of a request, and what is refused does nobody else harm. The store
+//! is opened with a limit for it.
 
 use futures::future::join_all;
 use serde_json::json;
@@ -58,6 +59,46 @@ pub async fn an_answer_takes_up_no_more_than_it_may(store: &dyn ReadStore) {
     assert_eq!(store.aggregate_each(&table, &tenant, &each, &aggregate(40)).await, Err(refused.clone()));
     let many = Aggregate { by: vec!["id".into()], of: extremes, ..aggregate(15) };
     assert_eq!(store.aggregate_each(&table, &tenant, &each, &many).await, Err(refused));
+}
+
+pub async fn the_answers_of_a_request_take_up_no_more_than_one_may(store: &dyn ReadStore) {
+    filled(store).await;
+    let (table, tenant) = (tickets(), TenantId::default());
+    let keys: Vec<_> = (0..20).map(|number| format!("{number:02}")).collect();
+    let each = Each { field: "isOpen".into(), values: vec![json!(true), json!(false)] };
+    let (half, few) = (Select::page(20), Select { columns: Some(vec!["seats".into()]), ..Select::page(40) });
+    let refused = Error::TooLarge { limit: ANSWER_BYTES };
+
+    // Whatever it is that has taken up most of it, and whatever is asked for then.
+    for first in 0..5 {
+        let request = store.for_request();
+        for second in 0..5 {
+            let outcome = match (first + second) % 5 {
+                0 => request.rows(&table, &tenant, &keys, None).await.map(|rows| rows.len()),
+                1 => request.select(&table, &tenant, &half).await.map(|rows| rows.len()),
+                2 => request.select_each(&table, &tenant, &each, &half).await.map(|rows| rows.len()),
+                3 => request.aggregate(&table, &tenant, &aggregate(20)).await.map(|groups| groups.len()),
+                _ => request.aggregate_each(&table, &tenant, &each, &aggregate(20)).await.map(|groups| groups.len()),
+            };
+            assert_eq!(outcome, if second == 0 { Ok(20) } else { Err(refused.clone()) }, "{first} {second}");
+        }
+        // What fits into the rest of it is answered all the same.
+        assert_eq!(request.select(&table, &tenant, &few).await.unwrap().len(), 40);
+        assert_eq!(request.count(&table, &tenant, None).await, Ok(40));
+    }
+
+    // Of several at once there is one that gets what the others can't have.
+    let request = store.for_request();
+    let answers = join_all((0..6).map(|_| request.select(&table, &tenant, &half))).await;
+    let (answered, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!(answered.len(), 1);
+    assert!(others.into_iter().all(|other| other == Err(refused.clone())));
+
+    // Another request has as much again, and who asks by themselves has it each time.
+    for _ in 0..2 {
+        assert_eq!(store.for_request().select(&table, &tenant, &half).await.unwrap().len(), 20);
+        assert_eq!(store.select(&table, &tenant, &half).await.unwrap().len(), 20);
+    }
 }
 
 pub async fn an_answer_that_is_refused_does_the_others_no_harm(store: &dyn ReadStore) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use yado_model::{CommandId, Name, Position, TenantId};
 
 use super::fixtures::{discard, tickets};
-use crate::{ChangeKind, ChangePage, Changed, Checkpoint, Committed, Error, Progress, ReadStore, Step};
+use crate::{ChangeKind, ChangePage, ChangeQuery, Changed, Checkpoint, Committed, Error, Progress, ReadStore, Step};
 
 const ANY: u32 = u32::MAX;
 
@@ -33,7 +33,7 @@ async fn tell(store: &dyn ReadStore, (from, to): (u64, u64), since: u64, places:
 }
 
 async fn page(store: &dyn ReadStore, after: (u64, u32), limit: u32) -> ChangePage {
-    store.changes("tickets", (Position::new(after.0), after.1), limit).await.unwrap()
+    store.changes("tickets", &ChangeQuery::of_all((Position::new(after.0), after.1), limit)).await.unwrap()
 }
 
 fn places(page: &ChangePage) -> Vec<(u64, u32)> {
@@ -46,7 +46,7 @@ fn floor(page: &ChangePage) -> Option<u64> {
 
 pub async fn changes_are_handed_out_as_they_were_told(store: &dyn ReadStore) {
     let nothing = page(store, (0, ANY), 10).await;
-    assert_eq!(nothing, ChangePage { floor: None, settled: Position::ZERO, changes: Vec::new() });
+    assert_eq!(nothing, ChangePage { floor: None, settled: Position::ZERO, changes: Vec::new(), more_after: None });
     tell(store, (0, 5), 0, &[(2, 0), (2, 1), (4, 0)]).await;
     tell(store, (5, 9), 5, &[(7, 0), (7, 1), (7, 2)]).await;
     tell(store, (9, 12), 9, &[]).await;
@@ -60,7 +60,68 @@ pub async fn changes_are_handed_out_as_they_were_told(store: &dyn ReadStore) {
     assert_eq!(places(&page(store, (2, ANY), 1).await), [(4, 0)]);
     assert_eq!(places(&page(store, (7, 2), 10).await), []);
     // Others have told nothing.
-    assert_eq!(store.changes("others", (Position::ZERO, 0), 10).await.unwrap().floor, None);
+    assert_eq!(store.changes("others", &ChangeQuery::of_all((Position::ZERO, 0), 10)).await.unwrap().floor, None);
+}
+
+pub async fn a_page_of_changes_ends_at_its_limits_and_says_so(store: &dyn ReadStore) {
+    const ROW: usize = 1_000;
+    const LAST: u64 = 12;
+    let (model, tenant) = (Name::parse("Ticket").unwrap(), TenantId::parse("acme").unwrap());
+    let is_wanted = |position: u64| matches!(position, 2 | 3 | 5 | 8 | 9 | 10);
+    let change = |position: u64| {
+        let mut changed = (*change(position, 0)).clone();
+        changed.row = format!("{{\"id\":\"{}\"}}", "é".repeat(ROW / 2)).into();
+        match position {
+            _ if is_wanted(position) => {}
+            1 | 6 | 11 => changed.model = Name::parse("Basket").unwrap(),
+            // However large it is, it takes no room on the page of another.
+            _ => (changed.tenant, changed.row) = (TenantId::parse("other").unwrap(), "x".repeat(100 * ROW).into()),
+        }
+        Arc::new(changed)
+    };
+    let changes: Vec<_> = (1..=LAST).map(change).collect();
+    let step = Step::new(progress(0, LAST), &[]).telling(Position::ZERO, &changes);
+    assert_eq!(store.commit(&step).await.unwrap(), Committed::Yes);
+    let page = async |after: u64, limit, most_bytes| {
+        let (after, of) = ((Position::new(after), ANY), Some((&model, &tenant)));
+        store.changes("tickets", &ChangeQuery { after, of, limit, most_bytes }).await.unwrap()
+    };
+    let positions = |page: &ChangePage| places(page).iter().map(|(position, _)| *position).collect::<Vec<_>>();
+    let end = |page: &ChangePage| page.more_after.map(|(position, _)| position.get());
+    for (after, limit, most_bytes, found, more_after) in [
+        (0, 100, 1 << 20, &[2, 3, 5, 8, 9, 10][..], None),
+        // The last that was gone through says where it ends, whosever it is.
+        (0, 7, 1 << 20, &[2, 3, 5], Some(7)),
+        (0, 12, 1 << 20, &[2, 3, 5, 8, 9, 10], Some(12)),
+        (10, 1, 1 << 20, &[], Some(11)),
+        (11, 2, 1 << 20, &[], None),
+        (0, 100, 2 * ROW, &[2, 3], Some(3)),
+        (3, 100, 1, &[5], Some(5)),
+        (3, 0, 0, &[], Some(4)),
+    ] {
+        let page = page(after, limit, most_bytes).await;
+        let what = format!("after {after}, {limit} of {most_bytes} bytes");
+        assert_eq!((positions(&page), end(&page)), (found.to_vec(), more_after), "{what}");
+        assert_eq!((floor(&page), page.settled.get()), (Some(0), LAST), "{what}");
+    }
+    // Whoever goes on where a page ends is told everything, and nothing twice.
+    for limit in 1..=13 {
+        for most_bytes in [1, ROW + 1, 2 * ROW + 100, 1 << 20] {
+            let (mut told, mut after) = (Vec::new(), 0);
+            loop {
+                let page = page(after, limit, most_bytes).await;
+                let bytes: usize = page.changes.iter().rev().skip(1).map(|changed| changed.row.len()).sum();
+                assert!(bytes < most_bytes && page.changes.len() <= limit as usize, "{limit}, {most_bytes}");
+                told.extend(page.changes);
+                match page.more_after {
+                    Some((position, 0)) if position.get() > after => after = position.get(),
+                    more_after => break assert_eq!(more_after, None, "{limit}, {most_bytes}"),
+                }
+            }
+            let expected: Vec<_> = changes.iter().filter(|change| is_wanted(change.position.get())).collect();
+            assert_eq!(told.iter().collect::<Vec<_>>(), expected.iter().map(|change| &***change).collect::<Vec<_>>());
+        }
+    }
 }
 
 pub async fn changes_of_a_step_that_is_not_taken_are_not_told(store: &dyn ReadStore) {
@@ -173,7 +234,7 @@ pub async fn whoever_begins_anew_has_told_nothing(store: &dyn ReadStore) {
             1 => assert!(discard(store, "tickets", &[]).await.unwrap()),
             _ => assert_eq!(store.begin_anew("tickets", there, &[]).await.unwrap(), Committed::Yes),
         }
-        let nothing = ChangePage { floor: None, settled: Position::ZERO, changes: Vec::new() };
+        let nothing = ChangePage { floor: None, settled: Position::ZERO, changes: Vec::new(), more_after: None };
         assert_eq!(page(store, (0, 0), 10).await, nothing);
     }
 }

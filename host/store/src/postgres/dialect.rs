@@ -14,6 +14,7 @@ use crate::read::aggregate::{Found, Total};
 use crate::read::search::{Place, pattern};
 use crate::read::select::Dialect;
 use crate::read::sql::Sql;
+use crate::room::Room;
 use crate::{Column, Error, Kind, Result, Rows, Shown};
 
 pub(super) struct PostgresDialect;
@@ -146,9 +147,9 @@ fn number(cell: &[u8]) -> Option<[u8; 8]> {
     cell.try_into().ok()
 }
 
-/// All rows of an answer, where these columns were asked for, if they take up no more than so many bytes.
-pub(super) fn rows(answer: &Answer, columns: &[&Column], most_bytes: usize) -> Result<Rows> {
-    let mut filling = Rows::filling(columns.iter().copied().cloned().collect(), most_bytes);
+/// All rows of an answer, where these columns were asked for, if there is room for them.
+pub(super) fn rows(answer: &Answer, columns: &[&Column], room: Room) -> Result<Rows> {
+    let mut filling = Rows::filling(columns.iter().copied().cloned().collect(), room);
     // The texts are most of an answer, and never more than all of it.
     filling.reserve(answer.records().count(), answer.len());
     for record in answer.records() {

@@ -12,6 +12,8 @@ mod tables;
 mod uses;
 mod warm;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -31,11 +33,11 @@ use crate::read::aggregate;
 use crate::read::changed;
 use crate::read::changes::Changes;
 use crate::read::select::{self, Question};
-use crate::room::Room;
+use crate::room::Rooms;
 use crate::table::{check_name, quoted};
 use crate::{
-    Aggregate, ChangePage, Checkpoint, Committed, Each, Filter, Forgotten, Group, LetterId, Options, Parked, Progress,
-    ProjectionState, ReadStore, Result, Rows, Select, Step, Table, TablesInUse,
+    Aggregate, ChangePage, ChangeQuery, Checkpoint, Committed, Each, Filter, Forgotten, Group, LetterId, Options,
+    Parked, Progress, ProjectionState, ReadStore, Result, Rows, Select, Step, Table, TablesInUse,
 };
 
 /// Nodes that start together make the same tables; `if not exists` alone does not keep them from colliding. The number
@@ -53,23 +55,22 @@ const TABLES: &str = r"
     select tablename::text from pg_tables
     where schemaname = current_schema() and tablename like 'rm\_%' order by tablename";
 
-/// Read models in a PostgreSQL database.
-#[derive(Debug)]
+/// Read models in a PostgreSQL database. A copy uses the same connections.
+#[derive(Debug, Clone)]
 pub(crate) struct Reads {
-    database: Database,
-    readers: Readers,
-    warm: Warm,
-    building: Building,
-    /// How many bytes an answer may take up.
-    answer_bytes: usize,
+    database: Arc<Database>,
+    readers: Arc<Readers>,
+    warm: Arc<Warm>,
+    building: Arc<Building>,
+    rooms: Rooms,
 }
 
 impl Reads {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
-        let database = Database::open(url, options, Promise::Derived).await?;
-        let readers = Readers::new(&database.listening.connect, options);
-        let warm = Warm::new(database.pool.clone(), options.acquire_timeout(), FOR_STEPS, MOST_FOR_STEPS);
-        Ok(Self { database, readers, warm, building: Building::default(), answer_bytes: options.answer_bytes })
+        let database = Arc::new(Database::open(url, options, Promise::Derived).await?);
+        let readers = Arc::new(Readers::new(&database.listening.connect, options));
+        let warm = Arc::new(Warm::new(database.pool.clone(), options.acquire_timeout(), FOR_STEPS, MOST_FOR_STEPS));
+        Ok(Self { database, readers, warm, building: Arc::default(), rooms: Rooms::each(options.answer_bytes) })
     }
 
     /// Forgets what a projection has told so far in pieces, each in a transaction of its own, before the one that forgets the
@@ -83,7 +84,7 @@ impl Reads {
     }
 
     async fn fetch(&self, question: Question<'_, Bound>) -> Result<Rows> {
-        dialect::rows(&self.readers.fetch(question.sql).await?, &question.columns, self.answer_bytes)
+        dialect::rows(&self.readers.fetch(question.sql).await?, &question.columns, self.rooms.room())
     }
 
     /// Makes a table and the indexes that it lacks; that of searches, if it is said where trigrams are.
@@ -102,6 +103,10 @@ impl Reads {
 
 #[async_trait]
 impl ReadStore for Reads {
+    fn for_request(&self) -> Arc<dyn ReadStore> {
+        Arc::new(Self { rooms: self.rooms.together(), ..self.clone() })
+    }
+
     async fn ensure_table(&self, table: &Table) -> Result<()> {
         table.check()?;
         if !table.search.is_empty() {
@@ -216,8 +221,8 @@ impl ReadStore for Reads {
         Ok(Committed::Yes)
     }
 
-    async fn changes(&self, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage> {
-        journal::changes(&self.database.pool, projection, after, limit).await
+    async fn changes(&self, projection: &str, asked: &ChangeQuery<'_>) -> Result<ChangePage> {
+        journal::changes(&self.database.pool, projection, asked).await
     }
 
     async fn count_changes(&self, projection: &str) -> Result<u64> {
@@ -262,7 +267,7 @@ impl ReadStore for Reads {
     async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
         let (sql, answer) = aggregate::aggregate(&PostgresDialect, table, tenant, aggregate)?;
         let found = self.readers.fetch(sql).await?;
-        let mut room = Room::of(self.answer_bytes);
+        let mut room = self.rooms.room();
         found.records().map(|record| answer.group(&record, &mut room)).collect()
     }
 
@@ -275,7 +280,7 @@ impl ReadStore for Reads {
     ) -> Result<Vec<(Value, Group)>> {
         let (sql, answer) = aggregate::aggregate_each(&PostgresDialect, table, tenant, each, aggregate)?;
         let found = self.readers.fetch(sql).await?;
-        let mut groups = answer.gathering(self.answer_bytes);
+        let mut groups = answer.gathering(self.rooms.room());
         found.records().try_for_each(|record| groups.push(&record))?;
         Ok(groups.done())
     }

@@ -190,10 +190,10 @@ impl<'a> Answer<'a> {
         Ok(group)
     }
 
-    /// Begins with no groups of the values that were asked for, which may take up so many bytes.
-    pub(crate) fn gathering(self, most_bytes: usize) -> Gathering<'a> {
+    /// Begins with no groups of the values that were asked for, for which there is so much room.
+    pub(crate) fn gathering(self, room: Room) -> Gathering<'a> {
         let seen = vec![false; self.each.as_ref().map_or(0, |(_, asked)| asked.len())];
-        Gathering { answer: self, room: Room::of(most_bytes), groups: Vec::new(), seen }
+        Gathering { answer: self, room, groups: Vec::new(), seen }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use yado_model::{Name, Position, TenantId};
 
 use super::Step;
+use crate::limits::LARGEST_PAGE;
 use crate::number::loaded;
 use crate::{Error, Result};
 
@@ -38,6 +39,19 @@ pub enum ChangeKind {
     Deleted,
 }
 
+/// Which changes of a projection are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeQuery<'a> {
+    /// Those after a place: an event, and which of its changes.
+    pub after: (Position, u32),
+    /// Only those of rows of this read model and this tenant; of all rows, if nothing is said.
+    pub of: Option<(&'a Name, &'a TenantId)>,
+    /// So many changes are gone through, whosever they are, and one at least.
+    pub limit: u32,
+    /// The page ends once keys and rows on it have so many bytes. However large, one change has room on it.
+    pub most_bytes: usize,
+}
+
 /// Some of the changes that a projection has told, as of one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangePage {
@@ -47,6 +61,17 @@ pub struct ChangePage {
     pub settled: Position,
     /// The changes, in the order of positions and places.
     pub changes: Vec<Changed>,
+    /// Where the page ends, if it ends at a limit: what comes after this place has not been looked at. If there is no such
+    /// place, everything up to `settled` has been.
+    pub more_after: Option<(Position, u32)>,
+}
+
+impl ChangeQuery<'_> {
+    /// The changes of all rows after a place.
+    #[must_use]
+    pub const fn of_all(after: (Position, u32), limit: u32) -> Self {
+        Self { after, of: None, limit, most_bytes: LARGEST_PAGE }
+    }
 }
 
 impl ChangeKind {
@@ -74,7 +99,7 @@ impl ChangeKind {
 pub(crate) const FORGOTTEN_AT_ONCE: i64 = 5_000;
 
 /// A row of a page as the engines give it: the floor, how far the projection has come, and what a change is made of, if
-/// there is one.
+/// there is one; whether it was asked for, and whether the page ends at a limit with it.
 pub(crate) type StoredChange = (
     Option<i64>,
     i64,
@@ -85,6 +110,8 @@ pub(crate) type StoredChange = (
     Option<String>,
     Option<i16>,
     Option<String>,
+    Option<bool>,
+    Option<bool>,
 );
 
 impl ChangePage {
@@ -94,13 +121,21 @@ impl ChangePage {
         let position = |number: i64| Ok::<_, Error>(Position::new(loaded(number, PLACE)?));
         let (floor, settled) = rows.first().map_or((None, 0), |(floor, settled, ..)| (*floor, *settled));
         let (floor, settled) = (floor.map(position).transpose()?, position(settled)?);
-        let mut changes = Vec::with_capacity(rows.len());
-        for (_, _, at, place, tenant, model, key, kind, row) in rows {
+        let (mut changes, mut more_after) = (Vec::with_capacity(rows.len()), None);
+        for (_, _, at, place, tenant, model, key, kind, row, is_asked_for, is_end) in rows {
             let Some(at) = at else { continue };
             let lacking = || Error::corrupt(PLACE, "a column is null, or holds what it can't");
+            let at = position(at)?;
+            let place = place.and_then(|place| u32::try_from(place).ok()).ok_or_else(lacking)?;
+            if is_end == Some(true) {
+                more_after = Some((at, place));
+            }
+            if is_asked_for != Some(true) {
+                continue;
+            }
             changes.push(Changed {
-                position: position(at)?,
-                place: place.and_then(|place| u32::try_from(place).ok()).ok_or_else(lacking)?,
+                position: at,
+                place,
                 tenant: tenant.and_then(|tenant| TenantId::parse(&tenant).ok()).ok_or_else(lacking)?,
                 model: model.and_then(|model| Name::parse(&model).ok()).ok_or_else(lacking)?,
                 key: key.ok_or_else(lacking)?,
@@ -108,7 +143,7 @@ impl ChangePage {
                 row: row.ok_or_else(lacking)?.into(),
             });
         }
-        Ok(Self { floor, settled, changes })
+        Ok(Self { floor, settled, changes, more_after })
     }
 }
 

@@ -49,6 +49,35 @@ pub(crate) const SET_STATE: &str = "\
     where plugin = $1 and projection = $2 and epoch = $6 and pending is not distinct from $7 and paused = $8 \
         and begun = $10";
 
+/// Where the changes begin, how far the projection has come, and the changes. There is a row even if there are none. A floor
+/// that has been left behind is none.
+///
+/// Those that are gone through are told apart by what each adds to the page in bytes, which is nothing where it is not asked
+/// for, and how large a text is stands beside it. Only when it is known which ones the page has are their rows looked up, and
+/// the last that was gone through comes with them, whosever it is. The page ends at a limit if that one says so.
+pub(crate) const CHANGES: &str = r#"
+    select f.position, coalesce(k.last, 0), c.position, c.place, c.tenant, c.model, c.key, c.kind,
+        case when c.own > 0 then (
+            select m."row" from model_changes m where m.projection = $1 and m.position = c.position and m.place = c.place
+        ) end,
+        c.own > 0, c.number >= $6 or c.bytes >= $7
+    from (select cast($1 as text) as projection) p
+    left join checkpoints k on k.projection = p.projection
+    left join change_floors f on f.projection = p.projection and f.told = k.last and f.replays = k.replays
+    left join (
+        select *, row_number() over places as number, sum(own) over places as bytes,
+            lead(place) over places is null as is_last
+        from (
+            select position, place, tenant, model, key, kind,
+                case when coalesce(tenant = $4 and model = $5, true)
+                    then octet_length(key) + octet_length("row") else 0 end as own
+            from model_changes where projection = $1 and (position, place) > ($2, $3)
+            order by position, place limit $6
+        ) gone_through
+        window places as (order by position, place rows unbounded preceding)
+    ) c on c.bytes - c.own < $7 and (c.own > 0 or c.is_last)
+    order by c.position, c.place"#;
+
 /// How far a projection has told.
 pub(crate) const TOLD: &str = "select told from change_floors where projection = $1";
 

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::json;
 use yado_model::{Position, Revision};
 
 use super::log::HEAD;
-use super::writer::Writer;
+use super::writer::{Writer, transaction};
 use crate::append::settle::{self, Asked, EventRow, Known, Settled, settle};
 use crate::kinds::Noted;
 use crate::number::{bound, loaded, stored};
@@ -51,16 +51,17 @@ pub(super) async fn append(writer: &Writer, noted: &Arc<Noted>, batch: &[Append]
     writer.run(move |connection| record(connection, &noted, &batch)).await
 }
 
-fn record(connection: &mut Connection, noted: &Noted, batch: &[Append]) -> Result<Vec<Appended>> {
+fn record(connection: &Connection, noted: &Noted, batch: &[Append]) -> Result<Vec<Appended>> {
     let asked = Asked::of(batch);
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let known = look_up(&transaction, &asked)?;
-    let settled = settle(batch, &asked, known)?;
-    if settled.events.is_empty() {
-        transaction.rollback()?;
-    } else {
-        write(&transaction, &settled, noted)?;
-        transaction.commit()?;
+    let settled = transaction(connection, |connection| {
+        let settled = settle(batch, &asked, look_up(connection, &asked)?)?;
+        // With no event there is nothing to write, and a commit of nothing does not go to the disk.
+        if !settled.events.is_empty() {
+            write(connection, &settled, noted)?;
+        }
+        Ok(settled)
+    })?;
+    if !settled.events.is_empty() {
         noted.remember(settled.events.iter().map(EventRow::kind));
         tracing::debug!(appends = batch.len(), events = settled.events.len(), head = %settled.head, "recorded");
     }

@@ -7,21 +7,8 @@ use super::chunks;
 use crate::limits::{self, LONGEST_NAME};
 use crate::number::{bound, loaded, stored};
 use crate::read::changed::{FORGOTTEN_AT_ONCE, StoredChange};
-use crate::read::statements::{COUNT, FORGET, FORGET_ALL, RAISE_FLOOR, TOLD};
-use crate::{ChangePage, Forgotten, Progress, Result, Step};
-
-/// Where the changes begin, how far the projection has come, and the changes. There is a row even if there are none. A floor
-/// that has been left behind is none.
-const CHANGES: &str = r#"
-    select f.position, coalesce(k.last, 0), c.position, c.place, c.tenant, c.model, c.key, c.kind, c."row"
-    from (select $1 as projection) p
-    left join checkpoints k on k.projection = p.projection
-    left join change_floors f on f.projection = p.projection and f.told = k.last and f.replays = k.replays
-    left join (
-        select * from model_changes where projection = $1 and (position, place) > ($2, $3)
-        order by position, place limit $4
-    ) c on true
-    order by c.position, c.place"#;
+use crate::read::statements::{CHANGES, COUNT, FORGET, FORGET_ALL, RAISE_FLOOR, TOLD};
+use crate::{ChangePage, ChangeQuery, Forgotten, Progress, Result, Step};
 
 /// The floor stays where it is if the step goes on where the telling has come to. Where streams have been taken up again in
 /// between, rows have changed without anything being told of it, at a position that had been told: whoever has seen all of
@@ -55,15 +42,13 @@ pub(super) async fn tell(connection: &mut SqliteConnection, step: &Step<'_>) -> 
 }
 
 /// What a projection has told after a place.
-pub(super) async fn changes(
-    pool: &SqlitePool,
-    projection: &str,
-    after: (Position, u32),
-    limit: u32,
-) -> Result<ChangePage> {
+pub(super) async fn changes(pool: &SqlitePool, projection: &str, asked: &ChangeQuery<'_>) -> Result<ChangePage> {
     limits::text("the name of a projection", projection, LONGEST_NAME)?;
+    let (position, place) = asked.after;
     let query = sqlx::query_as::<_, StoredChange>(CHANGES).bind(projection);
-    let query = query.bind(bound(after.0.get())).bind(i64::from(after.1)).bind(limits::page(limit)?);
+    let query = query.bind(bound(position.get())).bind(i64::from(place));
+    let query = query.bind(asked.of.map(|(_, tenant)| tenant.as_str())).bind(asked.of.map(|(model, _)| model.as_str()));
+    let query = query.bind(limits::page(asked.limit.max(1))?).bind(limits::whole(asked.most_bytes.max(1)));
     ChangePage::loaded(query.fetch_all(pool).await?)
 }
 
@@ -95,4 +80,29 @@ pub(super) async fn forget_all(connection: &mut SqliteConnection, projection: &s
         sqlx::query(statement).bind(projection).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row as _};
+
+    use super::super::Database;
+    use super::*;
+    use crate::Options;
+    use crate::open::Promise;
+
+    #[tokio::test]
+    async fn a_page_is_read_by_the_index_alone() {
+        let database = Database::open("sqlite::memory:", &Options::default(), Promise::Derived).await.unwrap();
+        let sql = AssertSqlSafe(format!("explain query plan {CHANGES}"));
+        let steps = sqlx::query(sql).fetch_all(&database.readers).await.unwrap();
+        let plan = steps.iter().map(|step| step.get::<String, _>("detail")).collect::<Vec<_>>().join("; ");
+        for way in [
+            "SEARCH model_changes USING PRIMARY KEY (projection=? AND (position,place)>(?,?))",
+            "SEARCH m USING PRIMARY KEY (projection=? AND position=? AND place=?)",
+        ] {
+            assert!(plan.contains(way), "{plan}");
+        }
+        assert!(!plan.contains("SCAN model_changes"), "{plan}");
+    }
 }

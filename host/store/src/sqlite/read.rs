@@ -1,5 +1,7 @@
 //! Read models in SQLite.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
 use serde_json::Value;
@@ -18,11 +20,11 @@ use crate::read::changed;
 use crate::read::changes::Changes;
 use crate::read::select::{self, Question};
 use crate::read::sql::Sql;
-use crate::room::Room;
+use crate::room::Rooms;
 use crate::table::{check_name, quoted};
 use crate::{
-    Aggregate, ChangePage, Checkpoint, Committed, Each, Filter, Forgotten, Group, LetterId, Options, Parked, Progress,
-    ProjectionState, ReadStore, Result, Rows, Select, Step, Table, TablesInUse,
+    Aggregate, ChangePage, ChangeQuery, Checkpoint, Committed, Each, Filter, Forgotten, Group, LetterId, Options,
+    Parked, Progress, ProjectionState, ReadStore, Result, Rows, Select, Step, Table, TablesInUse,
 };
 
 const CHECKPOINT: &str = "select last, command_id, replays from checkpoints where projection = ?";
@@ -34,23 +36,26 @@ const MOVE_CHECKPOINT: &str = "\
     on conflict (projection) do update set last = excluded.last, command_id = excluded.command_id, \
         replays = excluded.replays";
 
-/// Read models in a SQLite database.
-#[derive(Debug)]
+/// Read models in a SQLite database. A copy uses the same connections.
+#[derive(Debug, Clone)]
 pub(crate) struct Reads {
-    database: Database,
-    /// How many bytes an answer may take up.
-    answer_bytes: usize,
+    database: Arc<Database>,
+    rooms: Rooms,
 }
 
 impl Reads {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
-        let database = Database::open(url, options, Promise::Derived).await?;
-        Ok(Self { database, answer_bytes: options.answer_bytes })
+        let database = Arc::new(Database::open(url, options, Promise::Derived).await?);
+        Ok(Self { database, rooms: Rooms::each(options.answer_bytes) })
     }
 }
 
 #[async_trait]
 impl ReadStore for Reads {
+    fn for_request(&self) -> Arc<dyn ReadStore> {
+        Arc::new(Self { rooms: self.rooms.together(), ..self.clone() })
+    }
+
     async fn ensure_table(&self, table: &Table) -> Result<()> {
         table.check()?;
         let mut transaction = self.database.write().await?;
@@ -154,8 +159,8 @@ impl ReadStore for Reads {
         Ok(Committed::Yes)
     }
 
-    async fn changes(&self, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage> {
-        journal::changes(&self.database.readers, projection, after, limit).await
+    async fn changes(&self, projection: &str, asked: &ChangeQuery<'_>) -> Result<ChangePage> {
+        journal::changes(&self.database.readers, projection, asked).await
     }
 
     async fn count_changes(&self, projection: &str) -> Result<u64> {
@@ -198,7 +203,7 @@ impl ReadStore for Reads {
 
     async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
         let (sql, answer) = aggregate::aggregate(&SqliteDialect, table, tenant, aggregate)?;
-        let (mut groups, mut room) = (Vec::new(), Room::of(self.answer_bytes));
+        let (mut groups, mut room) = (Vec::new(), self.rooms.room());
         self.each_row(sql, |row| answer.group(row, &mut room).map(|group| groups.push(group))).await?;
         Ok(groups)
     }
@@ -211,7 +216,7 @@ impl ReadStore for Reads {
         aggregate: &Aggregate,
     ) -> Result<Vec<(Value, Group)>> {
         let (sql, answer) = aggregate::aggregate_each(&SqliteDialect, table, tenant, each, aggregate)?;
-        let mut groups = answer.gathering(self.answer_bytes);
+        let mut groups = answer.gathering(self.rooms.room());
         self.each_row(sql, |row| groups.push(row)).await?;
         Ok(groups.done())
     }
@@ -308,7 +313,7 @@ impl Reads {
 
     async fn fetch(&self, question: Question<'_, Bound>) -> Result<Rows> {
         let columns = question.columns;
-        let mut filling = Rows::filling(columns.iter().copied().cloned().collect(), self.answer_bytes);
+        let mut filling = Rows::filling(columns.iter().copied().cloned().collect(), self.rooms.room());
         self.each_row(question.sql, |row| aggregate::fill(&mut filling, row, &columns)).await?;
         Ok(filling.done())
     }

@@ -1,10 +1,10 @@
 //! What the log in SQLite knows about code: builds of plugins, and the kinds of events that they have recorded.
 
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension as _};
 use yado_model::{Position, Timestamp};
 
 use super::Database;
-use super::writer::Writer;
+use super::writer::{Writer, transaction};
 use crate::limits::{self, LARGEST_ANSWER};
 use crate::number::loaded;
 use crate::{Error, EventKind, PluginRecord, PluginVersion, Result, recorded};
@@ -22,19 +22,16 @@ pub(super) async fn register(writer: &Writer, plugin: &PluginRecord) -> Result<P
     writer.run(move |connection| number(connection, &plugin)).await
 }
 
-fn number(connection: &mut Connection, plugin: &PluginRecord) -> Result<PluginVersion> {
+fn number(connection: &Connection, plugin: &PluginRecord) -> Result<PluginVersion> {
     let digest = plugin.digest.bytes();
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let known = transaction.query_row("select id from plugins where digest = ?", [digest], |row| row.get(0));
-    let id = match known.optional()? {
-        Some(id) => id,
-        None => transaction.query_row(
-            REGISTER_PLUGIN,
-            (&plugin.name, &plugin.version, digest, plugin.registered_at.micros()),
-            |row| row.get(0),
-        )?,
-    };
-    transaction.commit()?;
+    let id = transaction(connection, |connection| {
+        let known = connection.query_row("select id from plugins where digest = ?", [digest], |row| row.get(0));
+        if let Some(id) = known.optional()? {
+            return Ok(id);
+        }
+        let values = (&plugin.name, &plugin.version, digest, plugin.registered_at.micros());
+        Ok(connection.query_row(REGISTER_PLUGIN, values, |row| row.get(0))?)
+    })?;
     plugin_version(id)
 }
 

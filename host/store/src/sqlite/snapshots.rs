@@ -1,10 +1,10 @@
 //! Snapshots in SQLite.
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, params};
 use yado_model::Timestamp;
 
 use super::log::PIECE;
-use super::writer::Writer;
+use super::writer::{Writer, transaction};
 use crate::number::bound;
 use crate::snapshot::{FORGET_ENCODING, NOTE_FOUND, UNUSED, encodings, latest};
 use crate::{Forgotten, Result, Snapshot, limits};
@@ -30,9 +30,8 @@ pub(super) async fn save(writer: &Writer, snapshots: &[Snapshot]) -> Result<()> 
         return Ok(());
     }
     let save = move |connection: &mut Connection| {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        {
-            let mut save = transaction.prepare_cached(SAVE)?;
+        transaction(connection, |connection| {
+            let mut save = connection.prepare_cached(SAVE)?;
             for row in &rows {
                 save.execute(params![
                     row.tenant.as_str(),
@@ -44,8 +43,8 @@ pub(super) async fn save(writer: &Writer, snapshots: &[Snapshot]) -> Result<()> 
                     row.checksum().bytes(),
                 ])?;
             }
-        }
-        Ok(transaction.commit()?)
+            Ok(())
+        })
     };
     writer.run_derived(save).await
 }
@@ -56,23 +55,20 @@ pub(super) async fn forget(writer: &Writer, used: &[String], unused_since: Times
 }
 
 /// Notes which encodings are in use and which there are, and forgets a piece of one that has not been used for long.
-fn forget_piece(connection: &mut Connection, used: &[String], unused_since: Timestamp) -> Result<Forgotten> {
+fn forget_piece(connection: &Connection, used: &[String], unused_since: Timestamp) -> Result<Forgotten> {
     let (now, since) = (Timestamp::now().micros(), unused_since.micros());
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for encoding in used {
-        transaction.prepare_cached(NOTE_USED)?.execute((encoding, now))?;
-    }
-    transaction.prepare_cached(NOTE_FOUND)?.execute([now])?;
-    let mut forgotten = Forgotten::default();
-    if let Some(encoding) = unused(&transaction, used, since)? {
-        let count = transaction.prepare_cached(FORGET)?.execute((&encoding, PIECE))?;
-        if count < usize::from(PIECE) {
-            transaction.prepare_cached(FORGET_ENCODING)?.execute((&encoding, since))?;
+    transaction(connection, |connection| {
+        for encoding in used {
+            connection.prepare_cached(NOTE_USED)?.execute((encoding, now))?;
         }
-        forgotten = Forgotten { count: count as u64, more: true };
-    }
-    transaction.commit()?;
-    Ok(forgotten)
+        connection.prepare_cached(NOTE_FOUND)?.execute([now])?;
+        let Some(encoding) = unused(connection, used, since)? else { return Ok(Forgotten::default()) };
+        let count = connection.prepare_cached(FORGET)?.execute((&encoding, PIECE))?;
+        if count < usize::from(PIECE) {
+            connection.prepare_cached(FORGET_ENCODING)?.execute((&encoding, since))?;
+        }
+        Ok(Forgotten { count: count as u64, more: true })
+    })
 }
 
 fn unused(connection: &Connection, used: &[String], since: i64) -> Result<Option<String>> {

@@ -30,9 +30,12 @@ use crate::{Error, Result};
 const QUEUE: usize = 64;
 /// So many statements stay prepared: more than there are.
 const STATEMENTS: usize = 32;
-/// At most so many KiB of pages stay in memory. More would not make appends cheaper: at the end of a commit that has
-/// balanced a tree, SQLite goes through all of them.
-const CACHE: u32 = 8 * 1024;
+/// At most so many KiB of pages stay in memory: the inner ones of the trees, and what the last flushes have changed.
+///
+/// Whoever has more of them pays for it: at the end of a commit that has balanced a tree SQLite goes through all of them,
+/// which with 8 MiB is a tenth of a flush. What they spare is to read leaves of the index, which the system has in memory
+/// as well; and of a log of millions of events no few of them are in 8 MiB either.
+const CACHE: u32 = 1024;
 
 /// Where the log is and how to open it.
 #[derive(Debug, Clone)]
@@ -144,6 +147,22 @@ fn broken_off() -> Error {
     Error::Unheard("the log's writer broke off in the middle of this".into())
 }
 
+/// Does something in a transaction that holds the write lock from its beginning: all of it is committed, or nothing is.
+/// Its ends are prepared statements like others, because to parse them anew would be a fortieth of a flush.
+pub(super) fn transaction<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    connection.prepare_cached("begin immediate")?.execute(())?;
+    let done = work(connection).and_then(|done| {
+        connection.prepare_cached("commit")?.execute(())?;
+        Ok(done)
+    });
+    // What can't be rolled back now is left to the thread, which tries again before it does anything else; so is what was
+    // open in a panic.
+    if done.is_err() && !connection.is_autocommit() {
+        let _ = connection.execute_batch("rollback");
+    }
+    done
+}
+
 fn open(place: &Place) -> Result<(Connection, Option<Checkpoints>)> {
     let connection = connect(place)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -176,11 +195,11 @@ fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, mut jobs: 
             kept = promise;
         }
         let fit = fit.map(|()| &mut connection);
-        // A transaction is rolled back when it is dropped, also by unwinding, and the rest of a connection is SQLite's.
+        // What unwinds through here has left nothing behind but a transaction, and the rest of a connection is SQLite's.
         if catch_unwind(AssertUnwindSafe(|| job(fit))).is_err() {
             tracing::error!("a transaction on the log broke off, and has been rolled back");
         }
-        // Where the disk did not let it be rolled back, it is tried again, lest all that follow fail on what is left.
+        // Where the disk did not let it be rolled back, too, it is tried again, lest all that follow fail on what is left.
         if !connection.is_autocommit()
             && let Err(error) = connection.execute_batch("rollback")
         {
@@ -207,8 +226,6 @@ fn keep(connection: &Connection, promise: Promise) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::TransactionBehavior;
-
     use super::*;
 
     async fn writer() -> (tempfile::TempDir, Writer) {
@@ -221,9 +238,10 @@ mod tests {
     }
 
     fn fill(connection: &mut Connection, bytes: i32) -> Result<()> {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute("insert into filler values (zeroblob(?))", [bytes])?;
-        Ok(transaction.commit()?)
+        transaction(connection, |connection| {
+            connection.execute("insert into filler values (zeroblob(?))", [bytes])?;
+            Ok(())
+        })
     }
 
     async fn filled(writer: &Writer) -> i64 {
@@ -255,9 +273,10 @@ mod tests {
         let (_folder, writer) = writer().await;
         let broken: Result<()> = writer
             .run(|connection| {
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                transaction.execute("insert into filler values (null)", ())?;
-                panic!("as a mistake would");
+                transaction(connection, |connection| {
+                    connection.execute("insert into filler values (null)", ())?;
+                    panic!("as a mistake would");
+                })
             })
             .await;
         assert!(matches!(broken, Err(Error::Unheard(_))), "{broken:?}");

@@ -7,7 +7,8 @@ use yado_model::{Claim, ClaimValue, Name, Position, Revision, TenantId};
 use yado_store::conformance::{self, answers, counted};
 use yado_store::testing::{Fsync, Postgres};
 use yado_store::{
-    Appended, ChangeKind, Changed, Checkpoint, Draft, Error, Options, Progress, Step, open_events, open_reads,
+    Appended, ChangeKind, ChangeQuery, Changed, Checkpoint, Draft, Error, Options, Progress, Step, open_events,
+    open_reads,
 };
 
 async fn url() -> String {
@@ -25,6 +26,13 @@ yado_store::conformance::reads!(open_reads(&url().await, &few()).await.unwrap())
 async fn an_answer_takes_up_no_more_than_it_may() {
     let options = Options { answer_bytes: answers::ANSWER_BYTES, ..few() };
     answers::an_answer_takes_up_no_more_than_it_may(&*open_reads(&url().await, &options).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn the_answers_of_a_request_take_up_no_more_than_one_may() {
+    let options = Options { answer_bytes: answers::ANSWER_BYTES, connections: 6, ..few() };
+    let store = open_reads(&url().await, &options).await.unwrap();
+    answers::the_answers_of_a_request_take_up_no_more_than_one_may(&*store).await;
 }
 
 #[tokio::test]
@@ -148,7 +156,7 @@ async fn what_was_told_of_rows_before_a_crash_is_gone_and_known_to_be() {
     let told = async || {
         // Each of the connections that were there before the crash is found out to be gone by whoever takes it.
         for _ in 0..=few().connections {
-            match reads.changes("tickets", (Position::ZERO, u32::MAX), 10).await {
+            match reads.changes("tickets", &ChangeQuery::of_all((Position::ZERO, u32::MAX), 10)).await {
                 Err(error) if error.is_transient() => {}
                 page => return page.map(|page| (page.floor.map(Position::get), page.changes.len())).unwrap(),
             }

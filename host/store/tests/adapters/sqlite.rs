@@ -35,6 +35,13 @@ mod with_little_room {
     }
 
     #[tokio::test]
+    async fn the_answers_of_a_request_take_up_no_more_than_one_may() {
+        let (_folder, url) = file();
+        let store = open_reads(&url, &options()).await.unwrap();
+        answers::the_answers_of_a_request_take_up_no_more_than_one_may(&*store).await;
+    }
+
+    #[tokio::test]
     async fn an_answer_that_is_refused_does_the_others_no_harm() {
         let (_folder, url) = file();
         answers::an_answer_that_is_refused_does_the_others_no_harm(&*open_reads(&url, &options()).await.unwrap()).await;

@@ -8,11 +8,11 @@ use crate::projection::{Count, Definition, Failure, Stage, Trouble};
 impl Runner {
     /// Tells how far the projection has come.
     pub(super) fn reached(&self, work: &Work) {
-        self.stands_at(work.settled.position, work.quarantine.count());
+        self.stands_at(work.settled.position, work.committed.position, work.quarantine.count());
     }
 
-    /// Tells that everything up to a position is shown, but for so much that waits.
-    pub(super) fn stands_at(&self, position: Position, parked: Count) {
+    /// Tells that everything up to a position is shown, but for so much that waits, and where the checkpoint is.
+    pub(super) fn stands_at(&self, position: Position, kept: Position, parked: Count) {
         self.report.send_if_modified(|status| {
             let before = (status.position, status.stage, status.parked, status.trouble.is_some());
             if status.trouble.take().is_some() {
@@ -23,6 +23,8 @@ impl Runner {
                 tracing::info!(projection = status.name, %position, "a projection has been filled anew");
             }
             status.parked = parked;
+            // Nobody waits for news of it.
+            status.kept = kept;
             before != (status.position, status.stage, parked, false)
         });
     }

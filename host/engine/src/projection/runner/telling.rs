@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use yado_model::TenantId;
-use yado_store::Checkpoint;
+use yado_store::{ChangeQuery, Checkpoint};
 
 use super::{Runner, Work};
 use crate::projection::commit::News;
@@ -37,7 +37,7 @@ impl Runner {
             return false;
         }
         let key = self.definition.borrow().projection.key.clone();
-        match self.surroundings.reads.changes(&key, (position, u32::MAX), 1).await {
+        match self.surroundings.reads.changes(&key, &ChangeQuery::of_all((position, u32::MAX), 1)).await {
             Ok(page) if page.floor.is_some() && page.settled == position => {
                 work.telling = Some(position);
                 self.told.keeps(Some(position));

@@ -2,11 +2,12 @@
 //!
 //! It never looks further into an answer than is needed to find its end, so that a large answer costs the others little. Of
 //! one that has more rows than there is room for nothing is kept: whoever asked is told so at once, and what is still to come
-//! is an answer to nobody. If that takes long the server is told, and those behind ask elsewhere, as with all such answers. How
-//! long questions take is measured here, where it is not blurred by when those who asked are woken: answers that come
-//! together have taken equal parts of the time since those before. A question that gets no answer for long although it was
-//! thought quick holds up what stands behind it, and those are told to ask elsewhere. They may be answered here all the same,
-//! to nobody: a question may be asked twice.
+//! is read and dropped, so that the connection need not be opened again for it. If that is as much again, or takes long, the
+//! server is told, and those behind ask elsewhere, as with all answers that nobody waits for. How long questions take is
+//! measured here, where it is not blurred by when those who asked are woken: answers that come together have taken equal
+//! parts of the time since those before. A question that gets no answer for long although it was thought quick holds up what
+//! stands behind it, and those are told to ask elsewhere. They may be answered here all the same, to nobody: a question may be
+//! asked twice.
 
 use std::collections::VecDeque;
 use std::io;
@@ -157,13 +158,20 @@ pub(super) struct Driver {
     /// How many bytes of rows the answer has so far, and how many it may have.
     rows: usize,
     most: usize,
-    /// Whether it has more, and nothing of it is kept.
-    overflows: bool,
-    /// So much of what comes next is of a row that is not kept.
-    surplus: usize,
+    /// What is dropped of it, if it has more: nothing of it is kept then.
+    dropped: Option<Dropped>,
     /// Since when it is known that the server has something to do for us.
     busy: Option<Instant>,
     clock: Pin<Box<Sleep>>,
+}
+
+/// The rest of an answer for which there is no room.
+struct Dropped {
+    since: Instant,
+    /// How many bytes of rows the answer has so far, those before it among them.
+    rows: usize,
+    /// So much of what comes next is of the last of them.
+    surplus: usize,
 }
 
 /// An answer as it came.
@@ -186,8 +194,7 @@ pub(super) async fn drive(opened: Opened, shared: Arc<Shared>, address: Address,
         failed: false,
         rows: 0,
         most,
-        overflows: false,
-        surplus: 0,
+        dropped: None,
         busy: None,
         clock: Box::pin(tokio::time::sleep(KEPT_FOR)),
     };
@@ -211,6 +218,9 @@ impl Driver {
 
     fn advance(&mut self, context: &mut Context<'_>) -> Result<Option<End>, Trouble> {
         self.read(context)?;
+        if self.drops_too_much() {
+            return Ok(Some(self.abandon()));
+        }
         self.write(context)?;
         while self.clock.as_mut().poll(context).is_ready() {
             if let Some(end) = self.look_round() {
@@ -268,11 +278,14 @@ impl Driver {
             while let Some(answer) = self.answer()? {
                 answers.push(answer);
             }
+            if self.drops_too_much() {
+                break Ok(());
+            }
         };
         if !answers.is_empty() {
             self.deal_out(answers)?;
         }
-        if self.overflows {
+        if self.dropped.is_some() {
             let asker = self.shared.traffic().waiting.front_mut().and_then(|first| first.asker.take());
             let _ = asker.map(|asker| asker.send(Err(Failure::TooLarge)));
         }
@@ -281,16 +294,18 @@ impl Driver {
 
     /// The next answer, if all of it is there.
     fn answer(&mut self) -> Result<Option<Whole>, Trouble> {
-        let here = self.surplus.min(self.reading.len());
-        self.reading.advance(here);
-        self.surplus -= here;
+        if let Some(Dropped { surplus, .. }) = &mut self.dropped {
+            let here = (*surplus).min(self.reading.len());
+            self.reading.advance(here);
+            *surplus -= here;
+        }
         while let Some([tag, length @ ..]) = self.reading.get(self.scanned..).and_then(|rest| rest.first_chunk::<5>()) {
             let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
             if !(4..=LONGEST).contains(&length) {
                 return Err(nonsense());
             }
             if *tag == b'D' && self.rows.saturating_add(length) > self.most {
-                self.let_go(1 + length);
+                self.drop_row(1 + length);
                 continue;
             }
             let end = self.scanned + 1 + length;
@@ -310,7 +325,7 @@ impl Driver {
                 return Ok(Some(Whole {
                     bytes: self.reading.split_to(std::mem::take(&mut self.scanned)).freeze(),
                     failed: std::mem::take(&mut self.failed),
-                    fits: !std::mem::take(&mut self.overflows),
+                    fits: self.dropped.take().is_none(),
                 }));
             }
         }
@@ -318,16 +333,23 @@ impl Driver {
     }
 
     /// Keeps nothing of the answer, nor of its row that comes next and has so many bytes.
-    fn let_go(&mut self, row: usize) {
-        if !self.overflows {
-            self.overflows = true;
-            self.rows = self.most;
+    fn drop_row(&mut self, row: usize) {
+        let rows = std::mem::replace(&mut self.rows, self.most);
+        if self.dropped.is_none() {
             // What it has taken up is given back at once.
             self.reading = BytesMut::from(self.reading.get(std::mem::take(&mut self.scanned)..).unwrap_or_default());
         }
         let here = row.min(self.reading.len() - self.scanned);
         self.reading.advance(std::mem::take(&mut self.scanned) + here);
-        self.surplus = row - here;
+        let dropped = self.dropped.get_or_insert(Dropped { since: Instant::now(), rows, surplus: 0 });
+        dropped.rows = dropped.rows.saturating_add(row);
+        dropped.surplus = row - here;
+    }
+
+    /// Whether an answer has more than twice what it may: to wait for the end of it might cost more than to open another
+    /// connection.
+    fn drops_too_much(&self) -> bool {
+        self.dropped.as_ref().is_some_and(|dropped| dropped.rows > self.most.saturating_mul(2))
     }
 
     fn deal_out(&mut self, answers: Vec<Whole>) -> Result<(), Trouble> {
@@ -362,21 +384,17 @@ impl Driver {
             Some(busy) if now.saturating_duration_since(busy) < HELD_UP => busy + HELD_UP,
             Some(_) => {
                 let first = traffic.waiting.front().and_then(|first| first.asker.as_ref());
-                if first.is_none_or(oneshot::Sender::is_closed) {
-                    traffic.state = State::Closed;
+                let is_unwanted = first.is_none_or(oneshot::Sender::is_closed);
+                // The rest of what is dropped has as long, from the moment on at which it was known that it would be.
+                let last = self.dropped.as_ref().map(|dropped| dropped.since + HELD_UP);
+                let next = last.filter(|last| now < *last);
+                if is_unwanted && next.is_none() {
+                    drop(traffic);
+                    return Some(self.abandon());
                 }
-                let behind: Vec<_> =
-                    traffic.waiting.iter_mut().skip(1).filter_map(|waiting| waiting.asker.take()).collect();
-                if traffic.state == State::Open {
-                    traffic.state = State::HeldUp;
-                }
-                let closed = traffic.state == State::Closed;
                 drop(traffic);
-                behind.into_iter().for_each(|asker| drop(asker.send(Err(Failure::HeldUp))));
-                if closed {
-                    return Some(End::Abandoned);
-                }
-                now + HELD_UP
+                self.send_on(State::HeldUp);
+                next.unwrap_or(now + HELD_UP)
             }
             None if now.saturating_duration_since(traffic.heard) < KEPT_FOR => traffic.heard + KEPT_FOR,
             None if traffic.waiting.is_empty() => {
@@ -388,6 +406,23 @@ impl Driver {
         };
         self.clock.as_mut().reset(next.into());
         None
+    }
+
+    /// Nobody waits for the end of an answer that takes too long, and nothing more is asked.
+    fn abandon(&self) -> End {
+        self.send_on(State::Closed);
+        End::Abandoned
+    }
+
+    /// Has all but the first ask elsewhere, and nobody ask anything here.
+    fn send_on(&self, state: State) {
+        let mut traffic = self.shared.traffic();
+        if traffic.state != State::Closed {
+            traffic.state = state;
+        }
+        let behind: Vec<_> = traffic.waiting.iter_mut().skip(1).filter_map(|waiting| waiting.asker.take()).collect();
+        drop(traffic);
+        behind.into_iter().for_each(|asker| drop(asker.send(Err(Failure::HeldUp))));
     }
 
     /// What the server has said before it hung up.

@@ -11,21 +11,8 @@ use yado_model::Position;
 use crate::limits::{self, LONGEST_NAME};
 use crate::number::{bound, loaded, stored};
 use crate::read::changed::{FORGOTTEN_AT_ONCE, StoredChange};
-use crate::read::statements::{COUNT, FORGET, FORGET_ALL, RAISE_FLOOR, TOLD};
-use crate::{ChangePage, Forgotten, Progress, Result, Step};
-
-/// Where the changes begin, how far the projection has come, and the changes. There is a row even if there are none. A floor
-/// that has been left behind is none.
-const CHANGES: &str = r#"
-    select f.position, coalesce(k.last, 0), c.position, c.place, c.tenant, c.model, c.key, c.kind, c."row"
-    from (select $1::text collate "C" as projection) p
-    left join checkpoints k on k.projection = p.projection
-    left join change_floors f on f.projection = p.projection and f.told = k.last and f.replays = k.replays
-    left join (
-        select * from model_changes where projection = $1 and (position, place) > ($2, $3)
-        order by position, place limit $4
-    ) c on true
-    order by c.position, c.place"#;
+use crate::read::statements::{CHANGES, COUNT, FORGET, FORGET_ALL, RAISE_FLOOR, TOLD};
+use crate::{ChangePage, ChangeQuery, Forgotten, Progress, Result, Step};
 
 /// Rows of one statement.
 const CHUNK: usize = 2_000;
@@ -94,10 +81,13 @@ fn insert(sql: &mut QueryBuilder<Postgres>, step: &Step<'_>, range: Range<usize>
 }
 
 /// What a projection has told after a place.
-pub(super) async fn changes(pool: &PgPool, projection: &str, after: (Position, u32), limit: u32) -> Result<ChangePage> {
+pub(super) async fn changes(pool: &PgPool, projection: &str, asked: &ChangeQuery<'_>) -> Result<ChangePage> {
     limits::text("the name of a projection", projection, LONGEST_NAME)?;
+    let (position, place) = asked.after;
     let query = sqlx::query_as::<_, StoredChange>(CHANGES).bind(projection);
-    let query = query.bind(bound(after.0.get())).bind(i64::from(after.1)).bind(limits::page(limit)?);
+    let query = query.bind(bound(position.get())).bind(i64::from(place));
+    let query = query.bind(asked.of.map(|(_, tenant)| tenant.as_str())).bind(asked.of.map(|(model, _)| model.as_str()));
+    let query = query.bind(limits::page(asked.limit.max(1))?).bind(limits::whole(asked.most_bytes.max(1)));
     ChangePage::loaded(query.fetch_all(pool).await?)
 }
 
@@ -129,4 +119,38 @@ pub(super) async fn forget_all(connection: &mut PgConnection, projection: &str) 
         sqlx::query(statement).bind(projection).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Executor as _};
+
+    use super::super::Reads;
+    use super::*;
+    use crate::{Options, testing};
+
+    /// Two projections that have told much, of rows of two tenants.
+    const FILL: &str = "\
+        insert into model_changes select p, n, 0, case when n % 100 = 0 then 'default' else 'other' end, 'Ticket', 'k' || n, \
+            1, '{}' from generate_series(1, 20000) n, (values ('tickets'), ('others')) as v (p)";
+
+    #[tokio::test]
+    async fn a_page_is_read_by_the_index_alone() {
+        let url = testing::Postgres::shared().database().await;
+        let reads = Reads::open(&url, &Options { connections: 2, ..Options::default() }).await.unwrap();
+        reads.database.pool.execute(FILL).await.unwrap();
+        reads.database.pool.execute("vacuum analyze model_changes").await.unwrap();
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            let mut connection = reads.database.pool.acquire().await.unwrap();
+            connection.execute(AssertSqlSafe(format!("set plan_cache_mode = {mode}"))).await.unwrap();
+            let plan = sqlx::query_scalar::<_, String>(AssertSqlSafe(format!("explain (costs off) {CHANGES}")));
+            let plan = plan.bind("tickets").bind(0_i64).bind(0_i64).bind(Some("default")).bind(Some("Ticket"));
+            let plan =
+                plan.bind(2_000_i64).bind(1_000_i64).persistent(false).fetch_all(&mut *connection).await.unwrap();
+            let plan = plan.join("\n");
+            assert!(plan.contains("Index Scan using model_changes_pkey on model_changes\n"), "{mode}: {plan}");
+            assert!(plan.contains("Index Scan using model_changes_pkey on model_changes m\n"), "{mode}: {plan}");
+            assert!(!plan.contains("Seq Scan on model_changes"), "{mode}: {plan}");
+        }
+    }
 }

@@ -221,10 +221,7 @@ impl Readers {
                     return Err(trouble.into());
                 }
                 Err(Failure::TooLarge) => {
-                    // What is left of it may still be on its way, and nobody is to wait behind that.
-                    if line.line.load() == Some(0) {
-                        self.give_back(line);
-                    }
+                    self.give_back(line);
                     return Err(self.too_large());
                 }
                 // Nobody stands before it.
@@ -312,11 +309,16 @@ impl Readers {
         }
     }
 
-    /// The one that was used last, of those that nobody uses and that stand.
+    /// The one that was used last, of those that nobody uses and that stand. The rest of an answer that was too large may still
+    /// be on its way over some, and nobody is to wait behind that.
     async fn take_kept(&self) -> Option<Opened> {
         loop {
-            let line = self.kept().pop()?;
-            if line.line.load().is_some() && self.stands(&line.line).await {
+            let line = {
+                let mut kept = self.kept();
+                let free = kept.iter().rposition(|line| line.line.load() == Some(0))?;
+                kept.remove(free)
+            };
+            if self.stands(&line.line).await {
                 return Some(line);
             }
         }
@@ -326,7 +328,7 @@ impl Readers {
         let mut kept = self.kept();
         // Those that were idle for long have closed themselves.
         kept.retain(|line| !line.line.is_closed());
-        if !self.room.is_closed() && !line.line.is_closed() {
+        if !self.room.is_closed() && !line.line.is_closed() && kept.len() < self.alone {
             kept.push(line);
         }
     }

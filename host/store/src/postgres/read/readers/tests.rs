@@ -106,6 +106,37 @@ async fn an_answer_that_is_too_large_costs_nobody_else_an_answer() {
 }
 
 #[tokio::test]
+async fn the_connection_of_an_answer_that_was_too_large_is_used_again() {
+    let url = Cluster::shared().database().await;
+    let options = Options { connections: 2, answer_bytes: 1 << 20, ..Options::default() };
+    let reads = Reads::open(&url, &options).await.unwrap();
+    let readers = &reads.readers;
+    // A statement that nobody knows is asked by itself, over the only connection that there is for such.
+    let by_itself = async |number: u32| {
+        let answer = readers.fetch(Sql::new(format!("select pg_backend_pid()::bigint as n{number}"))).await.unwrap();
+        answer.records().next().unwrap().cell(0).unwrap().1.unwrap().to_vec()
+    };
+    // It takes nearly as long as one may before it is too much, and the rest of it does not come at once.
+    let large = "select case n when 1 then pg_sleep(0.08)::text when 4 then pg_sleep(0.05)::text \
+        else repeat('x', 600000) end from generate_series(1, 5) n";
+    // On a machine that is very busy the rest of it may take longer than is waited for.
+    let mut is_used_again = false;
+    for round in 0..20 {
+        let before = by_itself(2 * round).await;
+        let refused = readers.fetch(Sql::new(large)).await;
+        assert!(matches!(refused, Err(Error::TooLarge { limit: 1_048_576 })), "{refused:?}");
+        while readers.kept().iter().any(|line| line.line.load() != Some(0) && !line.line.is_closed()) {
+            tokio::task::yield_now().await;
+        }
+        is_used_again |= by_itself(2 * round + 1).await == before;
+        if is_used_again {
+            break;
+        }
+    }
+    assert!(is_used_again);
+}
+
+#[tokio::test]
 async fn connections_that_were_cut_off_meanwhile_cost_nobody_an_answer() {
     let cluster = Cluster::shared();
     let url = cluster.database().await;
