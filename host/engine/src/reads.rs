@@ -86,10 +86,29 @@ impl QueryBus {
         if status.stage == Stage::Following { status.position } else { Position::ZERO }
     }
 
-    /// Lets rows of a model be read, or refuses.
-    async fn admit(&self, model: &Model) -> Result<()> {
+    /// Reads rows of a model, if they may be shown, and still may when they are there: a machine may stand still between the
+    /// one and the other.
+    async fn read<T>(&self, model: &Model, read: impl Future<Output = yado_store::Result<T>> + Send) -> Result<T> {
+        let lapses = self.uses.lapses();
         self.find_all().await?;
-        self.may_be_shown(model)
+        self.may_be_shown(model)?;
+        let read = read.await.map_err(question(&model.manifest.name))?;
+        self.find_still(lapses).await?;
+        Ok(read)
+    }
+
+    /// Sees to it that nothing can have been dropped since there had been so many lapses.
+    async fn find_still(&self, lapses: Option<u64>) -> Result<()> {
+        match (lapses, self.uses.lapses()) {
+            (Some(before), Some(after)) if before == after => Ok(()),
+            // It could not be said before either, and reading goes on for as long as nothing is gone.
+            (None, _) => self.find_all().await,
+            _ => {
+                let reason = "this server was frozen, or cut off from the database, while it read its read models, and another \
+                              one may have dropped some meanwhile";
+                Err(Error::Unavailable { reason: reason.to_owned(), retry_after_ms: ANEW_MS })
+            }
+        }
     }
 
     /// Sees to it that all tables are there still, whenever nobody was kept for a while from dropping them: where this process
@@ -149,13 +168,11 @@ impl QueryBus {
         keys: &[String],
         columns: Option<&[String]>,
     ) -> Result<Rows> {
-        self.admit(model).await?;
-        self.store.rows(&model.table, tenant, keys, columns).await.map_err(question(&model.manifest.name))
+        self.read(model, self.store.rows(&model.table, tenant, keys, columns)).await
     }
 
     pub(crate) async fn select(&self, model: &Model, tenant: &TenantId, select: &Select) -> Result<Rows> {
-        self.admit(model).await?;
-        self.store.select(&model.table, tenant, select).await.map_err(question(&model.manifest.name))
+        self.read(model, self.store.select(&model.table, tenant, select)).await
     }
 
     pub(crate) async fn select_each(
@@ -165,13 +182,11 @@ impl QueryBus {
         each: &Each,
         select: &Select,
     ) -> Result<Rows> {
-        self.admit(model).await?;
-        self.store.select_each(&model.table, tenant, each, select).await.map_err(question(&model.manifest.name))
+        self.read(model, self.store.select_each(&model.table, tenant, each, select)).await
     }
 
     pub(crate) async fn count(&self, model: &Model, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
-        self.admit(model).await?;
-        self.store.count(&model.table, tenant, filter).await.map_err(question(&model.manifest.name))
+        self.read(model, self.store.count(&model.table, tenant, filter)).await
     }
 
     pub(crate) async fn aggregate(
@@ -180,8 +195,7 @@ impl QueryBus {
         tenant: &TenantId,
         aggregate: &Aggregate,
     ) -> Result<Vec<Group>> {
-        self.admit(model).await?;
-        self.store.aggregate(&model.table, tenant, aggregate).await.map_err(question(&model.manifest.name))
+        self.read(model, self.store.aggregate(&model.table, tenant, aggregate)).await
     }
 
     pub(crate) async fn aggregate_each(
@@ -191,8 +205,7 @@ impl QueryBus {
         each: &Each,
         aggregate: &Aggregate,
     ) -> Result<Vec<(Value, Group)>> {
-        self.admit(model).await?;
-        self.store.aggregate_each(&model.table, tenant, each, aggregate).await.map_err(question(&model.manifest.name))
+        self.read(model, self.store.aggregate_each(&model.table, tenant, each, aggregate)).await
     }
 
     /// The table of a model whose rows may be shown.
@@ -334,6 +347,22 @@ mod tests {
         // Once it is known, the projection itself tells what may be shown.
         report.send_modify(|status| status.stage = Stage::Anew { until: Position::new(5) });
         assert!(bus.find_all().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_was_away_while_it_read_does_not_show_what_it_has_read() {
+        let (bus, _report) = following(Position::new(5)).await;
+        reaches(&bus, Checkpoint::START, 5).await;
+        let before = bus.uses.lapses();
+        assert!(bus.find_still(before).await.is_ok());
+        bus.uses.was_away_for(Duration::from_secs(3_600));
+        // What was dropped may have been filled again since, so that there is nothing to be seen of it.
+        assert!(matches!(bus.find_still(before).await, Err(Error::Unavailable { .. })));
+        // Who reads while he can't say that he does is shown what is there.
+        assert!(bus.find_still(bus.uses.lapses()).await.is_ok());
+        assert!(!bus.uses.comes_back().await);
+        assert!(matches!(bus.find_still(before).await, Err(Error::Unavailable { .. })));
+        assert!(bus.find_still(bus.uses.lapses()).await.is_ok());
     }
 
     #[tokio::test]

@@ -20,7 +20,7 @@ pub struct Options {
     pub acquire_timeout_ms: u64,
     /// How many bytes the rows that one statement finds may take up in memory, or all statements of a request together
     /// ([`ReadStore::for_request`]). On PostgreSQL those of a statement are there twice for a moment: as they came, and as
-    /// they are handed on.
+    /// they are handed on; and as they came they count for each statement by itself.
     pub answer_bytes: usize,
 }
 

@@ -208,7 +208,7 @@ impl Cohort {
         if !self.buffer().has_room(bytes) {
             let longest = Instant::now() + Duration::from_millis(limits.slow_ms);
             let (mut look, mut taken) = (longest.min(Instant::now() + PATIENCE), self.buffer().taken());
-            while !self.buffer().is_eased(bytes) {
+            while !self.is_eased(bytes) {
                 // What is taken before this is waited for wakes it at once: there is only one that waits.
                 if timeout_at(look, self.taken.notified()).await.is_err() {
                     let mut buffer = self.buffer();
@@ -229,6 +229,13 @@ impl Cohort {
         // Only the first reason counts.
         let _ = self.ending.set(Ending { errors: errors(list) });
         self.told.notify_waiters();
+    }
+
+    /// Whether half of what may be kept has been taken, by all but those who are still told what was before.
+    fn is_eased(&self, bytes: usize) -> bool {
+        let mut buffer = self.buffer();
+        buffer.pass_late(bytes);
+        buffer.is_eased(bytes)
     }
 
     fn buffer(&self) -> MutexGuard<'_, Buffer> {

@@ -224,7 +224,9 @@ impl Plan {
         if happened.is_empty() {
             return Some(Vec::new());
         }
-        let formed = self.form(happened, live, memory).await;
+        // One time for all of it: where a database says nothing at all, others wait for their turn.
+        let until = Until::after(live.limits.timeout_ms);
+        let formed = self.form(happened, live, memory, until).await;
         if formed.passes && !self.is_tired.load(Ordering::Relaxed) {
             if patience.is_new() {
                 let (subject, tenant) = (self.topic.subject(), self.tenant());
@@ -242,20 +244,19 @@ impl Plan {
         // It is not known with which of them it has gone wrong, and so each is told by itself.
         let mut all = Vec::with_capacity(happened.len());
         for one in happened {
-            all.extend(self.form(std::slice::from_ref(one), live, memory).await.messages);
+            all.extend(self.form(std::slice::from_ref(one), live, memory, until).await.messages);
         }
         Some(all)
     }
 
-    async fn form(&self, happened: &[Arc<Happened>], live: &Live, memory: &Memory) -> Formed {
+    async fn form(&self, happened: &[Arc<Happened>], live: &Live, memory: &Memory, until: Until) -> Formed {
         let nothing = || Formed { messages: Vec::new(), is_wrong: false, passes: false };
         let values: Vec<&Json> = happened.iter().map(|happened| &happened.value).collect();
         // It was found when the plan was made.
         let Ok(operation) = self.opened.operation() else { return nothing() };
         let variables = Variables::new(&operation.node, &self.opened.variables);
-        let (until, null) = (Until::after(live.limits.timeout_ms), async_graphql::Value::Null);
         let session = self.opened.session(live.backend.as_ref(), until);
-        let execution = self.opened.execution(&live.limits, &*session, &variables, null, until);
+        let execution = self.opened.execution(&live.limits, &*session, &variables, async_graphql::Value::Null, until);
         let (told, errors) = execution.told(operation, &values).await;
         let (is_wrong, passes) = (!errors.is_empty(), errors.iter().any(passes));
         let message = |(happened, data): (&Arc<Happened>, _)| {

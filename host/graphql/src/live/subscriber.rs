@@ -23,6 +23,8 @@ use crate::error::Error;
 /// together have taken much.
 const READY_BYTES: usize = 1024 * 1024;
 
+/// So many pieces in which there is nothing to tell are read in a turn, before others have theirs.
+const PIECES: usize = 16;
 /// So many messages are made first, where it is not known how long they get.
 const FIRST: usize = 8;
 
@@ -98,7 +100,7 @@ struct Behind {
 
 /// What has come of a turn.
 enum Made {
-    /// Something is ready.
+    /// Something is ready, or there is more to read in another turn.
     Ready,
     /// Everything is ready, and has been told.
     All,
@@ -159,7 +161,7 @@ impl Behind {
             Some(followed) => followed,
             None => live.source.follow(&plan.topic.subject(), plan.tenant(), self.from)?,
         };
-        let mut bytes = 0;
+        let (mut bytes, mut pieces) = (0, 0);
         loop {
             // Where there is little room nothing is made for which there is none.
             let (most, room) = (plan.at_once(), live.behind.room(READY_BYTES));
@@ -204,6 +206,12 @@ impl Behind {
                     Some(waited) => waited?,
                     None => return Ok(Made::Nothing(followed)),
                 }
+                if pieces == PIECES {
+                    // A long way on which there is nothing to tell is gone in many turns, and not in one.
+                    self.followed = Some(followed);
+                    return Ok(Made::Ready);
+                }
+                pieces += 1;
                 followed.more(Some(until)).await?;
             } else if bytes >= room {
                 return Ok(Made::Ready);
@@ -327,6 +335,8 @@ impl Subscriber {
     /// Everything has been told up to where the cohort was. It is further by now, if something has happened meanwhile: then
     /// that is gone after, and only for the last stretch of the way it keeps what it says.
     fn come_to(&mut self, until: Cursor) {
+        // Whoever is given up on the last stretch goes on from here.
+        self.told = self.told.max(Some(until));
         let Some(behind) = &mut self.behind else { return };
         if self.next.is_some() {
             self.behind = None;

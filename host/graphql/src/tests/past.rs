@@ -1,6 +1,6 @@
 //! What has happened, in memory: subscriptions of these tests follow it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -26,6 +26,8 @@ pub(super) struct Past {
     is_held_back: Arc<AtomicBool>,
     /// How far those who follow a read model have come, if not to the last thing that has happened.
     stands_at: Arc<Mutex<Option<(Subject, u64)>>>,
+    /// So many things of the log are at hand after each reading of it.
+    piece: Arc<AtomicU64>,
     /// Whether whoever asks what happens next panics.
     panics: Arc<AtomicBool>,
     /// How many follow what happens.
@@ -48,6 +50,7 @@ impl Default for Past {
             failure: Arc::default(),
             is_held_back: Arc::default(),
             stands_at: Arc::default(),
+            piece: Arc::new(AtomicU64::new(u64::MAX)),
             panics: Arc::default(),
             followed: Arc::default(),
             begun: Arc::default(),
@@ -107,6 +110,11 @@ impl Past {
     pub(super) fn stand_at(&self, model: &str, position: u64) {
         *self.stands_at.lock().unwrap() = Some((Subject::Changes(Name::parse(model).unwrap()), position));
         self.head.send_modify(|_| {});
+    }
+
+    /// So much of the log is at hand after each reading of it, for those who follow it from now on.
+    pub(super) fn is_read_in_pieces_of(&self, count: u64) {
+        self.piece.store(count, Ordering::SeqCst);
     }
 
     /// Everything is shown again.
@@ -176,6 +184,8 @@ struct Following {
     seen: Option<Cursor>,
     /// What has been taken last.
     taken: Option<Entry>,
+    /// Everything up to this position is at hand.
+    at_hand: u64,
 }
 
 #[async_trait]
@@ -184,7 +194,11 @@ impl Source for InMemory {
         let past = self.0.past.clone();
         *past.begun.lock().unwrap() += 1;
         let head = past.head.subscribe();
-        let mut following = Following { past, subject: subject.clone(), head, seen: after, taken: None };
+        let at_hand = match (subject, past.piece.load(Ordering::SeqCst)) {
+            (Subject::Events, piece) if piece < u64::MAX => 0,
+            _ => u64::MAX,
+        };
+        let mut following = Following { past, subject: subject.clone(), head, seen: after, taken: None, at_hand };
         following.begin();
         Ok(Box::new(following))
     }
@@ -197,7 +211,14 @@ impl Source for InMemory {
 #[async_trait]
 impl Followed for Following {
     async fn more(&mut self, until: Option<Cursor>) -> Result<(), Failure> {
-        self.wait(until).await
+        self.wait(until).await?;
+        if self.at_hand < u64::MAX {
+            tokio::task::yield_now().await;
+            let seen = self.seen.map_or(0, |seen| seen.position.get());
+            self.at_hand =
+                seen.saturating_add(self.past.piece.load(Ordering::SeqCst)).min(self.past.shown(&self.subject));
+        }
+        Ok(())
     }
 
     async fn wait(&mut self, until: Option<Cursor>) -> Result<(), Failure> {
@@ -211,7 +232,7 @@ impl Followed for Following {
             if let Some(failure) = self.past.failure.lock().unwrap().clone() {
                 return Err(failure.into());
             }
-            if self.next().is_some() {
+            if self.next(head).is_some() {
                 return Ok(());
             }
             if self.seen.is_some() {
@@ -225,7 +246,8 @@ impl Followed for Following {
     }
 
     fn take(&mut self) -> Option<Occurred<'_>> {
-        self.taken = Some(self.next()?);
+        let at_hand = self.at_hand.min(self.past.shown(&self.subject));
+        self.taken = Some(self.next(at_hand)?);
         self.seen = self.taken.as_ref().map(Entry::cursor);
         self.taken.as_ref().map(|entry| match entry {
             Entry::Event(event) => Occurred::Event(event),
@@ -248,9 +270,9 @@ impl Following {
         begins
     }
 
-    /// What has happened next.
-    fn next(&self) -> Option<Entry> {
-        let (seen, shown) = (self.seen?, Position::new(self.past.shown(&self.subject)));
+    /// What has happened next, up to a position.
+    fn next(&self, shown: u64) -> Option<Entry> {
+        let (seen, shown) = (self.seen?, Position::new(shown));
         let entries = self.past.entries.lock().unwrap();
         let behind = usize::try_from(seen.position.get()).unwrap().saturating_sub(1);
         let mut left = entries.iter().skip(behind);

@@ -308,7 +308,9 @@ impl ReadStore for Reads {
     }
 
     async fn use_tables(&self, process: &str, tables: &[TablesInUse], unused_ms: u64) -> Result<()> {
-        uses::say(&self.database.pool, process, tables, unused_ms).await
+        let mut transaction = self.database.begin().await?;
+        uses::say(&mut transaction, process, tables, unused_ms).await?;
+        Ok(transaction.commit().await?)
     }
 
     async fn unused_tables(&self, unused_ms: u64) -> Result<Vec<TablesInUse>> {
@@ -330,6 +332,7 @@ impl ReadStore for Reads {
         sqlx::query(LOCK_SCHEMA).execute(&mut *transaction).await?;
         // All who make tables wait behind this.
         sqlx::query(WAIT_BRIEFLY).execute(&mut *transaction).await?;
+        uses::alone(&mut transaction).await?;
         if !uses::forget(&mut transaction, process, &tables.projection, unused_ms).await? {
             transaction.commit().await?;
             return Ok(false);

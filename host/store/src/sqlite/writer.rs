@@ -30,7 +30,7 @@ use crate::{Error, Result};
 const QUEUE: usize = 64;
 /// So many statements stay prepared: more than there are.
 const STATEMENTS: usize = 32;
-/// At most so many KiB of pages stay in memory: the inner ones of the trees, and what the last flushes have changed.
+/// At most so many KiB of pages stay in memory after a transaction, which itself keeps what it changes: the inner ones of the trees, and what the last flushes have changed.
 ///
 /// Whoever has more of them pays for it: at the end of a commit that has balanced a tree SQLite goes through all of them,
 /// which with 8 MiB is a tenth of a flush. What they spare is to read leaves of the index, which the system has in memory
@@ -181,7 +181,7 @@ fn connect(place: &Place) -> Result<Connection> {
     connection.busy_timeout(place.patience)?;
     connection.execute_batch(&format!(
         "pragma synchronous = full; pragma fullfsync = on; pragma foreign_keys = on; \
-         pragma journal_size_limit = 268435456; pragma cache_size = -{CACHE};"
+         pragma journal_size_limit = 268435456; pragma cache_size = -{CACHE}; pragma cache_spill = off;"
     ))?;
     Ok(connection)
 }

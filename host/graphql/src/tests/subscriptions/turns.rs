@@ -56,7 +56,7 @@ async fn at_once(fixture: &Fixture, query: &str) -> Option<Json> {
 
 /// What somebody is told next, if it comes by itself.
 async fn soon(followed: &mut Followed) -> Option<Json> {
-    for _ in 0..50 {
+    for _ in 0..500 {
         if let Some(message) = followed.next().now_or_never() {
             return Some(message["data"].clone());
         }
@@ -164,6 +164,26 @@ async fn those_who_are_looked_at_by_nobody_hold_up_nobody() {
     assert_eq!(told.unwrap(), [json!({ "venueCreated": { "id": "v" } })]);
     fixture.memory.slow.store(false, Ordering::Relaxed);
     are_told(&mut all, &["a"]).await;
+}
+
+#[tokio::test]
+async fn those_who_have_a_long_way_on_which_there_is_nothing_for_them_hold_up_nobody() {
+    let fixture = fixture();
+    for _ in 0..10_000 {
+        fixture.memory.past.record("t", "TicketRaised", json!({}));
+    }
+    venue_opens(&fixture);
+    fixture.memory.past.is_read_in_pieces_of(1);
+    let mut all = Vec::new();
+    for _ in 0..MANY {
+        let never = "subscription { events(names: [\"Never\"], after: 0) { name } }";
+        let mut followed = fixture.follow(never, json!({})).await;
+        assert!(followed.is_quiet());
+        all.push(followed);
+    }
+    let mut venues = fixture.follow(VENUES, json!({})).await;
+    assert_eq!(soon(&mut venues).await, Some(json!({ "venueCreated": { "id": "v" } })));
+    assert!(fixture.memory.past.followed() > 32, "the others are still on their way");
 }
 
 #[tokio::test]

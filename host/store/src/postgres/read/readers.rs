@@ -14,7 +14,7 @@
 //! finds no place waits, and fails as unavailable when it has waited for as long as requests may wait for a connection. One
 //! whose asker goes away is cancelled at the server if its connection is its own.
 //!
-//! A question changes nothing, so it may be asked twice. If a connection breaks it is asked once more, over a new one: the
+//! A question changes nothing, so it may be asked twice. If a connection breaks it is asked again, over a new one: the
 //! server has gone, or has come again. One that has been idle for a while is asked first whether it still stands.
 
 use std::num::NonZeroUsize;
@@ -42,6 +42,10 @@ const FEWEST_SHARED: usize = 2;
 
 /// So long somebody who has a connection at hand tries to open another beside it.
 const BESIDE: Duration = Duration::from_secs(1);
+
+/// So often a question is asked where connections break under it. Those that break together are nearly always known to be of
+/// one time, and then two would do; but one that is opened while that changes may pass for older than it is.
+const ATTEMPTS: u32 = 4;
 
 /// The first pause before a server that is coming up is tried again; each is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -171,7 +175,7 @@ impl Readers {
     /// Over a connection that others use, too.
     async fn among_others(&self, shape: &Shape, question: &Question) -> Result<Outcome> {
         let _turn = self.turn(&self.places).await?;
-        let mut again = true;
+        let mut left = ATTEMPTS - 1;
         loop {
             let Some(line) = self.least_busy().await? else { return Ok(Outcome::Elsewhere) };
             let mut asked = Asked { shape, since: Instant::now(), is_heard: false };
@@ -189,7 +193,7 @@ impl Readers {
                     shape.took(asked.since.elapsed());
                     return Err(self.too_large());
                 }
-                Err(Failure::Trouble(trouble)) if again && self.may_pass(&trouble, line.era) => again = false,
+                Err(Failure::Trouble(trouble)) if left > 0 && self.may_pass(&trouble, line.era) => left -= 1,
                 Err(Failure::Trouble(trouble)) => return Err(trouble.into()),
             }
         }
@@ -198,7 +202,7 @@ impl Readers {
     /// Over a connection that nobody else uses meanwhile.
     async fn by_itself(&self, shape: &Shape, question: &Question) -> Result<Answer> {
         let _turn = self.turn(&self.room).await?;
-        let mut again = true;
+        let mut left = ATTEMPTS - 1;
         loop {
             let line = match self.take_kept().await {
                 Some(line) => line,
@@ -210,8 +214,8 @@ impl Readers {
                     self.give_back(line);
                     return Ok(answer);
                 }
-                Err(Failure::Trouble(trouble)) if again && self.may_pass(&trouble, line.era) => {
-                    again = false;
+                Err(Failure::Trouble(trouble)) if left > 0 && self.may_pass(&trouble, line.era) => {
+                    left -= 1;
                     if !trouble.is_broken() {
                         self.give_back(line);
                     }
@@ -234,7 +238,7 @@ impl Readers {
         Error::TooLarge { limit: self.limits.answer_bytes }
     }
 
-    /// Whether a question is worth asking once more. If its connection is broken, those of the same time are as well, and
+    /// Whether a question is worth asking again. If its connection is broken, those of the same time are as well, and
     /// whoever finds it out first takes all of them away: they are not to be come upon the second time.
     fn may_pass(&self, trouble: &Trouble, era: u64) -> bool {
         let next = || self.era.compare_exchange(era, era + 1, Ordering::Relaxed, Ordering::Relaxed);

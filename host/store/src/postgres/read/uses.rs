@@ -38,13 +38,30 @@ const FORGET: &str = "\
     delete from tables_in_use where projection = $1 \
         and (process = $2 or used_at < clock_timestamp() - $3 * interval '1 microsecond')";
 
-/// Says that a process uses tables.
-pub(super) async fn say(pool: &PgPool, process: &str, tables: &[TablesInUse], unused_ms: u64) -> Result<()> {
+/// Whoever says that he uses tables, and whoever drops what nobody uses, each wait for the other: else what has been looked at
+/// just after the one might be gone just after that by the other. The number is this crate's own, and means nothing.
+const WITH_OTHERS: &str = "select pg_advisory_xact_lock_shared(8237401965113284002)";
+const ALONE: &str = "select pg_advisory_xact_lock(8237401965113284002)";
+
+/// Nobody says that he uses tables from here on until the end of the transaction.
+pub(super) async fn alone(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query(ALONE).execute(connection).await?;
+    Ok(())
+}
+
+/// Says that a process uses tables, within a transaction.
+pub(super) async fn say(
+    connection: &mut PgConnection,
+    process: &str,
+    tables: &[TablesInUse],
+    unused_ms: u64,
+) -> Result<()> {
     limits::text("the name of a process", process, LONGEST_NAME)?;
     let names = tables.iter().map(TablesInUse::stored).collect::<Result<Vec<_>>>()?;
     let projections: Vec<_> = tables.iter().map(|used| used.projection.as_str()).collect();
-    sqlx::query(USE).bind(process).bind(&projections).bind(names).execute(pool).await?;
-    sqlx::query(FORGET_OTHERS).bind(process).bind(projections).bind(micros(unused_ms)).execute(pool).await?;
+    sqlx::query(WITH_OTHERS).execute(&mut *connection).await?;
+    sqlx::query(USE).bind(process).bind(&projections).bind(names).execute(&mut *connection).await?;
+    sqlx::query(FORGET_OTHERS).bind(process).bind(projections).bind(micros(unused_ms)).execute(connection).await?;
     Ok(())
 }
 
