@@ -45,9 +45,9 @@ use crate::{Error, Options, Result, decimal};
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
 
 /// How large the pages of a log's new file are, in bytes. A flush changes a page of the index for nearly every event that it
-/// has, and each goes to the disk twice as a whole: with halves of the usual ones a log of a million events takes a fifth
-/// more in the same time, and a new one as many. Still smaller ones would hold too few rows each. Read models are asked for
-/// whole rows and ranges of them, and nothing speaks for small pages there: they have the usual ones.
+/// has, once there are many, and each goes to the disk twice as a whole: so they are half as large as usual. Still smaller ones
+/// would hold too few rows each. Read models are asked for whole rows and ranges of them, and nothing speaks for small pages
+/// there: they have the usual ones.
 const PAGE: u32 = 2_048;
 
 /// SQLite's own file system in memory. A name in it that begins with `/` is the same database for all of the process.

@@ -32,9 +32,9 @@ const QUEUE: usize = 64;
 const STATEMENTS: usize = 32;
 /// At most so many KiB of pages stay in memory after a transaction, which itself keeps what it changes: the inner ones of the trees, and what the last flushes have changed.
 ///
-/// Whoever has more of them pays for it: at the end of a commit that has balanced a tree SQLite goes through all of them,
-/// which with 8 MiB is a tenth of a flush. What they spare is to read leaves of the index, which the system has in memory
-/// as well; and of a log of millions of events no few of them are in 8 MiB either.
+/// Whoever has more of them pays for it: at the end of a commit that has balanced a tree SQLite goes through all of them. What
+/// they spare is to read leaves of the index, which the system has in memory as well; and of those of a log of millions of
+/// events most would not be among them either.
 const CACHE: u32 = 1024;
 
 /// Where the log is and how to open it.
