@@ -11,7 +11,7 @@
 //! they are not the ones who are slow, since it is the server that sends to all of them, and nobody is given up as long as
 //! anything is taken, for as long as a socket may take. Where nothing is taken, or that is over, half of it is given up.
 //!
-//! Whoever is still told what was before has entered for what comes, and has no say in who is slow: he takes nothing for now,
+//! Whoever is still told what was before has entered for what comes, and has no say in who is slow: he takes nothing meanwhile,
 //! and where he is given up he goes on by himself and has lost nothing.
 
 use std::collections::VecDeque;
