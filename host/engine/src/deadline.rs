@@ -147,6 +147,9 @@ impl ReadStore for Deadline<dyn ReadStore> {
     async fn checkpoint(&self, projection: &str) -> Result<Checkpoint> {
         self.within(self.store.checkpoint(projection)).await
     }
+    async fn checkpoints(&self, projections: &[&str]) -> Result<Vec<Checkpoint>> {
+        self.within(self.store.checkpoints(projections)).await
+    }
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
         self.within(self.store.forget_checkpoint(projection)).await
     }

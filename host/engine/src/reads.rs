@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use tokio::sync::watch;
-use yado_model::{Position, TenantId};
+use yado_model::{Name, Position, TenantId};
 use yado_runtime::{Comparison, Condition, Selection};
-use yado_store::{Aggregate, Each, Filter, Group, Op, Order, ReadStore, Rows, Select, Table};
+use yado_store::{Aggregate, Checkpoint, Each, Filter, Group, Op, Order, ReadStore, Rows, Select, Table};
 
 use crate::catalogue::Model;
 use crate::error::question;
@@ -86,14 +86,25 @@ impl QueryBus {
         if status.stage == Stage::Following { status.position } else { Position::ZERO }
     }
 
-    /// Reads rows of a model, if they may be shown, and still may when they are there: a machine may stand still between the
-    /// one and the other.
     async fn read<T>(&self, model: &Model, read: impl Future<Output = yado_store::Result<T>> + Send) -> Result<T> {
+        self.read_of(&model.projection, &model.manifest.name, read).await
+    }
+
+    /// Reads what a projection has filled, if it may be shown, and still may when it is there: a machine may stand still
+    /// between the one and the other, and what is read may wait for its turn while the tables are emptied.
+    async fn read_of<T>(
+        &self,
+        projection: &str,
+        name: &Name,
+        read: impl Future<Output = yado_store::Result<T>> + Send,
+    ) -> Result<T> {
         let lapses = self.uses.lapses();
-        self.find_all().await?;
-        self.may_be_shown(model)?;
-        let read = read.await.map_err(question(&model.manifest.name))?;
+        self.find_all(lapses).await?;
+        self.may_be_shown(projection, name)?;
+        let read = read.await.map_err(question(name))?;
         self.find_still(lapses).await?;
+        // Whoever empties tables has said so before.
+        self.may_be_shown(projection, name)?;
         Ok(read)
     }
 
@@ -102,7 +113,7 @@ impl QueryBus {
         match (lapses, self.uses.lapses()) {
             (Some(before), Some(after)) if before == after => Ok(()),
             // It could not be said before either, and reading goes on for as long as nothing is gone.
-            (None, _) => self.find_all().await,
+            (None, after) => self.find_all(after).await,
             _ => {
                 let reason = "this server was frozen, or cut off from the database, while it read its read models, and another \
                               one may have dropped some meanwhile";
@@ -115,8 +126,8 @@ impl QueryBus {
     /// was frozen, or cut off from the database. They may be there and have a part of the rows, because others fill them; but
     /// whoever drops tables takes the checkpoint along, so that it tells. Projections find that out as well, a moment later,
     /// and fill them again. It is looked at all of them, because one read may join several, and nothing is shown until then.
-    async fn find_all(&self) -> Result<()> {
-        let lapses = self.uses.lapses();
+    /// There have been so many lapses by now.
+    async fn find_all(&self, lapses: Option<u64>) -> Result<()> {
         if lapses == Some(self.known.load(Ordering::Relaxed)) {
             return Ok(());
         }
@@ -125,14 +136,16 @@ impl QueryBus {
             (status.stage == Stage::Following).then(|| (projection.clone(), status.kept))
         };
         let shown: Vec<_> = self.progress().iter().filter_map(shown).collect();
-        for (projection, kept) in shown {
-            let found = self.store.checkpoint(&projection).await?;
+        let names: Vec<_> = shown.iter().map(|(projection, _)| &**projection).collect();
+        let found = if names.is_empty() { Vec::new() } else { self.store.checkpoints(&names).await? };
+        let is_gone = |((projection, kept), found): (&(Arc<str>, Position), Checkpoint)| {
             // What is replaced meanwhile goes rightly.
-            if found.position < kept && self.progress().contains_key(&projection) {
-                let reason = "this server could not say for a while that it uses its read models, and another one has dropped \
-                              some: they are about to be filled anew";
-                return Err(Error::Unavailable { reason: reason.to_owned(), retry_after_ms: ANEW_MS });
-            }
+            found.position < *kept && self.progress().contains_key(projection)
+        };
+        if shown.iter().zip(found).any(is_gone) {
+            let reason = "this server could not say for a while that it uses its read models, and another one has dropped \
+                          some: they are about to be filled anew";
+            return Err(Error::Unavailable { reason: reason.to_owned(), retry_after_ms: ANEW_MS });
         }
         if let Some(lapses) = lapses {
             self.known.fetch_max(lapses, Ordering::Relaxed);
@@ -145,11 +158,11 @@ impl QueryBus {
     }
 
     /// Refuses to show what may be of a history that is no more, or has been filled anew in part.
-    fn may_be_shown(&self, model: &Model) -> Result<()> {
+    fn may_be_shown(&self, projection: &str, name: &Name) -> Result<()> {
         let progress = self.progress();
-        let Some((status, _)) = progress.get(&model.projection) else { return Ok(()) };
+        let Some((status, _)) = progress.get(projection) else { return Ok(()) };
         let status = status.borrow();
-        let (name, position) = (&model.manifest.name, status.position);
+        let position = status.position;
         let reason = match status.stage {
             Stage::Following => return Ok(()),
             Stage::Unknown => format!("what {name} shows has not been held against the log yet"),
@@ -210,7 +223,7 @@ impl QueryBus {
 
     /// The table of a model whose rows may be shown.
     pub(crate) fn table<'m>(&self, model: &'m Model) -> Result<&'m Table> {
-        self.may_be_shown(model)?;
+        self.may_be_shown(&model.projection, &model.manifest.name)?;
         Ok(&model.table)
     }
 }
@@ -285,8 +298,7 @@ mod tests {
     use std::time::Duration;
 
     use serde_json::json;
-    use yado_model::Name;
-    use yado_store::{Checkpoint, Column, Kind, Options, Progress, Step, open_reads};
+    use yado_store::{Column, Kind, Options, Progress, Step, open_reads};
 
     use super::*;
 
@@ -336,17 +348,17 @@ mod tests {
     async fn whoever_was_away_for_long_shows_nothing_that_another_process_has_dropped_meanwhile() {
         let (bus, report) = following(Position::new(5)).await;
         // It has just said what it uses, and need not look.
-        assert!(bus.find_all().await.is_ok());
+        assert!(bus.find_all(bus.uses.lapses()).await.is_ok());
         bus.uses.was_away_for(Duration::from_secs(3_600));
-        let refused = bus.find_all().await.unwrap_err();
+        let refused = bus.find_all(bus.uses.lapses()).await.unwrap_err();
         assert!(matches!(refused, Error::Unavailable { retry_after_ms: ANEW_MS, .. }), "{refused}");
         // To say it again brings nothing back, and neither does a process that fills the same tables, before it is done.
         assert!(!bus.uses.comes_back().await);
         reaches(&bus, Checkpoint::START, 4).await;
-        assert!(bus.find_all().await.is_err());
+        assert!(bus.find_all(bus.uses.lapses()).await.is_err());
         // Once it is known, the projection itself tells what may be shown.
         report.send_modify(|status| status.stage = Stage::Anew { until: Position::new(5) });
-        assert!(bus.find_all().await.is_ok());
+        assert!(bus.find_all(bus.uses.lapses()).await.is_ok());
     }
 
     #[tokio::test]
@@ -365,18 +377,58 @@ mod tests {
         assert!(bus.find_still(bus.uses.lapses()).await.is_ok());
     }
 
+    /// Reads nothing of the projection, and does something meanwhile.
+    async fn reads_while(bus: &QueryBus, meanwhile: impl FnOnce() + Send) -> Result<()> {
+        let read = async {
+            meanwhile();
+            Ok(())
+        };
+        bus.read_of("desk/tickets/1", &Name::parse("ticket").unwrap(), read).await
+    }
+
+    fn is_refused(read: Result<()>) -> bool {
+        matches!(read, Err(Error::Unavailable { retry_after_ms: ANEW_MS, .. }))
+    }
+
+    #[tokio::test]
+    async fn what_is_begun_anew_while_it_was_read_is_not_shown() {
+        let (bus, report) = following(Position::new(5)).await;
+        reaches(&bus, Checkpoint::START, 5).await;
+        let becomes = |stage| report.send_modify(|status| status.stage = stage);
+        let anew = Stage::Anew { until: Position::new(5) };
+        assert!(reads_while(&bus, || ()).await.is_ok());
+        // The tables are emptied as soon as that is said, and the statement may wait for its turn until then.
+        assert!(is_refused(reads_while(&bus, || becomes(anew)).await));
+        assert!(is_refused(reads_while(&bus, || panic!("nothing is read")).await));
+        // Just so where it can't be said that they are used, and nobody looks at what is filled anew.
+        becomes(Stage::Following);
+        bus.uses.was_away_for(Duration::from_secs(3_600));
+        assert!(is_refused(reads_while(&bus, || becomes(anew)).await));
+    }
+
+    #[tokio::test]
+    async fn what_may_have_been_dropped_while_it_was_read_is_not_shown() {
+        let (bus, _report) = following(Position::new(5)).await;
+        reaches(&bus, Checkpoint::START, 5).await;
+        assert!(is_refused(reads_while(&bus, || bus.uses.was_away_for(Duration::from_secs(3_600))).await));
+        // From now on it can't be said that it is used: it is shown for as long as it is there.
+        assert!(reads_while(&bus, || ()).await.is_ok());
+        bus.store.forget_checkpoint("desk/tickets/1").await.unwrap();
+        assert!(is_refused(reads_while(&bus, || panic!("nothing is read")).await));
+    }
+
     #[tokio::test]
     async fn whoever_was_away_for_long_looks_once_where_nothing_was_dropped() {
         let (bus, _report) = following(Position::new(5)).await;
         reaches(&bus, Checkpoint::START, 7).await;
         bus.uses.was_away_for(Duration::from_secs(3_600));
-        assert!(bus.find_all().await.is_ok());
+        assert!(bus.find_all(bus.uses.lapses()).await.is_ok());
         assert_eq!(bus.known.load(Ordering::Relaxed), 0, "what is used may still be dropped");
         assert!(!bus.uses.comes_back().await);
-        assert!(bus.for_request().find_all().await.is_ok());
+        assert!(bus.for_request().find_all(bus.uses.lapses()).await.is_ok());
         // Nobody drops it from here on, so that it is not looked at each time.
         bus.store.forget_checkpoint("desk/tickets/1").await.unwrap();
-        assert!(bus.uses.comes_back().await && bus.find_all().await.is_ok());
+        assert!(bus.uses.comes_back().await && bus.find_all(bus.uses.lapses()).await.is_ok());
     }
 
     #[test]

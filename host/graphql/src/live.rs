@@ -68,6 +68,9 @@ use plan::{Key, Plan};
 /// For so many subscribers at a time what lies behind them is made ready. The others wait for their turn.
 const TURNS: usize = 32;
 
+/// So many more at a time have one for whom nothing was found in their last.
+const FAR_TURNS: usize = 8;
+
 /// All that is followed.
 pub(crate) struct Live {
     limits: Limits,
@@ -83,6 +86,9 @@ pub(crate) struct Live {
     /// Turns at making ready what lies behind subscribers: that takes much more while it is made than when it is. Nobody has
     /// one while he waits for the log, for what is related, or for a database to come back.
     turns: Semaphore,
+    /// Turns of those for whom nothing was found in their last one. They may have all of the log before them, and so they wait
+    /// for one another, and not among those who have something to be told.
+    far_turns: Semaphore,
     /// What was waited for in vain: whoever has done so first has done so for all.
     lagged: Lagged,
     /// The places for those that stay: sockets, and streams of events.
@@ -130,6 +136,7 @@ impl Live {
             memory: Memory::new(figures.live_bytes.clone()),
             behind: Memory::new(figures.behind_bytes.clone()),
             turns: Semaphore::new(TURNS),
+            far_turns: Semaphore::new(FAR_TURNS),
             lagged: Lagged::default(),
             sockets: Arc::new(Semaphore::new(places(limits))),
             closing: watch::Sender::new(false),
@@ -279,6 +286,12 @@ impl Live {
     #[cfg(test)]
     pub(crate) fn take_turns(&self) -> tokio::sync::SemaphorePermit<'_> {
         self.turns.try_acquire_many(TURNS as u32).unwrap()
+    }
+
+    /// Takes all turns of those for whom nothing was found in their last one.
+    #[cfg(test)]
+    pub(crate) fn take_far_turns(&self) -> tokio::sync::SemaphorePermit<'_> {
+        self.far_turns.try_acquire_many(FAR_TURNS as u32).unwrap()
     }
 
     /// How many messages are kept for those who have not taken them yet.

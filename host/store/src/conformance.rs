@@ -212,6 +212,7 @@ macro_rules! conformance_reads {
             a_step_without_rows_moves_the_checkpoint
             a_step_goes_to_many_tables_or_to_none
             a_forgotten_checkpoint_is_at_zero
+            checkpoints_are_found_in_the_order_in_which_they_are_asked_for
             what_a_projection_has_left_goes_together_or_not_at_all
             a_checkpoint_knows_its_event
             a_stream_is_parked_by_the_step_that_passes_its_event

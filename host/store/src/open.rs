@@ -20,7 +20,8 @@ pub struct Options {
     pub acquire_timeout_ms: u64,
     /// How many bytes the rows that one statement finds may take up in memory, or all statements of a request together
     /// ([`ReadStore::for_request`]). On PostgreSQL those of a statement are there twice for a moment: as they came, and as
-    /// they are handed on; and as they came they count for each statement by itself.
+    /// they are handed on. As they came they have a room of their own, as large for all that comes over one connection and
+    /// has not been fetched yet: a statement whose rows do not fit beside those of others is asked over another connection.
     pub answer_bytes: usize,
 }
 

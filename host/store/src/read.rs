@@ -69,6 +69,9 @@ pub trait ReadStore: Send + Sync {
     /// How far a projection has come; zero if it has not begun.
     async fn checkpoint(&self, projection: &str) -> Result<Checkpoint>;
 
+    /// How far each of several projections has come, in the order in which they are asked for. One statement.
+    async fn checkpoints(&self, projections: &[&str]) -> Result<Vec<Checkpoint>>;
+
     /// Forgets how far a projection has come.
     async fn forget_checkpoint(&self, projection: &str) -> Result<()>;
 

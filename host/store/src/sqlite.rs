@@ -44,12 +44,6 @@ use crate::{Error, Options, Result, decimal};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sqlite");
 
-/// How large the pages of a log's new file are, in bytes. A flush changes a page of the index for nearly every event that it
-/// has, once there are many, and each goes to the disk twice as a whole: so they are half as large as usual. Still smaller ones
-/// would hold too few rows each. Read models are asked for whole rows and ranges of them, and nothing speaks for small pages
-/// there: they have the usual ones.
-const PAGE: u32 = 2_048;
-
 /// SQLite's own file system in memory. A name in it that begins with `/` is the same database for all of the process.
 const MEMORY: &str = "memdb";
 
@@ -100,7 +94,7 @@ impl Database {
         } else {
             let place = Place { path: connect.get_filename().to_owned(), vfs: None, patience };
             let writing = match promise {
-                Promise::Durable => connect.clone().page_size(PAGE).synchronous(SqliteSynchronous::Full),
+                Promise::Durable => connect.clone().synchronous(SqliteSynchronous::Full),
                 Promise::Derived => connect.clone().synchronous(SqliteSynchronous::Normal),
             };
             let writing = writing
@@ -209,8 +203,6 @@ fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::{ConnectOptions as _, Connection as _};
-
     use super::*;
 
     #[test]
@@ -225,41 +217,6 @@ mod tests {
     #[test]
     fn the_largest_statement_is_within_sqlites_parameters() {
         assert!(CHUNKS[0] * (crate::limits::MOST_COLUMNS + 1) <= 32_766);
-    }
-
-    #[tokio::test]
-    async fn a_file_keeps_the_pages_that_it_was_made_with() {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, made_with) in [("new", None), ("old", Some(4_096))] {
-            let path = folder.path().join(name);
-            if let Some(page) = made_with {
-                let made = SqliteConnectOptions::new().filename(&path).create_if_missing(true).page_size(page);
-                let mut connection = made.connect().await.unwrap();
-                sqlx::query("create table earlier (n integer)").execute(&mut connection).await.unwrap();
-                connection.close().await.unwrap();
-            }
-            let url = format!("sqlite:{}", path.display());
-            let database = Database::open(&url, &Options::default(), Promise::Durable).await.unwrap();
-            let page: u32 = sqlx::query_scalar("pragma page_size").fetch_one(&database.readers).await.unwrap();
-            assert_eq!(page, made_with.unwrap_or(PAGE), "{name}");
-            database.close().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn only_a_log_has_small_pages() {
-        let folder = tempfile::tempdir().unwrap();
-        let usual: u32 = sqlx::query_scalar("pragma page_size")
-            .fetch_one(&mut SqliteConnectOptions::new().in_memory(true).connect().await.unwrap())
-            .await
-            .unwrap();
-        for (name, promise, expected) in [("log", Promise::Durable, PAGE), ("reads", Promise::Derived, usual)] {
-            let url = format!("sqlite:{}", folder.path().join(name).display());
-            let database = Database::open(&url, &Options::default(), promise).await.unwrap();
-            let page: u32 = sqlx::query_scalar("pragma page_size").fetch_one(&database.readers).await.unwrap();
-            assert_eq!(page, expected, "{name}");
-            database.close().await;
-        }
     }
 
     #[tokio::test]

@@ -230,6 +230,11 @@ impl ReadStore for Failing {
         self.store.checkpoint(projection).await
     }
 
+    async fn checkpoints(&self, projections: &[&str]) -> Result<Vec<Checkpoint>> {
+        self.alive()?;
+        self.store.checkpoints(projections).await
+    }
+
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
         self.alive()?;
         self.store.forget_checkpoint(projection).await

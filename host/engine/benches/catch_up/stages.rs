@@ -86,6 +86,10 @@ impl ReadStore for Watched {
         self.store.checkpoint(projection).await
     }
 
+    async fn checkpoints(&self, projections: &[&str]) -> Result<Vec<Checkpoint>> {
+        self.store.checkpoints(projections).await
+    }
+
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
         self.store.forget_checkpoint(projection).await
     }

@@ -139,6 +139,9 @@ impl ReadStore for Shown {
     async fn checkpoint(&self, _: &str) -> Result<Checkpoint> {
         Ok(LAST.into())
     }
+    async fn checkpoints(&self, projections: &[&str]) -> Result<Vec<Checkpoint>> {
+        Ok(vec![LAST.into(); projections.len()])
+    }
     async fn forget_checkpoint(&self, _: &str) -> Result<()> {
         Ok(())
     }

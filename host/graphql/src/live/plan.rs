@@ -224,7 +224,6 @@ impl Plan {
         if happened.is_empty() {
             return Some(Vec::new());
         }
-        // One time for all of it: where a database says nothing at all, others wait for their turn.
         let until = Until::after(live.limits.timeout_ms);
         let formed = self.form(happened, live, memory, until).await;
         if formed.passes && !self.is_tired.load(Ordering::Relaxed) {
@@ -241,10 +240,17 @@ impl Plan {
         if happened.len() == 1 || !formed.is_wrong {
             return Some(formed.messages);
         }
-        // It is not known with which of them it has gone wrong, and so each is told by itself.
-        let mut all = Vec::with_capacity(happened.len());
+        // It is not known with which of them it has gone wrong, and so each is told by itself. What took too long at once need
+        // not one by one, and so each has time of its own. But where a database says nothing at all others wait for their
+        // turn: once one has failed for a reason that passes, those behind it have what is left of its time.
+        let (mut all, mut shared) = (Vec::with_capacity(happened.len()), None);
         for one in happened {
-            all.extend(self.form(std::slice::from_ref(one), live, memory, until).await.messages);
+            let until = shared.unwrap_or_else(|| Until::after(live.limits.timeout_ms));
+            let formed = self.form(std::slice::from_ref(one), live, memory, until).await;
+            if formed.passes {
+                shared = Some(until);
+            }
+            all.extend(formed.messages);
         }
         Some(all)
     }

@@ -24,7 +24,11 @@ use crate::error::Error;
 const READY_BYTES: usize = 1024 * 1024;
 
 /// So many pieces in which there is nothing to tell are read in a turn, before others have theirs.
-const PIECES: usize = 16;
+const PIECES: usize = 2;
+
+/// So many of them in a turn of those who have found nothing in their last one: they are among themselves.
+const PIECES_FAR: usize = 16;
+
 /// So many messages are made first, where it is not known how long they get.
 const FIRST: usize = 8;
 
@@ -90,6 +94,8 @@ struct Behind {
     failed: Option<yado_engine::Error>,
     /// What has come to where there is more to read.
     followed: Option<Box<dyn Followed>>,
+    /// Whether a turn has ended without anything to tell, and nothing has been found since.
+    is_far: bool,
     /// What is shown beside what has happened has been waited for, up to here.
     waited: Option<Position>,
     /// How often it has been tried to look that up.
@@ -100,8 +106,10 @@ struct Behind {
 
 /// What has come of a turn.
 enum Made {
-    /// Something is ready, or there is more to read in another turn.
+    /// Something is ready.
     Ready,
+    /// Nothing is ready yet, and there is more to read in another turn.
+    More,
     /// Everything is ready, and has been told.
     All,
     /// The log, or the read model, has not come further.
@@ -121,6 +129,7 @@ impl Behind {
             ready: VecDeque::new(),
             failed: None,
             followed: None,
+            is_far: false,
             waited: None,
             patience: Patience::new(),
             batch: Batch::new(FIRST),
@@ -129,8 +138,9 @@ impl Behind {
 
     /// Makes the next messages ready when it is its turn.
     async fn have_turn(&mut self, live: &Live, cohort: &Cohort, until: Cursor) -> Result<(Made, Arc<Plan>), Failure> {
-        // Nobody closes the semaphore.
-        let _turn = live.turns.acquire().await;
+        let turns = if self.is_far { &live.far_turns } else { &live.turns };
+        // Nobody closes the semaphores.
+        let _turn = turns.acquire().await;
         let plan = cohort.plan();
         Ok((self.make_ready(live, &plan, until).await?, plan))
     }
@@ -141,7 +151,7 @@ impl Behind {
         match made {
             Made::All => return Ok(true),
             _ if !self.ready.is_empty() => {}
-            Made::Ready => {}
+            Made::Ready | Made::More => {}
             Made::Nothing(mut followed) => {
                 followed.wait(Some(until)).await?;
                 self.followed = Some(followed);
@@ -161,7 +171,7 @@ impl Behind {
             Some(followed) => followed,
             None => live.source.follow(&plan.topic.subject(), plan.tenant(), self.from)?,
         };
-        let (mut bytes, mut pieces) = (0, 0);
+        let (mut bytes, mut pieces) = (0, if self.is_far { PIECES_FAR } else { PIECES });
         loop {
             // Where there is little room nothing is made for which there is none.
             let (most, room) = (plan.at_once(), live.behind.room(READY_BYTES));
@@ -173,6 +183,7 @@ impl Behind {
             let at_once = self.batch.within(most, left);
             let (happened, failure) = gather(followed.as_mut(), &plan.topic, until, at_once);
             let reached = followed.reached();
+            self.is_far &= happened.is_empty();
             if let Some(behind) = plan.behind(&happened, live).filter(|behind| self.waited < Some(behind.wanted)) {
                 return Ok(Made::Behind(behind));
             }
@@ -206,12 +217,12 @@ impl Behind {
                     Some(waited) => waited?,
                     None => return Ok(Made::Nothing(followed)),
                 }
-                if pieces == PIECES {
+                if pieces == 0 {
                     // A long way on which there is nothing to tell is gone in many turns, and not in one.
-                    self.followed = Some(followed);
-                    return Ok(Made::Ready);
+                    (self.followed, self.is_far) = (Some(followed), true);
+                    return Ok(Made::More);
                 }
-                pieces += 1;
+                pieces -= 1;
                 followed.more(Some(until)).await?;
             } else if bytes >= room {
                 return Ok(Made::Ready);

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value as Json, json};
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 use yado_engine::{
     Aggregate, Answered, Catalogue, Circumstances, Column, ColumnKind, CommandOptions, Dispatch, DispatchOptions, Each,
     Error, Filter, Function, Group, Mark, Op, Order, PageOptions, Quantifier, Receipt, Result, Row, Rows, Select,
@@ -200,8 +201,13 @@ pub(super) struct Memory {
     pub(super) rows_answered: Mutex<HashMap<String, Answered>>,
     pub(super) pages: Mutex<Vec<(Json, PageOptions)>>,
     pub(super) failure: Mutex<Option<Error>>,
-    /// Whether the command `CloseAll` and lookups by key are never answered.
-    pub(super) slow: AtomicBool,
+    /// Whether the command `CloseAll` and lookups by key are not answered as long as that is so.
+    pub(super) slow: watch::Sender<bool>,
+    /// How many keys can be looked up at once in the time that there is, if not any number. What takes longer uses its time up
+    /// without any of it passing: no lookup that has to be done by then is answered any more.
+    pub(super) keys_in_time: Mutex<Option<usize>>,
+    /// The times that have been used up.
+    pub(super) used_up: Mutex<Vec<Instant>>,
     /// Which columns were asked for, besides the key.
     pub(super) columns: Mutex<Vec<Vec<String>>>,
     /// How many rows have been handed out.
@@ -322,11 +328,24 @@ struct OnMemory {
 }
 
 impl OnMemory {
-    /// What is never answered ends with the request's time, as everything does that a session is asked.
-    async fn never(&self) -> u64 {
-        let until = self.circumstances.until.unwrap();
-        tokio::time::sleep_until(until.at).await;
-        until.limit_ms
+    /// What is not answered ends with the request's time, as everything does that a session is asked.
+    async fn while_slow(&self) -> Result<(), u64> {
+        let (until, mut slow) = (self.circumstances.until.unwrap(), self.slow.subscribe());
+        timeout_at(until.at, slow.wait_for(|slow| !slow)).await.map(drop).map_err(|_| until.limit_ms)
+    }
+
+    /// A lookup of so many keys ends with its time, if it takes longer.
+    fn in_time(&self, keys: usize) -> Result<(), u64> {
+        let Some(most) = *self.keys_in_time.lock().unwrap() else { return Ok(()) };
+        let (until, mut used_up) = (self.circumstances.until.unwrap(), self.used_up.lock().unwrap());
+        let is_over = used_up.iter().any(|used_up| until.at <= *used_up);
+        if !is_over && keys <= most {
+            return Ok(());
+        }
+        if !is_over {
+            used_up.push(until.at);
+        }
+        Err(until.limit_ms)
     }
 }
 
@@ -341,8 +360,9 @@ impl std::ops::Deref for OnMemory {
 #[async_trait]
 impl Session for OnMemory {
     async fn dispatch(&self, command: &Name, payload: Json, options: CommandOptions) -> Result<Receipt> {
-        if self.slow.load(Ordering::Relaxed) && command.as_str() == "CloseAll" {
-            return Err(Error::Timeout { what: format!("the command {command}"), limit_ms: self.never().await });
+        if command.as_str() == "CloseAll" {
+            let late = |limit_ms| Error::Timeout { what: format!("the command {command}"), limit_ms };
+            self.while_slow().await.map_err(late)?;
         }
         self.asked(format!("dispatch {command}"))?;
         let Circumstances { tenant, actor, correlation_id, .. } = self.circumstances.clone();
@@ -386,10 +406,10 @@ impl Session for OnMemory {
     }
 
     async fn rows(&self, model: &Name, keys: &[String], columns: Option<&[String]>) -> Result<Rows> {
-        if self.slow.load(Ordering::Relaxed) {
-            return Err(Error::Late { what: format!("reading {model}"), limit_ms: self.never().await });
-        }
+        let late = |limit_ms| Error::Late { what: format!("reading {model}"), limit_ms };
+        self.while_slow().await.map_err(late)?;
         self.asked(format!("rows {model} {}", keys.len()))?;
+        self.in_time(keys.len()).map_err(late)?;
         let rows = self.rows.lock().unwrap();
         let rows = rows.get(model.as_str()).into_iter().flatten();
         let rows = rows.filter(|row| keys.iter().any(|key| row["id"] == **key)).cloned().collect();

@@ -32,8 +32,10 @@ pub(super) struct Past {
     panics: Arc<AtomicBool>,
     /// How many follow what happens.
     followed: Arc<()>,
-    /// How often somebody has begun to.
-    begun: Arc<Mutex<usize>>,
+    /// Behind which places somebody has begun to.
+    begun: Arc<Mutex<Vec<Option<Cursor>>>>,
+    /// How many pieces of the log have been read.
+    pieces: Arc<AtomicU64>,
 }
 
 #[derive(Clone)]
@@ -54,6 +56,7 @@ impl Default for Past {
             panics: Arc::default(),
             followed: Arc::default(),
             begun: Arc::default(),
+            pieces: Arc::default(),
         }
     }
 }
@@ -142,7 +145,17 @@ impl Past {
 
     /// How often somebody has begun to follow it.
     pub(super) fn begun(&self) -> usize {
-        *self.begun.lock().unwrap()
+        self.begun.lock().unwrap().len()
+    }
+
+    /// Behind which place somebody has begun to follow it last.
+    pub(super) fn begun_last(&self) -> Option<Cursor> {
+        self.begun.lock().unwrap().last().copied().flatten()
+    }
+
+    /// How many pieces of the log have been read.
+    pub(super) fn pieces(&self) -> u64 {
+        self.pieces.load(Ordering::SeqCst)
     }
 
     /// The position of the last thing that has happened.
@@ -192,7 +205,7 @@ struct Following {
 impl Source for InMemory {
     fn follow(&self, subject: &Subject, _: &TenantId, after: Option<Cursor>) -> Result<Box<dyn Followed>> {
         let past = self.0.past.clone();
-        *past.begun.lock().unwrap() += 1;
+        past.begun.lock().unwrap().push(after);
         let head = past.head.subscribe();
         let at_hand = match (subject, past.piece.load(Ordering::SeqCst)) {
             (Subject::Events, piece) if piece < u64::MAX => 0,
@@ -214,6 +227,7 @@ impl Followed for Following {
         self.wait(until).await?;
         if self.at_hand < u64::MAX {
             tokio::task::yield_now().await;
+            self.past.pieces.fetch_add(1, Ordering::SeqCst);
             let seen = self.seen.map_or(0, |seen| seen.position.get());
             self.at_hand =
                 seen.saturating_add(self.past.piece.load(Ordering::SeqCst)).min(self.past.shown(&self.subject));

@@ -1,6 +1,7 @@
 //! What is told to those who follow something, and who is told what.
 
 mod busy;
+mod late;
 mod lookups;
 mod turns;
 

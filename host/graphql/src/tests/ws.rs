@@ -1,6 +1,5 @@
 //! The protocol over WebSockets, frame by frame.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
@@ -266,7 +265,7 @@ async fn sockets_are_told_when_the_server_is_about_to_stop() {
 #[tokio::test]
 async fn a_socket_that_keeps_asking_is_closed_when_the_server_is_about_to_stop() {
     let fixture = fixture();
-    fixture.memory.slow.store(true, Ordering::Relaxed);
+    fixture.memory.slow.send_replace(true);
     let mut client = Client::begun(&fixture).await;
     client.subscribe("under way", "mutation { closeAll { position } }").await;
     client.subscribe("a", "subscription { events { name } }").await;

@@ -191,8 +191,8 @@ table! {
         "database-acquire-timeout-ms" "YADO_DATABASE_ACQUIRE_TIMEOUT_MS" acquire_timeout_ms: Positive => acquire_timeout_ms,
         /// What the rows that one request reads may take up in memory, in bytes: those of all of its fields and of all levels
         /// of relations together. Each statement of a plugin's query function, and of a projection, has as much for itself; and
-        /// so has each connection to PostgreSQL for what is just coming over it. Whoever asks for more is told to ask for less,
-        /// and a stream whose row has more is parked.
+        /// so has each connection to PostgreSQL for all that is just coming over it. Whoever asks for more is told to ask for
+        /// less, and a stream whose row has more is parked.
         "database-answer-bytes" "YADO_DATABASE_ANSWER_BYTES" answer_bytes: Positive => answer_bytes,
     }
 }

@@ -79,6 +79,19 @@ pub async fn a_forgotten_checkpoint_is_at_zero(store: &dyn ReadStore) {
     assert_eq!(store.commit(&Step::new(progress(0, 3), &[])).await.unwrap(), Committed::Yes);
 }
 
+pub async fn checkpoints_are_found_in_the_order_in_which_they_are_asked_for(store: &dyn ReadStore) {
+    let replayed = Checkpoint { replays: 2, ..known(9, CommandId::generate()) };
+    for (projection, to) in [("tickets", at(7)), ("a \"'[]", replayed)] {
+        let progress = Progress { projection, from: Checkpoint::START, to };
+        assert_eq!(store.commit(&Step::new(progress, &[])).await.unwrap(), Committed::Yes);
+    }
+    assert_eq!(store.checkpoints(&[]).await.unwrap(), []);
+    // Those that have not begun have a place as well, and each that is asked for twice has two.
+    let asked: Vec<_> = (0..4).flat_map(|_| ["tickets", "others", "a \"'[]"]).collect();
+    let expected: Vec<_> = (0..4).flat_map(|_| [at(7), Checkpoint::START, replayed]).collect();
+    assert_eq!(store.checkpoints(&asked).await.unwrap(), expected);
+}
+
 pub async fn what_a_projection_has_left_goes_together_or_not_at_all(store: &dyn ReadStore) {
     let (first, second) = (tickets(), Table { name: "rm_others".into(), ..tickets() });
     store.ensure_table(&first).await.unwrap();

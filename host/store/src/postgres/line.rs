@@ -51,7 +51,7 @@ use crate::Error;
 /// Why there is no answer.
 #[derive(Debug, Clone)]
 pub(super) enum Failure {
-    /// One that stands before it takes too long. It may be asked again, over another connection.
+    /// One that stands before it takes too long, or too much room. It may be asked again, over another connection.
     HeldUp,
     /// It has more rows than there is room for.
     TooLarge,
@@ -63,7 +63,8 @@ pub(super) enum Failure {
 pub(super) struct Limits {
     /// At most so many statements are kept prepared.
     pub(super) statements: NonZeroUsize,
-    /// The rows of an answer have at most so many bytes.
+    /// The rows of an answer have at most so many bytes, together with those of all that were answered before it and that
+    /// nobody has fetched yet.
     pub(super) answer_bytes: usize,
 }
 
@@ -171,7 +172,8 @@ impl Line {
             columns
         };
         self.shared.wake();
-        let Heard { bytes, failed, took } = heard.await.map_err(|_| Failure::Trouble(gone()))??;
+        let Heard { bytes, failed, took, unfetched } = heard.await.map_err(|_| Failure::Trouble(gone()))??;
+        drop(unfetched);
         if failed {
             return Err(Failure::Trouble(self.complaint(question, &bytes)));
         }

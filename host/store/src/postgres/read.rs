@@ -49,6 +49,11 @@ const WAIT_BRIEFLY: &str = "set local lock_timeout = '1s'";
 
 const CHECKPOINT: &str = "select last, command_id, replays from checkpoints where projection = $1";
 
+const CHECKPOINTS: &str = "\
+    select coalesce(last, 0), command_id, coalesce(replays, 0) \
+    from unnest($1::text[]) with ordinality asked (projection, place) left join checkpoints using (projection) \
+    order by place";
+
 const FORGET_CHECKPOINT: &str = "delete from checkpoints where projection = $1";
 
 const TABLES: &str = r"
@@ -155,6 +160,15 @@ impl ReadStore for Reads {
         let query = sqlx::query_as::<_, (i64, Option<Uuid>, i64)>(CHECKPOINT).bind(projection);
         let (position, command, replays) = query.fetch_optional(&self.database.pool).await?.unwrap_or_default();
         Checkpoint::loaded(position, command, replays)
+    }
+
+    async fn checkpoints(&self, projections: &[&str]) -> Result<Vec<Checkpoint>> {
+        for projection in projections {
+            limits::text("the name of a projection", projection, LONGEST_NAME)?;
+        }
+        let query = sqlx::query_as::<_, (i64, Option<Uuid>, i64)>(CHECKPOINTS).bind(projections);
+        let found = query.fetch_all(&self.database.pool).await?.into_iter();
+        found.map(|(position, command, replays)| Checkpoint::loaded(position, command, replays)).collect()
     }
 
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {
@@ -332,7 +346,7 @@ impl ReadStore for Reads {
         sqlx::query(LOCK_SCHEMA).execute(&mut *transaction).await?;
         // All who make tables wait behind this.
         sqlx::query(WAIT_BRIEFLY).execute(&mut *transaction).await?;
-        uses::alone(&mut transaction).await?;
+        uses::alone(&mut transaction, &tables.projection).await?;
         if !uses::forget(&mut transaction, process, &tables.projection, unused_ms).await? {
             transaction.commit().await?;
             return Ok(false);

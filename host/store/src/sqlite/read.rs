@@ -29,6 +29,10 @@ use crate::{
 
 const CHECKPOINT: &str = "select last, command_id, replays from checkpoints where projection = ?";
 
+const CHECKPOINTS: &str = "\
+    select coalesce(last, 0), command_id, coalesce(replays, 0) \
+    from json_each(?) asked left join checkpoints on projection = asked.value order by asked.key";
+
 const FORGET_CHECKPOINT: &str = "delete from checkpoints where projection = ?";
 
 const MOVE_CHECKPOINT: &str = "\
@@ -97,6 +101,13 @@ impl ReadStore for Reads {
 
     async fn checkpoint(&self, projection: &str) -> Result<Checkpoint> {
         checkpoint(&self.database.readers, projection).await
+    }
+
+    async fn checkpoints(&self, projections: &[&str]) -> Result<Vec<Checkpoint>> {
+        let projections = Value::from_iter(projections.iter().copied()).to_string();
+        let query = sqlx::query_as::<_, (i64, Option<Uuid>, i64)>(CHECKPOINTS).bind(projections);
+        let found = query.fetch_all(&self.database.readers).await?.into_iter();
+        found.map(|(position, command, replays)| Checkpoint::loaded(position, command, replays)).collect()
     }
 
     async fn forget_checkpoint(&self, projection: &str) -> Result<()> {

@@ -30,7 +30,8 @@ use crate::{Error, Result};
 const QUEUE: usize = 64;
 /// So many statements stay prepared: more than there are.
 const STATEMENTS: usize = 32;
-/// At most so many KiB of pages stay in memory after a transaction, which itself keeps what it changes: the inner ones of the trees, and what the last flushes have changed.
+/// At most so many KiB of pages stay in memory after a transaction, which itself keeps what it changes: the inner ones of
+/// the trees, and what the last flushes have changed.
 ///
 /// Whoever has more of them pays for it: at the end of a commit that has balanced a tree SQLite goes through all of them. What
 /// they spare is to read leaves of the index, which the system has in memory as well; and of those of a log of millions of

@@ -27,7 +27,7 @@ impl Wake for Woken {
 
 #[tokio::test]
 async fn whoever_goes_on_while_a_cohort_is_busy_with_what_it_began_with_waits_and_misses_nothing() {
-    let fixture = limited(Limits { timeout_ms: 200, ..Limits::default() });
+    let fixture = limited(Limits::default());
     let past = &fixture.memory.past;
     let change = |id: &str| {
         past.change("Ticket", ChangeKind::Updated, json!({ "id": id, "venueId": "v", "price": "1" }));
@@ -44,7 +44,7 @@ async fn whoever_goes_on_while_a_cohort_is_busy_with_what_it_began_with_waits_an
     past.hold_back(false);
     // It begins, and the cohort can't tell what comes then.
     soon().await;
-    fixture.memory.slow.store(true, Ordering::Relaxed);
+    fixture.memory.slow.send_replace(true);
     change("b");
     soon().await;
     assert_eq!(fixture.memory.past.followed(), 1);
@@ -52,7 +52,7 @@ async fn whoever_goes_on_while_a_cohort_is_busy_with_what_it_began_with_waits_an
     let waker = Waker::from(woken.clone());
     assert!(followed.0.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
     assert_eq!(woken.0.load(Ordering::Relaxed), 0, "it goes round without anything to do");
-    fixture.memory.slow.store(false, Ordering::Relaxed);
+    fixture.memory.slow.send_replace(false);
     change("c");
     for id in ["a", "b", "c"] {
         assert_eq!(followed.next().await["data"]["ticketUpdated"]["id"], id);

@@ -68,6 +68,45 @@ async fn what_can_not_be_looked_up_for_long_is_told_as_it_is_and_not_waited_for_
 }
 
 #[tokio::test]
+async fn what_takes_too_long_at_once_is_told_one_by_one() {
+    let fixture = limited(Limits { slow_ms: 0, ..Limits::default() });
+    let query = "subscription ($c: String) { ticketUpdated(after: $c) { venue { name } } }";
+    let changes = |id: &str| {
+        fixture.memory.put("Venue", json!({ "id": id, "name": id }));
+        let row = json!({ "id": id, "venueId": id, "price": "1" });
+        fixture.memory.past.change("Ticket", ChangeKind::Updated, row);
+    };
+    changes("a");
+    let mut from_now = fixture.follow(query, json!({})).await;
+    ["b", "c", "d"].into_iter().for_each(changes);
+    *fixture.memory.keys_in_time.lock().unwrap() = Some(1);
+    let mut behind = fixture.follow(query, json!({ "c": "0" })).await;
+    for (followed, ids) in [(&mut from_now, ["b", "c", "d"].as_slice()), (&mut behind, &["a", "b", "c", "d"])] {
+        for id in ids {
+            let message = followed.next().await;
+            assert_eq!(message["data"], json!({ "ticketUpdated": { "venue": { "name": id } } }), "{message}");
+            assert!(message.get("errors").is_none(), "{message}");
+        }
+    }
+    assert_eq!(fixture.memory.used_up.lock().unwrap().len(), 2, "each has tried it once with all of them");
+}
+
+#[tokio::test]
+async fn those_behind_one_that_can_not_be_looked_up_in_time_have_no_time_of_their_own() {
+    let fixture = limited(Limits { slow_ms: 0, ..Limits::default() });
+    (0..8).for_each(|id| ticket_changes(&fixture, &id.to_string()));
+    *fixture.memory.keys_in_time.lock().unwrap() = Some(0);
+    let query = "subscription { ticketUpdated(after: \"0\") { id venue { name } } }";
+    let mut followed = fixture.follow(query, json!({})).await;
+    for id in 0..8 {
+        let message = followed.next().await;
+        assert_eq!(message["data"], json!({ "ticketUpdated": { "id": id.to_string(), "venue": null } }));
+        assert_eq!(message["errors"][0]["extensions"]["code"], "TIMEOUT", "{message}");
+    }
+    assert_eq!(fixture.memory.used_up.lock().unwrap().len(), 2, "that of all of them, and that of the first alone");
+}
+
+#[tokio::test]
 async fn what_is_related_and_stands_still_is_not_waited_for_each_time() {
     let fixture = fixture();
     let mut followed = fixture.follow("subscription { ticketUpdated { id venue { name } } }", json!({})).await;

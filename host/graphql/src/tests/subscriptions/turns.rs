@@ -1,16 +1,14 @@
 //! Those who catch up, more than there are turns at making ready what lies behind them.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use futures::FutureExt as _;
 use serde_json::{Value as Json, json};
-use tokio::time::timeout;
+use tokio::task::JoinSet;
 use yado_engine::{ChangeKind, Error};
 
-use super::super::fixture::{Fixture, fixture, limited};
+use super::super::fixture::{Fixture, fixture};
 use super::{EVENTS, Followed};
-use crate::Limits;
 
 /// Tickets that are shown with their venues, from the beginning on.
 const TICKETS: &str = "subscription { ticketUpdated(after: \"0\") { id venue { name } } }";
@@ -20,6 +18,17 @@ const VENUES: &str = "subscription { venueCreated(after: \"0\") { id } }";
 
 /// More than there are turns.
 const MANY: usize = 100;
+
+/// What never happens, from the beginning on.
+const NEVER: &str = "subscription { events(names: [\"Never\"], after: 0) { name } }";
+
+/// Much has happened, and the log is read an event at a time.
+fn long_way(fixture: &Fixture) {
+    for _ in 0..10_000 {
+        fixture.memory.past.record("t", "TicketRaised", json!({}));
+    }
+    fixture.memory.past.is_read_in_pieces_of(1);
+}
 
 fn ticket_changes(fixture: &Fixture, id: &str) -> u64 {
     fixture.memory.past.change("Ticket", ChangeKind::Updated, json!({ "id": id, "venueId": "v", "price": "1" }))
@@ -55,7 +64,7 @@ async fn at_once(fixture: &Fixture, query: &str) -> Option<Json> {
 }
 
 /// What somebody is told next, if it comes by itself.
-async fn soon(followed: &mut Followed) -> Option<Json> {
+pub(super) async fn soon(followed: &mut Followed) -> Option<Json> {
     for _ in 0..500 {
         if let Some(message) = followed.next().now_or_never() {
             return Some(message["data"].clone());
@@ -78,13 +87,13 @@ async fn are_told(all: &mut [Followed], ids: &[&str]) {
 
 #[tokio::test]
 async fn what_lies_behind_many_is_made_ready_for_a_few_at_a_time() {
-    let fixture = limited(Limits { timeout_ms: 300, slow_ms: 1, ..Limits::default() });
+    let fixture = fixture();
     let row = json!({ "id": "t", "venueId": "v", "price": "1" });
     fixture.memory.past.change("Ticket", ChangeKind::Updated, row);
-    fixture.memory.slow.store(true, Ordering::Relaxed);
+    fixture.memory.slow.send_replace(true);
     let mut all = many(&fixture).await;
     assert_eq!(fixture.memory.past.followed(), 1 + 32, "those who are read for, and the one who reads for all");
-    fixture.memory.slow.store(false, Ordering::Relaxed);
+    fixture.memory.slow.send_replace(false);
     // All of them come to their turn.
     let told = all.iter_mut().map(|followed| followed.next());
     for message in futures::future::join_all(told).await {
@@ -148,10 +157,11 @@ async fn those_who_wait_for_a_database_to_come_back_hold_up_nobody() {
 
 #[tokio::test]
 async fn those_who_are_looked_at_by_nobody_hold_up_nobody() {
-    let fixture = limited(Limits { timeout_ms: 50, ..Limits::default() });
+    let fixture = fixture();
     venue_opens(&fixture);
-    ticket_changes(&fixture, "a");
-    fixture.memory.slow.store(true, Ordering::Relaxed);
+    let end = ticket_changes(&fixture, "a");
+    fixture.memory.positions.lock().unwrap().insert("Venue".to_owned(), end);
+    fixture.memory.slow.send_replace(true);
     let mut all = Vec::new();
     for _ in 0..MANY {
         let mut followed = fixture.follow(TICKETS, json!({})).await;
@@ -160,30 +170,79 @@ async fn those_who_are_looked_at_by_nobody_hold_up_nobody() {
         all.push(followed);
     }
     let mut venues = fixture.follow(VENUES, json!({})).await;
-    let told = timeout(Duration::from_secs(60), venues.data(1)).await;
-    assert_eq!(told.unwrap(), [json!({ "venueCreated": { "id": "v" } })]);
-    fixture.memory.slow.store(false, Ordering::Relaxed);
+    assert_eq!(soon(&mut venues).await, None, "all turns are taken");
+    fixture.memory.slow.send_replace(false);
+    assert_eq!(soon(&mut venues).await, Some(json!({ "venueCreated": { "id": "v" } })));
     are_told(&mut all, &["a"]).await;
 }
 
 #[tokio::test]
 async fn those_who_have_a_long_way_on_which_there_is_nothing_for_them_hold_up_nobody() {
     let fixture = fixture();
-    for _ in 0..10_000 {
-        fixture.memory.past.record("t", "TicketRaised", json!({}));
-    }
+    long_way(&fixture);
     venue_opens(&fixture);
-    fixture.memory.past.is_read_in_pieces_of(1);
     let mut all = Vec::new();
     for _ in 0..MANY {
-        let never = "subscription { events(names: [\"Never\"], after: 0) { name } }";
-        let mut followed = fixture.follow(never, json!({})).await;
+        let mut followed = fixture.follow(NEVER, json!({})).await;
         assert!(followed.is_quiet());
         all.push(followed);
     }
     let mut venues = fixture.follow(VENUES, json!({})).await;
     assert_eq!(soon(&mut venues).await, Some(json!({ "venueCreated": { "id": "v" } })));
     assert!(fixture.memory.past.followed() > 32, "the others are still on their way");
+}
+
+#[tokio::test]
+async fn those_who_have_a_long_way_queue_up_again_and_again_among_themselves() {
+    let fixture = fixture();
+    long_way(&fixture);
+    let mut all = JoinSet::new();
+    for _ in 0..MANY {
+        let mut followed = fixture.follow(NEVER, json!({})).await;
+        all.spawn(async move { followed.next().await });
+    }
+    // All of them have had their first turn.
+    while fixture.memory.past.pieces() < 10_000 {
+        tokio::task::yield_now().await;
+    }
+    // Each of these takes a turn.
+    let _filled = fixture.graphql.live().fill_behind();
+    let name = "x".repeat(70_000);
+    for id in 0..20 {
+        fixture.memory.past.change("Venue", ChangeKind::Created, json!({ "id": id.to_string(), "name": name }));
+    }
+    let mut venues = fixture.follow("subscription { venueCreated(after: \"0\") { id name } }", json!({})).await;
+    let before = fixture.memory.past.pieces();
+    for id in 0..20 {
+        assert_eq!(venues.next().await["data"]["venueCreated"]["id"], id.to_string());
+    }
+    let read = fixture.memory.past.pieces() - before;
+    assert!(read < 20 * 100, "{read} pieces have been read for others in 20 turns");
+    assert!(all.try_join_next().is_none(), "the others are still on their way");
+}
+
+#[tokio::test]
+async fn whoever_finds_something_is_again_among_those_for_whom_there_is_something() {
+    let fixture = fixture();
+    for others in [10, 1, 10] {
+        (0..others).for_each(|_| _ = fixture.memory.past.record("t", "TicketRaised", json!({})));
+        fixture.memory.past.record("t", "Rare", json!({}));
+    }
+    fixture.memory.past.is_read_in_pieces_of(1);
+    let rare = "subscription { events(names: [\"Rare\"], after: 0) { position } }";
+    let mut followed = fixture.follow(rare, json!({})).await;
+    let at = |position: u64| Some(json!({ "events": { "position": position } }));
+    let far = fixture.graphql.live().take_far_turns();
+    assert_eq!(soon(&mut followed).await, None, "it is further than one turn");
+    drop(far);
+    assert_eq!(soon(&mut followed).await, at(11));
+    let far = fixture.graphql.live().take_far_turns();
+    assert_eq!(soon(&mut followed).await, at(13));
+    assert_eq!(soon(&mut followed).await, None, "there is nothing again");
+    drop(far);
+    let turns = fixture.graphql.live().take_turns();
+    assert_eq!(soon(&mut followed).await, at(24), "he does not wait for the others either");
+    drop(turns);
 }
 
 #[tokio::test]

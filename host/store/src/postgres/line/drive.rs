@@ -3,15 +3,20 @@
 //! It never looks further into an answer than is needed to find its end, so that a large answer costs the others little. Of
 //! one that has more rows than there is room for nothing is kept: whoever asked is told so at once, and what is still to come
 //! is read and dropped, so that the connection need not be opened again for it. If that is as much again, or takes long, the
-//! server is told, and those behind ask elsewhere, as with all answers that nobody waits for. How long questions take is
-//! measured here, where it is not blurred by when those who asked are woken: answers that come together have taken equal
-//! parts of the time since those before. A question that gets no answer for long although it was thought quick holds up what
-//! stands behind it, and those are told to ask elsewhere. They may be answered here all the same, to nobody: a question may be
-//! asked twice.
+//! server is told, and those behind ask elsewhere, as with all answers that nobody waits for. The room is that of the
+//! connection: an answer that does not fit beside those before it, because whoever asked has not fetched them yet, is dropped
+//! as well, and is to be asked for elsewhere. They are not waited for, because whoever has not fetched one may himself
+//! wait for what is behind it.
+//!
+//! How long questions take is measured here, where it is not blurred by when those who asked are woken: answers that come
+//! together have taken equal parts of the time since those before. A question that gets no answer for long although it was
+//! thought quick holds up what stands behind it, and those are told to ask elsewhere. They may be answered here all the same,
+//! to nobody: a question may be asked twice.
 
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -54,6 +59,29 @@ pub(super) struct Heard {
     pub(super) failed: bool,
     /// How long it took the server, as far as can be told from here.
     pub(super) took: Duration,
+    /// Goes when whoever asked has the answer.
+    pub(super) unfetched: Unfetched,
+}
+
+/// How many bytes of rows an answer has that is whole, and that nobody has fetched yet.
+#[derive(Debug)]
+pub(super) struct Unfetched {
+    rows: usize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Unfetched {
+    /// Counts those of one more answer.
+    fn of(rows: usize, all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(rows, Ordering::Relaxed);
+        Self { rows, all: Arc::clone(all) }
+    }
+}
+
+impl Drop for Unfetched {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.rows, Ordering::Relaxed);
+    }
 }
 
 type Asker = oneshot::Sender<Result<Heard, Failure>>;
@@ -155,9 +183,11 @@ pub(super) struct Driver {
     reading: BytesMut,
     scanned: usize,
     failed: bool,
-    /// How many bytes of rows the answer has so far, and how many it may have.
+    /// How many bytes of rows the answer has so far, and how many it may have, together with those before it that nobody has
+    /// fetched yet.
     rows: usize,
     most: usize,
+    unfetched: Arc<AtomicUsize>,
     /// What is dropped of it, if it has more: nothing of it is kept then.
     dropped: Option<Dropped>,
     /// Since when it is known that the server has something to do for us.
@@ -168,6 +198,8 @@ pub(super) struct Driver {
 /// The rest of an answer for which there is no room.
 struct Dropped {
     since: Instant,
+    /// What whoever asked is told.
+    reason: Failure,
     /// How many bytes of rows the answer has so far, those before it among them.
     rows: usize,
     /// So much of what comes next is of the last of them.
@@ -178,10 +210,13 @@ struct Dropped {
 struct Whole {
     bytes: Bytes,
     failed: bool,
-    fits: bool,
+    unfetched: Unfetched,
+    /// Why it is not handed out.
+    dropped: Option<Failure>,
 }
 
-/// Drives a connection until nobody asks any more, or there is none. An answer may have so many bytes of rows.
+/// Drives a connection until nobody asks any more, or there is none. An answer may have so many bytes of rows, and so may all
+/// together that nobody has fetched yet.
 pub(super) async fn drive(opened: Opened, shared: Arc<Shared>, address: Address, most: usize) {
     let Opened { stream, process, reach } = opened;
     let mut driver = Driver {
@@ -194,6 +229,7 @@ pub(super) async fn drive(opened: Opened, shared: Arc<Shared>, address: Address,
         failed: false,
         rows: 0,
         most,
+        unfetched: Arc::default(),
         dropped: None,
         busy: None,
         clock: Box::pin(tokio::time::sleep(KEPT_FOR)),
@@ -285,9 +321,9 @@ impl Driver {
         if !answers.is_empty() {
             self.deal_out(answers)?;
         }
-        if self.dropped.is_some() {
+        if let Some(Dropped { reason, .. }) = &self.dropped {
             let asker = self.shared.traffic().waiting.front_mut().and_then(|first| first.asker.take());
-            let _ = asker.map(|asker| asker.send(Err(Failure::TooLarge)));
+            let _ = asker.map(|asker| asker.send(Err(reason.clone())));
         }
         outcome
     }
@@ -304,8 +340,10 @@ impl Driver {
             if !(4..=LONGEST).contains(&length) {
                 return Err(nonsense());
             }
-            if *tag == b'D' && self.rows.saturating_add(length) > self.most {
-                self.drop_row(1 + length);
+            if *tag == b'D'
+                && let Some(reason) = self.has_no_room_for(length)
+            {
+                self.drop_row(1 + length, reason);
                 continue;
             }
             let end = self.scanned + 1 + length;
@@ -321,19 +359,31 @@ impl Driver {
             let last = *tag == b'Z';
             self.scanned = end;
             if last {
-                self.rows = 0;
+                let rows = std::mem::take(&mut self.rows);
+                let dropped = self.dropped.take().map(|dropped| dropped.reason);
                 return Ok(Some(Whole {
                     bytes: self.reading.split_to(std::mem::take(&mut self.scanned)).freeze(),
                     failed: std::mem::take(&mut self.failed),
-                    fits: self.dropped.take().is_none(),
+                    unfetched: Unfetched::of(if dropped.is_some() { 0 } else { rows }, &self.unfetched),
+                    dropped,
                 }));
             }
         }
         Ok(None)
     }
 
+    /// Why there is no room for so many bytes more of the answer; none if there is.
+    fn has_no_room_for(&self, length: usize) -> Option<Failure> {
+        let rows = self.rows.saturating_add(length);
+        if rows > self.most {
+            return Some(Failure::TooLarge);
+        }
+        let others = self.unfetched.load(Ordering::Relaxed);
+        (rows.saturating_add(others) > self.most).then_some(Failure::HeldUp)
+    }
+
     /// Keeps nothing of the answer, nor of its row that comes next and has so many bytes.
-    fn drop_row(&mut self, row: usize) {
+    fn drop_row(&mut self, row: usize, reason: Failure) {
         let rows = std::mem::replace(&mut self.rows, self.most);
         if self.dropped.is_none() {
             // What it has taken up is given back at once.
@@ -341,7 +391,7 @@ impl Driver {
         }
         let here = row.min(self.reading.len() - self.scanned);
         self.reading.advance(std::mem::take(&mut self.scanned) + here);
-        let dropped = self.dropped.get_or_insert(Dropped { since: Instant::now(), rows, surplus: 0 });
+        let dropped = self.dropped.get_or_insert(Dropped { since: Instant::now(), reason, rows, surplus: 0 });
         dropped.rows = dropped.rows.saturating_add(row);
         dropped.surplus = row - here;
     }
@@ -368,8 +418,8 @@ impl Driver {
         }
         self.busy = (!traffic.waiting.is_empty()).then_some(now);
         drop(traffic);
-        for (Whole { bytes, failed, fits }, waiting) in answers.into_iter().zip(asked) {
-            let answer = if fits { Ok(Heard { bytes, failed, took }) } else { Err(Failure::TooLarge) };
+        for (Whole { bytes, failed, unfetched, dropped }, waiting) in answers.into_iter().zip(asked) {
+            let answer = dropped.map_or(Ok(Heard { bytes, failed, took, unfetched }), Err);
             // Whoever has gone does not want it any more.
             let _ = waiting.asker.map(|asker| asker.send(answer));
         }

@@ -142,6 +142,31 @@ async fn an_answer_that_is_too_large_is_let_go_and_the_next_one_is_whole() {
 }
 
 #[tokio::test]
+async fn an_answer_is_asked_for_elsewhere_that_does_not_fit_beside_those_that_nobody_has_fetched() {
+    let url = Postgres::shared().database().await;
+    let (before, behind) =
+        (question(1, "select repeat('x', 600000)", &[]), question(2, "select repeat('y', 600000)", &[]));
+    let small = question(3, "select 'small'", &[]);
+    // On a machine that is very busy what is left of it may take longer than is waited for.
+    loop {
+        let line = with_little_room(&url).await;
+        let mut unfetched = Box::pin(texts(&line, &before));
+        assert!(unfetched.as_mut().now_or_never().is_none());
+        let refused = line.ask(&behind).await;
+        assert!(matches!(refused, Err(Failure::HeldUp)), "{refused:?}");
+        match texts(&line, &small).await {
+            Ok(small) => assert_eq!(small, ["small"]),
+            Err(Failure::HeldUp | Failure::Trouble(_)) => continue,
+            other => panic!("{other:?}"),
+        }
+        // There is room for it as soon as they are fetched.
+        assert_eq!(unfetched.await.unwrap()[0].len(), 600_000);
+        assert_eq!(texts(&line, &behind).await.unwrap()[0].len(), 600_000);
+        break;
+    }
+}
+
+#[tokio::test]
 async fn an_answer_without_end_is_cancelled_and_those_behind_ask_elsewhere() {
     let url = Postgres::shared().database().await;
     let line = with_little_room(&url).await;

@@ -15,7 +15,8 @@
 //! whose asker goes away is cancelled at the server if its connection is its own.
 //!
 //! A question changes nothing, so it may be asked twice. If a connection breaks it is asked again, over a new one: the
-//! server has gone, or has come again. One that has been idle for a while is asked first whether it still stands.
+//! server has gone, or has come again. One that the server may have broken down under is asked no more than twice. A
+//! connection that has been idle for a while is asked first whether it still stands.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +47,9 @@ const BESIDE: Duration = Duration::from_secs(1);
 /// So often a question is asked where connections break under it. Those that break together are nearly always known to be of
 /// one time, and then two would do; but one that is opened while that changes may pass for older than it is.
 const ATTEMPTS: u32 = 4;
+
+/// So often it is asked if a connection has not broken at once: it may be what the server breaks down under.
+const ATTEMPTS_UNDER_SUSPICION: u32 = 2;
 
 /// The first pause before a server that is coming up is tried again; each is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -175,8 +179,9 @@ impl Readers {
     /// Over a connection that others use, too.
     async fn among_others(&self, shape: &Shape, question: &Question) -> Result<Outcome> {
         let _turn = self.turn(&self.places).await?;
-        let mut left = ATTEMPTS - 1;
+        let mut attempt = 0;
         loop {
+            attempt += 1;
             let Some(line) = self.least_busy().await? else { return Ok(Outcome::Elsewhere) };
             let mut asked = Asked { shape, since: Instant::now(), is_heard: false };
             let heard = line.line.ask(question).await;
@@ -193,8 +198,11 @@ impl Readers {
                     shape.took(asked.since.elapsed());
                     return Err(self.too_large());
                 }
-                Err(Failure::Trouble(trouble)) if left > 0 && self.may_pass(&trouble, line.era) => left -= 1,
-                Err(Failure::Trouble(trouble)) => return Err(trouble.into()),
+                Err(Failure::Trouble(trouble)) => {
+                    if !self.may_pass(&trouble, line.era) || attempt >= attempts(&trouble, asked.since) {
+                        return Err(trouble.into());
+                    }
+                }
             }
         }
     }
@@ -202,27 +210,28 @@ impl Readers {
     /// Over a connection that nobody else uses meanwhile.
     async fn by_itself(&self, shape: &Shape, question: &Question) -> Result<Answer> {
         let _turn = self.turn(&self.room).await?;
-        let mut left = ATTEMPTS - 1;
+        let mut attempt = 0;
         loop {
+            attempt += 1;
             let line = match self.take_kept().await {
                 Some(line) => line,
                 None => self.open().await?,
             };
+            let since = Instant::now();
             match line.line.ask(question).await {
                 Ok((answer, took)) => {
                     shape.took(took);
                     self.give_back(line);
                     return Ok(answer);
                 }
-                Err(Failure::Trouble(trouble)) if left > 0 && self.may_pass(&trouble, line.era) => {
-                    left -= 1;
+                Err(Failure::Trouble(trouble)) => {
+                    let is_over = !self.may_pass(&trouble, line.era) || attempt >= attempts(&trouble, since);
                     if !trouble.is_broken() {
                         self.give_back(line);
                     }
-                }
-                Err(Failure::Trouble(trouble)) => {
-                    self.give_back(line);
-                    return Err(trouble.into());
+                    if is_over {
+                        return Err(trouble.into());
+                    }
                 }
                 Err(Failure::TooLarge) => {
                     self.give_back(line);
@@ -387,6 +396,11 @@ impl Slot {
     fn line(&self) -> MutexGuard<'_, Option<Arc<Opened>>> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How often a question may be asked for which there was no answer, when it had been under way since then.
+fn attempts(trouble: &Trouble, since: Instant) -> u32 {
+    if trouble.is_broken() && since.elapsed() >= HELD_UP { ATTEMPTS_UNDER_SUSPICION } else { ATTEMPTS }
 }
 
 fn permits(count: usize) -> u32 {

@@ -38,14 +38,17 @@ const FORGET: &str = "\
     delete from tables_in_use where projection = $1 \
         and (process = $2 or used_at < clock_timestamp() - $3 * interval '1 microsecond')";
 
-/// Whoever says that he uses tables, and whoever drops what nobody uses, each wait for the other: else what has been looked at
-/// just after the one might be gone just after that by the other. The number is this crate's own, and means nothing.
-const WITH_OTHERS: &str = "select pg_advisory_xact_lock_shared(8237401965113284002)";
-const ALONE: &str = "select pg_advisory_xact_lock(8237401965113284002)";
+/// Whoever says that he uses a projection's tables, and whoever drops them because nobody does, each wait for the other: else
+/// what has been looked at just after the one might be gone just after that by the other. Those who say so don't wait for
+/// each other, and who drops something does it one projection at a time, so that the order of these locks is no matter.
+/// The number is this crate's own, and means nothing.
+const WITH_OTHERS: &str = "\
+    select pg_advisory_xact_lock_shared(823740196, hashtext(projection)) from unnest($1::text[]) u (projection)";
+const ALONE: &str = "select pg_advisory_xact_lock(823740196, hashtext($1))";
 
-/// Nobody says that he uses tables from here on until the end of the transaction.
-pub(super) async fn alone(connection: &mut PgConnection) -> Result<()> {
-    sqlx::query(ALONE).execute(connection).await?;
+/// Nobody says that he uses the tables of a projection from here on until the end of the transaction.
+pub(super) async fn alone(connection: &mut PgConnection, projection: &str) -> Result<()> {
+    sqlx::query(ALONE).bind(projection).execute(connection).await?;
     Ok(())
 }
 
@@ -59,7 +62,7 @@ pub(super) async fn say(
     limits::text("the name of a process", process, LONGEST_NAME)?;
     let names = tables.iter().map(TablesInUse::stored).collect::<Result<Vec<_>>>()?;
     let projections: Vec<_> = tables.iter().map(|used| used.projection.as_str()).collect();
-    sqlx::query(WITH_OTHERS).execute(&mut *connection).await?;
+    sqlx::query(WITH_OTHERS).bind(&projections).execute(&mut *connection).await?;
     sqlx::query(USE).bind(process).bind(&projections).bind(names).execute(&mut *connection).await?;
     sqlx::query(FORGET_OTHERS).bind(process).bind(projections).bind(micros(unused_ms)).execute(connection).await?;
     Ok(())
@@ -105,4 +108,61 @@ pub(super) async fn forget(
     }
     sqlx::query(FORGET).bind(projection).bind(process).bind(micros(unused_ms)).execute(connection).await?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::{Either, select};
+
+    use super::*;
+    use crate::postgres::read::Reads;
+    use crate::testing::{Postgres, told};
+    use crate::{Options, ReadStore as _};
+
+    fn used(projection: &str) -> TablesInUse {
+        TablesInUse { projection: projection.into(), tables: vec!["rm_tickets".into()] }
+    }
+
+    /// Comes to an end when somebody waits for a lock of these.
+    async fn somebody_waits(url: &str) {
+        let waiting = "select pid::text from pg_locks where locktype = 'advisory' and classid = 823740196 and not granted \
+            and database = (select oid from pg_database where datname = current_database())";
+        while told(url, waiting).await.is_empty() {}
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_to_use_tables_waits_until_they_are_dropped() {
+        let url = Postgres::shared().database().await;
+        let reads = Reads::open(&url, &Options::default()).await.unwrap();
+        let mut dropping = reads.database.begin().await.unwrap();
+        alone(&mut dropping, "tickets").await.unwrap();
+        // Whoever uses others is not held up.
+        let of_baskets = [used("baskets")];
+        let using = reads.use_tables("other", &of_baskets, u64::MAX);
+        let Either::Left((Ok(()), _)) = select(using, Box::pin(somebody_waits(&url))).await else {
+            panic!("it is held up");
+        };
+        let of_tickets = [used("baskets"), used("tickets")];
+        let using = reads.use_tables("other", &of_tickets, u64::MAX);
+        let Either::Right(((), using)) = select(using, Box::pin(somebody_waits(&url))).await else {
+            panic!("it does not wait");
+        };
+        dropping.commit().await.unwrap();
+        using.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_drops_tables_waits_for_those_who_come_to_use_them() {
+        let url = Postgres::shared().database().await;
+        let reads = Reads::open(&url, &Options::default()).await.unwrap();
+        let mut using = reads.database.begin().await.unwrap();
+        say(&mut using, "other", &[used("tickets")], u64::MAX).await.unwrap();
+        let of_tickets = used("tickets");
+        let dropping = reads.discard_unused("one", &of_tickets, u64::MAX);
+        let Either::Right(((), dropping)) = select(dropping, Box::pin(somebody_waits(&url))).await else {
+            panic!("it does not wait");
+        };
+        using.commit().await.unwrap();
+        assert!(!dropping.await.unwrap());
+    }
 }

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 /// What Yado sets on the connection that writes.
 const SETTINGS: &str = "\
-    pragma page_size = 2048; \
     pragma journal_mode = wal; \
     pragma synchronous = full; \
     pragma fullfsync = on; \

@@ -5,7 +5,7 @@ use futures::future::join_all;
 
 use super::*;
 use crate::postgres::read::Reads;
-use crate::testing::{Fsync, Postgres as Cluster, told};
+use crate::testing::{Fsync, Postgres as Cluster, execute, told};
 
 async fn reads(url: &str, connections: u32) -> Reads {
     Reads::open(url, &Options { connections, ..Options::default() }).await.unwrap()
@@ -158,6 +158,23 @@ async fn a_server_that_has_come_again_is_asked_again() {
     join_all((0..20).map(|_| process(readers))).await;
     cluster.crash();
     join_all((0..20).map(|_| process(readers))).await;
+}
+
+#[tokio::test]
+async fn a_question_that_breaks_its_connection_is_asked_no_more_than_twice() {
+    let url = Cluster::shared().database().await;
+    let reads = reads(&url, 4).await;
+    execute(&url, "create sequence asked").await;
+    let breaks = "select nextval('asked'), pg_sleep(0.2), pg_terminate_backend(pg_backend_pid()), pg_sleep(300)";
+    // By itself, because nobody knows it, and then among others.
+    for asked in ["2", "4"] {
+        let refused = reads.readers.fetch(Sql::new(breaks)).await;
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+        assert_eq!(told(&url, "select last_value::text from asked").await, [asked]);
+        let shape = reads.readers.shapes.of(breaks.into());
+        (0..100).for_each(|_| shape.took(Duration::ZERO));
+        assert!(shape.is_quick());
+    }
 }
 
 #[tokio::test]
