@@ -46,6 +46,20 @@ impl Cluster {
         self.postgres.database().await
     }
 
+    /// Drops all databases but this one, with what is still connected to them, so that the server has nothing to do for them
+    /// any more.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn drop_all_but(&self, kept: &str) -> Result<()> {
+        let others = "select quote_ident(datname) from pg_database \
+            where not datistemplate and datname not in ('postgres', current_database())";
+        for other in self.query(kept, others).await?.lines() {
+            self.query(kept, &format!("drop database {other} with (force)")).await?;
+        }
+        Ok(())
+    }
+
     /// A program that comes with PostgreSQL: from the same folder as the server, or from the path.
     #[must_use]
     pub fn program(&self, name: &str) -> Command {

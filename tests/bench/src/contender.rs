@@ -26,6 +26,9 @@ pub trait Contender: Send {
         Ok(())
     }
 
+    /// Ends, with everything that it has started.
+    async fn stop(self: Box<Self>) {}
+
     /// Its process, from which all of its others descend; none if it runs in the bench's own.
     fn process(&self) -> Option<u32> {
         None

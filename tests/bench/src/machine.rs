@@ -91,6 +91,19 @@ pub fn fsyncs(folder: &Path) -> Result<Vec<f64>> {
     Ok(took)
 }
 
+/// Waits until the system has written to its disks what it only holds in memory, so that it does not do so in the next turn.
+///
+/// # Errors
+/// When it can't be asked to.
+pub async fn write_out() -> Result<()> {
+    let status = tokio::process::Command::new("sync").status().await;
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("sync ended with {status}")),
+        Err(error) => Err(format!("sync can't be started: {error}")),
+    }
+}
+
 /// The first line that a program prints, if it runs and succeeds.
 #[must_use]
 pub fn says(command: &mut Command) -> Option<String> {

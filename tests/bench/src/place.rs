@@ -59,14 +59,14 @@ impl Place {
         self.target.join("release/yado")
     }
 
-    /// A new folder of its own on the disk that is measured.
+    /// A new folder of its own on the disk that is measured, however many of this name there have been.
     ///
     /// # Errors
     /// When it can't be made.
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.scratch.path().join(name);
-        make(&folder)?;
-        Ok(folder)
+        let prefix = format!("{name}-");
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(self.scratch.path());
+        Ok(folder.map_err(|error| format!("no folder can be made for {name}: {error}"))?.keep())
     }
 }
 

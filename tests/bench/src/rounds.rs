@@ -1,4 +1,8 @@
 //! Turns: each round has every leg once, in shuffled order, and what one leaves behind is done before the next begins.
+//!
+//! In each round everybody begins anew, with a log in which the accounts have been opened and nothing else: else whoever does
+//! much in one round would have the longest log in the next, and be compared with those who have short ones. What a long log
+//! costs is measured by itself ([`Storage`](crate::parts::Storage)).
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -10,6 +14,7 @@ use crate::chance::Chance;
 use crate::cluster::Cluster;
 use crate::contender::{Contender, System};
 use crate::figures::{grouped, median};
+use crate::machine;
 use crate::report::say;
 use crate::usage::{Snapshot, Usage};
 use crate::work::{Distribution, Outcome, Spec};
@@ -116,7 +121,7 @@ impl Series {
     }
 }
 
-/// Lets a contender have a turn, and waits until it has left nothing behind.
+/// Lets a contender have a turn, and waits until it has left nothing behind, in memory or on its way to the disk.
 ///
 /// # Errors
 /// Says what failed. What is left behind may not be done then.
@@ -126,47 +131,44 @@ pub async fn turn(contender: &mut dyn Contender, cluster: &Cluster, spec: &Spec)
     let outcome = contender.run(spec).await?;
     let busy = snapshot(contender).since(&before, begun.elapsed().as_secs_f64());
     contender.settle().await?;
+    machine::write_out().await?;
     Ok(Turn { outcome, busy })
 }
 
-/// Plays rounds. `between` is called before each of them.
-///
-/// # Errors
-/// What `between` fails with.
+/// Everybody in a round, or why somebody does not take part in it.
+pub type Present = BTreeMap<System, Result<Box<dyn Contender>>>;
+
+/// Plays a round: each series gets a turn.
 pub async fn play(
-    contenders: &mut BTreeMap<System, Box<dyn Contender>>,
-    legs: &[Leg],
-    rounds: usize,
+    (round, rounds): (usize, usize),
+    present: &mut Present,
+    all: &mut [Series],
     spec: &Spec,
     cluster: &Cluster,
-    mut between: impl FnMut() -> Result<()>,
-) -> Result<Vec<Series>> {
-    let mut chance = Chance::new(spec.seed);
-    let mut all: Vec<Series> = legs.iter().map(|leg| Series::new(*leg)).collect();
-    for round in 1..=rounds {
-        between()?;
-        let mut order: Vec<usize> = (0..all.len()).collect();
-        chance.shuffle(&mut order);
-        for at in order {
-            let leg = all[at].leg;
-            let Some(contender) = contenders.get_mut(&leg.system) else { continue };
-            let spec =
-                Spec { clients: leg.clients, distribution: leg.distribution, seed: chance.bits(), ..spec.clone() };
-            let turn = turn(contender.as_mut(), cluster, &spec).await;
-            match &turn {
-                Ok(turn) => say(&format!(
-                    "    round {round} of {rounds}  {leg:<44} {:>9}/s  p50 {:>7} us  p99 {:>7} us",
-                    grouped(turn.outcome.rate()),
-                    turn.outcome.p50_us,
-                    turn.outcome.p99_us,
-                    leg = leg.to_string(),
-                )),
-                Err(reason) => say(&format!("    round {round} of {rounds}  {leg}: {reason}")),
-            }
-            all[at].keep(turn);
+    chance: &mut Chance,
+) {
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    chance.shuffle(&mut order);
+    for at in order {
+        let leg = all[at].leg;
+        let spec = Spec { clients: leg.clients, distribution: leg.distribution, seed: chance.bits(), ..spec.clone() };
+        let turn = match present.get_mut(&leg.system) {
+            Some(Ok(contender)) => turn(contender.as_mut(), cluster, &spec).await,
+            Some(Err(reason)) => Err(reason.clone()),
+            None => Err("it was not asked to take part".into()),
+        };
+        match &turn {
+            Ok(turn) => say(&format!(
+                "    round {round} of {rounds}  {leg:<44} {:>9}/s  p50 {:>7} us  p99 {:>7} us",
+                grouped(turn.outcome.rate()),
+                turn.outcome.p50_us,
+                turn.outcome.p99_us,
+                leg = leg.to_string(),
+            )),
+            Err(reason) => say(&format!("    round {round} of {rounds}  {leg}: {reason}")),
         }
+        all[at].keep(turn);
     }
-    Ok(all)
 }
 
 #[cfg(test)]

@@ -43,11 +43,6 @@ impl Bus {
         bank.settle().await?;
         Ok(Self { bank, plugin })
     }
-
-    /// Stops the engine.
-    pub async fn stop(self) {
-        self.bank.stop().await;
-    }
 }
 
 struct Caller {
@@ -71,6 +66,10 @@ impl Contender for Bus {
 
     async fn settle(&mut self) -> Result<()> {
         self.bank.settle().await
+    }
+
+    async fn stop(self: Box<Self>) {
+        self.bank.stop().await;
     }
 
     fn about(&self) -> String {

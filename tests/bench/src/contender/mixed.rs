@@ -85,6 +85,10 @@ impl Contender for Mixed {
         Ok(load::run(spec, (0..spec.clients).map(|_| caller()).collect()).await)
     }
 
+    async fn stop(self: Box<Self>) {
+        self.bank.stop().await;
+    }
+
     fn about(&self) -> String {
         format!(
             "{}; {OPENINGS} of a hundred commands open an account, {REFUSALS} are refused, the others deposit; all but the \

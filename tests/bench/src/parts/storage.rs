@@ -13,7 +13,7 @@ use super::Bench;
 use crate::Result;
 use crate::bank::Plugin;
 use crate::chance::Chance;
-use crate::contender::{Bus, System};
+use crate::contender::{Bus, Contender as _, System};
 use crate::figures::{Ratio, grouped};
 use crate::in_process::fill;
 use crate::report::say;
@@ -107,7 +107,7 @@ impl Storage {
                 let spec = Spec { seed: chance.bits(), ..spec.clone() };
                 series.keep(turn(bus, &bench.cluster, &spec).await);
             }
-            empty_bus.stop().await;
+            Box::new(empty_bus).stop().await;
             let rate = |series: &Series| series.rates().last().copied().flatten().map_or("-".into(), grouped);
             say(&format!(
                 "    round {round} of {}  {database}: {:>9}/s into a new log, {:>9}/s into one of {}",
@@ -117,7 +117,7 @@ impl Storage {
                 grouped(events as f64)
             ));
         }
-        long_bus.stop().await;
+        Box::new(long_bus).stop().await;
         Ok(Self { database, events, table_bytes, index_bytes, empty, long })
     }
 

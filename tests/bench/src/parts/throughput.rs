@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Bench;
+use crate::chance::Chance;
 use crate::contender::{Contender, System};
 use crate::report::say;
 use crate::requirement::{Comparison, Price, Verdict, comparisons, prices, sweep};
-use crate::rounds::{Leg, Series, play};
+use crate::rounds::{Leg, Present, Series, play};
 use crate::{Result, machine};
 
 /// What came of it.
@@ -37,6 +38,14 @@ pub struct Participant {
     pub took_part: bool,
 }
 
+impl Participant {
+    fn of(system: System, prepared: &Result<Box<dyn Contender>>) -> Self {
+        let took_part = prepared.is_ok();
+        let about = prepared.as_ref().map_or_else(Clone::clone, |contender| contender.about());
+        Self { system, about, took_part }
+    }
+}
+
 impl Throughput {
     /// Whether everybody took part in every round.
     #[must_use]
@@ -45,7 +54,7 @@ impl Throughput {
         present && self.series.iter().all(|series| series.turns.iter().all(Option::is_some))
     }
 
-    /// Sets everybody up, and plays the rounds. Times of fsync are added to those given, some before each round.
+    /// Sets everybody up for each round, and plays it. Times of fsync are added to those given, some before each round.
     ///
     /// # Errors
     /// When nothing can be measured here. A system that fails is told of in the result.
@@ -67,34 +76,36 @@ impl Throughput {
             .collect();
         let legs: Vec<Leg> = legs.into_iter().collect();
         let spec = bench.spec();
-        let mut contenders: BTreeMap<System, Box<dyn Contender>> = BTreeMap::new();
-        let mut participants = Vec::new();
-        for system in legs.iter().map(|leg| leg.system).collect::<BTreeSet<_>>() {
-            say(&format!("    preparing {system} with {} accounts", spec.accounts));
-            let prepared = system.prepare(&bench.place, &bench.cluster, &spec).await;
-            let took_part = prepared.is_ok();
-            let about = match prepared {
-                Ok(contender) => {
-                    let about = contender.about();
-                    contenders.insert(system, contender);
-                    about
-                }
-                Err(reason) => {
-                    say(&format!("    {system} does not take part: {reason}"));
-                    reason
-                }
-            };
-            participants.push(Participant { system, about, took_part });
-        }
-        let between = || {
+        let systems: BTreeSet<System> = legs.iter().map(|leg| leg.system).collect();
+        let mut series: Vec<Series> = legs.into_iter().map(Series::new).collect();
+        let mut participants = BTreeMap::new();
+        let (mut chance, rounds) = (Chance::new(spec.seed), bench.arguments.rounds);
+        let kept = bench.cluster.database().await;
+        for round in 1..=rounds {
             fsyncs.extend(machine::fsyncs(bench.place.scratch.path())?);
-            Ok(())
-        };
-        let mut series = play(&mut contenders, &legs, bench.arguments.rounds, &spec, &bench.cluster, between).await?;
-        for absent in participants.iter().filter(|participant| !participant.took_part) {
-            let legs = series.iter_mut().filter(|series| series.leg.system == absent.system);
-            legs.for_each(|series| series.trouble = Some(absent.about.clone()));
+            say(&format!("    round {round} of {rounds}  everybody opens {} accounts", spec.accounts));
+            let mut present = Present::new();
+            for system in &systems {
+                let prepared = system.prepare(&bench.place, &bench.cluster, &spec).await;
+                let participant = Participant::of(*system, &prepared);
+                if !participant.took_part {
+                    say(&format!("    {system} does not take part: {}", participant.about));
+                }
+                // Who stays away from one round is shown as somebody who did not take part.
+                let shown = participants.entry(*system).or_insert_with(|| participant.clone());
+                if !participant.took_part {
+                    *shown = participant;
+                }
+                present.insert(*system, prepared);
+            }
+            machine::write_out().await?;
+            play((round, rounds), &mut present, &mut series, &spec, &bench.cluster, &mut chance).await;
+            for contender in present.into_values().flatten() {
+                contender.stop().await;
+            }
+            bench.cluster.drop_all_but(&kept).await?;
         }
+        let participants = participants.into_values().collect();
         Ok(Self { participants, series, comparisons, prices })
     }
 
