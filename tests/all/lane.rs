@@ -19,6 +19,7 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::task::unconstrained;
 use yado_engine::{Dispatch, DispatchOptions, Engine, Error, Parts, Receipt, Settings};
 use yado_model::{Code, Digest, IdempotencyKey, Name, Position, Revision, StreamId, TenantId};
 use yado_runtime::Runtime;
@@ -189,7 +190,7 @@ impl Rig {
     }
 
     /// Hands commands to the shard, in their order, and leaves their answers to be waited for. Each is on its way after its
-    /// first step, because none of these refers to anything.
+    /// first step, because none of these refers to anything, and no step ends early for having used up the task's turn.
     async fn line_up(
         &self,
         commands: impl IntoIterator<Item = (&str, Value, Option<&str>)>,
@@ -197,7 +198,7 @@ impl Rig {
         let mut lined_up = Vec::new();
         for (command, payload, key) in commands {
             let (engine, dispatch) = (self.engine.clone(), dispatch(command, payload, key));
-            let mut answer = async move { engine.dispatch(&engine.catalogue(), dispatch).await }.boxed();
+            let mut answer = unconstrained(async move { engine.dispatch(&engine.catalogue(), dispatch).await }).boxed();
             lined_up.push(match futures::poll!(&mut answer) {
                 Poll::Ready(answer) => std::future::ready(answer).boxed(),
                 Poll::Pending => answer,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::unconstrained;
 use yado_engine::Settings;
 use yado_runtime::Runtime;
 use yado_store::Result;
@@ -94,7 +95,7 @@ async fn who_asks_while_the_log_is_read_is_not_answered_from_what_was_read() {
     // The first engine has read that there are 100, and does not know it yet. Then there are more, and somebody knows.
     pair.gate().arrived.notified().await;
     pair.records(&pair.other, "a", Command::Deposit(100)).await;
-    let mut second = Box::pin(send(&pair.gated, "a", Command::Withdraw(200)));
+    let mut second = Box::pin(unconstrained(send(&pair.gated, "a", Command::Withdraw(200))));
     assert!(futures::poll!(&mut second).is_pending());
     pair.taken_in().await;
     pair.gate().open.add_permits(1);
@@ -115,7 +116,7 @@ async fn who_asks_while_something_is_recorded_is_not_answered_from_what_it_comes
     // The deposit is recorded, and the first engine does not know it yet. Then all is taken, and somebody knows.
     pair.gate().arrived.notified().await;
     pair.records(&pair.other, "a", Command::Withdraw(101)).await;
-    let mut second = Box::pin(send(&pair.gated, "a", Command::Close));
+    let mut second = Box::pin(unconstrained(send(&pair.gated, "a", Command::Close)));
     assert!(futures::poll!(&mut second).is_pending());
     pair.taken_in().await;
     pair.gate().open.add_permits(1);
