@@ -22,7 +22,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
-use self::checkpoint::{Checkpoints, LONG};
+use self::checkpoint::{Checkpoints, LONGEST};
 use crate::open::Promise;
 use crate::{Error, Result};
 
@@ -168,7 +168,7 @@ fn open(place: &Place) -> Result<(Connection, Option<Checkpoints>)> {
     let connection = connect(place)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // In memory there is no write-ahead log.
-    let checkpoints = if place.vfs.is_none() { Some(Checkpoints::start(place, &connection, LONG)?) } else { None };
+    let checkpoints = if place.vfs.is_none() { Some(Checkpoints::start(place, &connection, LONGEST)?) } else { None };
     Ok((connection, checkpoints))
 }
 
@@ -182,7 +182,7 @@ fn connect(place: &Place) -> Result<Connection> {
     connection.busy_timeout(place.patience)?;
     connection.execute_batch(&format!(
         "pragma synchronous = full; pragma fullfsync = on; pragma foreign_keys = on; \
-         pragma journal_size_limit = 268435456; pragma cache_size = -{CACHE}; pragma cache_spill = off;"
+         pragma journal_size_limit = {LONGEST}; pragma cache_size = -{CACHE}; pragma cache_spill = off;"
     ))?;
     Ok(connection)
 }
