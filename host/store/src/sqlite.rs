@@ -102,7 +102,14 @@ impl Database {
                 // Where `fsync` alone leaves data in the disk's own memory (macOS), this has it written out.
                 .pragma("fullfsync", "on")
                 .pragma("journal_size_limit", "268435456");
+            // Connections have a time in which they must be there, which may be too little for that.
+            let recovered = tokio::task::spawn_blocking({
+                let place = place.clone();
+                move || writer::recover(&place)
+            });
+            let recovered = recovered.await.ok().flatten();
             let writer = patiently(options, path, || one.clone().connect_with(writing.clone())).await?;
+            drop(recovered);
             let readers = SqlitePoolOptions::new()
                 .max_connections(options.connections.max(1))
                 .acquire_timeout(options.acquire_timeout())

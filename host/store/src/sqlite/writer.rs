@@ -38,6 +38,10 @@ const STATEMENTS: usize = 32;
 /// events most would not be among them either.
 const CACHE: u32 = 1024;
 
+/// A write-ahead log that has become longer is cut to so many bytes when it begins anew. As long as it usually gets, with what
+/// it says of each page, lest it be cut and made longer each time.
+const KEPT: i64 = LONGEST + LONGEST / 8;
+
 /// Where the log is and how to open it.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -172,6 +176,14 @@ fn open(place: &Place) -> Result<(Connection, Option<Checkpoints>)> {
     Ok((connection, checkpoints))
 }
 
+/// A connection that has read what a crash has left in the write-ahead log, however long that took, if the database is there.
+/// As long as it is open nobody else has to. What is wrong with the file is told to whoever opens it next.
+pub(super) fn recover(place: &Place) -> Option<Connection> {
+    let connection = connect(place).ok()?;
+    connection.query_row("pragma schema_version", (), |_| Ok(())).ok()?;
+    Some(connection)
+}
+
 /// The file is in WAL mode for good. What is set here is the connection's own.
 fn connect(place: &Place) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -182,7 +194,7 @@ fn connect(place: &Place) -> Result<Connection> {
     connection.busy_timeout(place.patience)?;
     connection.execute_batch(&format!(
         "pragma synchronous = full; pragma fullfsync = on; pragma foreign_keys = on; \
-         pragma journal_size_limit = {LONGEST}; pragma cache_size = -{CACHE}; pragma cache_spill = off;"
+         pragma journal_size_limit = {KEPT}; pragma cache_size = -{CACHE}; pragma cache_spill = off;"
     ))?;
     Ok(connection)
 }

@@ -1,36 +1,48 @@
 //! Carries pages from the write-ahead log over into the database, beside the flushes and not within them.
 //!
 //! SQLite's own way is to do so at the end of whichever commit makes the write-ahead log longer than a thousand pages, and
-//! that commit waits for all of them. Here a thread with a connection of its own copies most of them while commits go on.
-//! But the write-ahead log begins anew only when there is nothing left to carry over at the moment of a commit, which does
-//! not come by itself while the log is busy. So the thread begins late, and begins again after each half of the way that is
-//! left: each time there is less to copy. At the end a commit carries over what little is left.
+//! that commit waits for all of them. Here a thread with a connection of its own copies them, and has them on disk, while
+//! commits go on. But the write-ahead log begins anew only when there is nothing left to carry over at the moment of a
+//! commit, which does not come by itself while the log is busy. So the thread begins again and again, each time with less to
+//! copy, and when little is left a commit carries that over.
 //!
 //! The later it begins the less work it is: a page that was changed many times until then is carried over once.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::mem::ManuallyDrop;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use rusqlite::Connection;
-use rusqlite::hooks::Wal;
+use rusqlite::hooks::{CheckpointMode, Wal};
+use rusqlite::{Connection, ErrorCode};
 
 use super::{Place, connect};
 use crate::{Error, Result};
 
-/// The write-ahead log is at most about so many bytes long; within a few commits it begins anew then.
+/// So many bytes of pages are in the write-ahead log when it is to begin anew. It gets longer while somebody reads for long,
+/// and where the disk is too slow for the thread; from twice as much on, commits wait for it.
 ///
 /// In a log of millions of events each stream has the end of its index entries on a page of its own, so that a flush changes
 /// as many pages as it has events. With ten thousand streams that are written to in turn, a write-ahead log of 16 MB
 /// is carried over before it has met a page twice, and all that it has goes to the disk a second time; with this one it is a
-/// small fraction of that. After a crash it has to be read once, which is done in a moment.
+/// small fraction of that. After a crash it is read once.
 pub(super) const LONGEST: i64 = 512 * 1024 * 1024;
 
-/// The other thread begins when this part of it is left.
+/// The thread begins when this part of it is left.
 const FIRST: c_int = 8;
-/// And not again for less than this part of it.
+/// And not again for less than this part of it, which is also what a commit may carry over.
 const LAST: c_int = 64;
+
+/// So often the thread carries over what there is, if there is anything, so that a server with little to do has little left
+/// when it ends.
+const REGULARLY: Duration = Duration::from_secs(10);
 
 thread_local! {
     /// How the writer's thread reaches the other one. SQLite tells the length of the write-ahead log to a plain function,
@@ -41,19 +53,73 @@ thread_local! {
 struct Told {
     /// One at a time: while it is at work, it need not hear of more.
     thread: SyncSender<()>,
-    /// Pages after which a commit carries over the rest.
-    longest: c_int,
-    /// After how many it is told next.
-    next: c_int,
+    course: Course,
+    shared: Arc<Shared>,
 }
 
-impl Told {
-    fn first(&self) -> c_int {
-        self.longest - self.longest / FIRST
+/// What the two threads know of each other.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Pages that have been carried over and are on disk, of those in the write-ahead log.
+    carried: AtomicI32,
+    /// Whether there has been a commit since the thread has last begun.
+    committed: AtomicBool,
+}
+
+/// When to carry pages over. All lengths are in pages.
+#[derive(Debug)]
+struct Course {
+    longest: c_int,
+    /// After the last commit.
+    length: c_int,
+    /// At which length the thread is told next.
+    next: c_int,
+    /// Below which length no commit tries it, because it has failed.
+    patience: c_int,
+}
+
+/// What to do after a commit.
+#[derive(Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    /// The thread is told to carry pages over.
+    Beside,
+    /// The commit does.
+    Here,
+}
+
+impl Course {
+    const fn new(longest: c_int) -> Self {
+        Self { longest, length: 0, next: longest - longest / FIRST, patience: 0 }
     }
 
-    fn next_after(&self, pages: c_int) -> c_int {
-        pages.saturating_add(((self.longest - pages) / 2).max(self.longest / LAST))
+    /// Whether the write-ahead log has begun anew with the commit that left so many pages in it.
+    const fn begins_anew(&mut self, length: c_int) -> bool {
+        let anew = length < self.length;
+        if anew {
+            *self = Self::new(self.longest);
+        }
+        self.length = length;
+        anew
+    }
+
+    /// What is to be done at that length, if so many have been carried over.
+    fn due(&mut self, carried: c_int) -> Due {
+        let little = (self.longest / LAST).max(1);
+        let left = self.length - carried;
+        if self.length >= self.longest.max(self.patience) && (left <= little || self.length / 2 >= self.longest) {
+            Due::Here
+        } else if self.length >= self.next {
+            self.next = self.length.saturating_add(((self.longest - self.length) / 2).max(little));
+            Due::Beside
+        } else {
+            Due::Nothing
+        }
+    }
+
+    /// It was tried, and can't be done: not again soon, because each commit would copy the same pages.
+    fn failed(&mut self) {
+        self.patience = self.length.saturating_add((self.longest / LAST).max(1));
     }
 }
 
@@ -70,11 +136,12 @@ impl Checkpoints {
         let page: i64 = connection.query_row("pragma page_size", (), |row| row.get(0))?;
         let longest = c_int::try_from(longest / page.max(1)).unwrap_or(c_int::MAX / 2);
         let (tell, told) = mpsc::sync_channel(1);
-        let thread = thread::Builder::new().name("yado-log-checkpoints".into()).spawn(move || run(&connection, &told));
+        let shared = Arc::new(Shared::default());
+        let carrier =
+            Carrier { connection, path: place.path.clone(), file: None, regularly: REGULARLY, shared: shared.clone() };
+        let thread = thread::Builder::new().name("yado-log-checkpoints".into()).spawn(move || carrier.run(&told));
         let thread = thread.map_err(|error| Error::Unavailable(format!("no thread for checkpoints: {error}")))?;
-        let mut told = Told { thread: tell, longest, next: 0 };
-        told.next = told.first();
-        TOLD.set(Some(told));
+        TOLD.set(Some(Told { thread: tell, course: Course::new(longest), shared }));
         writer.wal_hook(Some(committed));
         Ok(Self { thread: Some(thread) })
     }
@@ -89,59 +156,229 @@ impl Drop for Checkpoints {
     }
 }
 
-/// After a commit that has left so many pages in the write-ahead log.
+/// After a commit that has left so many pages in the write-ahead log. It is durable whatever comes of this.
 fn committed(wal: &Wal, pages: c_int) -> rusqlite::Result<()> {
     TOLD.with_borrow_mut(|told| {
-        let Some(told) = told else { return };
-        if pages < told.first() {
-            told.next = told.first();
-        } else if pages >= told.longest {
-            // The commit is durable whatever comes of this. If the other thread is at work just now, the next one tries.
-            if let Err(error) = wal.checkpoint() {
-                tracing::debug!(%error, "the write-ahead log is carried over later");
-            }
-        } else if pages >= told.next {
-            told.next = told.next_after(pages);
-            let _ = told.thread.try_send(());
+        let Some(Told { thread, course, shared }) = told else { return };
+        shared.committed.store(true, Ordering::Relaxed);
+        if course.begins_anew(pages) {
+            shared.carried.store(0, Ordering::Relaxed);
+        }
+        match course.due(shared.carried.load(Ordering::Relaxed)) {
+            Due::Nothing => {}
+            Due::Beside => drop(thread.try_send(())),
+            Due::Here => match wal.checkpoint_v2(CheckpointMode::PASSIVE) {
+                Ok((_, carried)) => shared.carried.store(carried, Ordering::Relaxed),
+                // The other thread is at work just now; the next commit tries.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
+                Err(error) => {
+                    tell_of_growth(&error);
+                    course.failed();
+                }
+            },
         }
     });
     Ok(())
 }
 
-fn run(connection: &Connection, told: &Receiver<()>) {
-    while told.recv().is_ok() {
-        if let Err(error) = connection.query_row("pragma wal_checkpoint(passive)", (), |_| Ok(())) {
-            tracing::warn!(%error, "the write-ahead log could not be carried over into the database; it goes on growing");
+fn tell_of_growth(error: &dyn std::fmt::Display) {
+    tracing::warn!(%error, "the write-ahead log could not be carried over into the database; it goes on growing");
+}
+
+/// What the other thread works with.
+struct Carrier {
+    connection: Connection,
+    path: PathBuf,
+    /// The database, to have what was copied written to the disk. It is never closed, because of whoever closes a file the
+    /// system takes away all locks that the process has on it, those of SQLite's connections as well.
+    file: Option<ManuallyDrop<File>>,
+    regularly: Duration,
+    shared: Arc<Shared>,
+}
+
+impl Carrier {
+    fn run(mut self, told: &Receiver<()>) {
+        loop {
+            match told.recv_timeout(self.regularly) {
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) if !self.shared.committed.load(Ordering::Relaxed) => {}
+                Ok(()) | Err(RecvTimeoutError::Timeout) => self.carry(),
+            }
         }
+    }
+
+    fn carry(&mut self) {
+        self.shared.committed.store(false, Ordering::Relaxed);
+        let carried = self.connection.query_row("pragma wal_checkpoint(passive)", (), |row| {
+            Ok((row.get::<_, bool>(0)?, row.get::<_, c_int>(1)?, row.get::<_, c_int>(2)?))
+        });
+        match carried {
+            // A commit is at it.
+            Ok((true, ..)) => {}
+            Ok((false, length, carried)) => {
+                // SQLite waits for the disk only if nothing was committed meanwhile; otherwise whoever carries over the rest
+                // waits for all of it.
+                if carried < length
+                    && let Err(error) = self.write_out()
+                {
+                    tracing::warn!(%error, "what was carried over from the write-ahead log could not be written to the disk");
+                }
+                self.shared.carried.store(carried, Ordering::Relaxed);
+            }
+            Err(error) => tell_of_growth(&error),
+        }
+    }
+
+    fn write_out(&mut self) -> io::Result<()> {
+        let file = match &self.file {
+            Some(file) => file,
+            None => {
+                let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+                self.file.insert(ManuallyDrop::new(file))
+            }
+        };
+        file.sync_data()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    fn log(folder: &tempfile::TempDir) -> (Place, Connection) {
+        let place = Place { path: folder.path().join("log.db"), vfs: None, patience: Duration::from_secs(5) };
+        File::create(&place.path).unwrap();
+        let connection = connect(&place).unwrap();
+        connection.execute_batch("pragma journal_mode = wal; create table filler (bytes blob)").unwrap();
+        (place, connection)
+    }
+
+    fn fill(connection: &Connection) {
+        connection.execute("insert into filler values (zeroblob(3000))", ()).unwrap();
+    }
+
+    /// Pages in the write-ahead log, and those of them that have been carried over.
+    fn pages(connection: &Connection) -> (i64, i64) {
+        connection.query_row("pragma wal_checkpoint(noop)", (), |row| Ok((row.get(1)?, row.get(2)?))).unwrap()
+    }
 
     #[test]
     fn the_write_ahead_log_begins_anew_although_commits_never_pause() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place { path: folder.path().join("log.db"), vfs: None, patience: Duration::from_secs(5) };
-        std::fs::File::create(&place.path).unwrap();
-        let connection = connect(&place).unwrap();
-        connection.execute_batch("pragma journal_mode = wal; create table filler (bytes blob)").unwrap();
+        let (place, connection) = log(&folder);
         let checkpoints = Checkpoints::start(&place, &connection, 64 * 4_096).unwrap();
-        let pages = || connection.query_row("pragma wal_checkpoint(noop)", (), |row| row.get::<_, i64>(1)).unwrap();
         let mut longest = 0;
         let anew = (0..10_000).any(|_| {
-            connection.execute("insert into filler values (zeroblob(3000))", ()).unwrap();
-            let begun_anew = pages() < longest;
-            longest = longest.max(pages());
+            fill(&connection);
+            let (length, _) = pages(&connection);
+            let begun_anew = length < longest;
+            longest = longest.max(length);
             begun_anew
         });
         assert!(anew, "the write-ahead log has {longest} pages");
-        assert!(longest >= 56, "{longest}");
+        // From twice the length on commits see to it; a few of them may find the other thread at it.
+        assert!((56..=256).contains(&longest), "{longest}");
         drop(checkpoints);
         let kept: i64 = connection.query_row("select count(*) from filler", (), |row| row.get(0)).unwrap();
         assert!(kept > 0);
+    }
+
+    #[test]
+    fn the_thread_carries_pages_over_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, connection) = log(&folder);
+        let (tell, told) = mpsc::sync_channel(1);
+        let shared = Arc::new(Shared::default());
+        let own = connect(&place).unwrap();
+        let carrier =
+            Carrier { connection: own, path: place.path, file: None, regularly: REGULARLY, shared: shared.clone() };
+        fill(&connection);
+        tell.send(()).unwrap();
+        drop(tell);
+        carrier.run(&told);
+        let (length, carried) = pages(&connection);
+        assert!(length > 0);
+        assert_eq!(carried, length);
+        assert_eq!(i64::from(shared.carried.load(Ordering::Relaxed)), length);
+    }
+
+    #[test]
+    fn what_was_committed_is_carried_over_after_some_time_and_only_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, connection) = log(&folder);
+        let (tell, told) = mpsc::sync_channel(1);
+        let shared = Arc::new(Shared::default());
+        let own = connect(&place).unwrap();
+        let regularly = Duration::ZERO;
+        let carrier = Carrier { connection: own, path: place.path, file: None, regularly, shared: shared.clone() };
+        let thread = thread::spawn(move || carrier.run(&told));
+        fill(&connection);
+        assert_eq!(shared.carried.load(Ordering::Relaxed), 0);
+        shared.committed.store(true, Ordering::Relaxed);
+        while shared.carried.load(Ordering::Relaxed) == 0 {
+            thread::yield_now();
+        }
+        assert!(!shared.committed.load(Ordering::Relaxed));
+        drop(tell);
+        thread.join().unwrap();
+        let (length, carried) = pages(&connection);
+        assert_eq!(carried, length);
+    }
+
+    #[test]
+    fn what_was_carried_over_beside_commits_is_written_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, connection) = log(&folder);
+        let own = connect(&place).unwrap();
+        let shared = Arc::new(Shared::default());
+        let mut carrier = Carrier { connection: own, path: place.path, file: None, regularly: REGULARLY, shared };
+        fill(&connection);
+        // Whoever reads what there is now keeps what comes from being carried over, as a commit in the middle of it does.
+        let reader = Connection::open(folder.path().join("log.db")).unwrap();
+        reader.execute_batch("begin; select count(*) from filler").unwrap();
+        fill(&connection);
+        carrier.carry();
+        let (length, carried) = pages(&connection);
+        assert!(0 < carried && carried < length, "{carried} of {length}");
+        assert!(carrier.file.is_some());
+        reader.execute_batch("commit").unwrap();
+        carrier.carry();
+        assert_eq!(pages(&connection), (length, length));
+    }
+
+    #[test]
+    fn the_thread_begins_late_and_again_after_each_half_of_the_way_and_a_commit_ends_it() {
+        let mut course = Course::new(6_400);
+        let mut told = Vec::new();
+        for length in 1..6_400 {
+            assert!(!course.begins_anew(length));
+            match course.due(0) {
+                Due::Beside => told.push(length),
+                due => assert_eq!(due, Due::Nothing),
+            }
+        }
+        assert_eq!(told, [5_600, 6_000, 6_200, 6_300]);
+        // As long as much is left the thread goes on with it.
+        assert!(!course.begins_anew(6_400));
+        assert_eq!(course.due(6_299), Due::Beside);
+        assert_eq!(course.due(6_299), Due::Nothing);
+        assert_eq!(course.due(6_300), Due::Here);
+        assert!(course.begins_anew(30));
+        assert_eq!(course.due(0), Due::Nothing);
+        assert_eq!(course.next, 5_600);
+    }
+
+    #[test]
+    fn a_commit_carries_over_all_of_what_is_twice_too_long_but_not_again_at_once_if_that_fails() {
+        let mut course = Course::new(6_400);
+        course.begins_anew(12_799);
+        assert_eq!(course.due(0), Due::Beside);
+        course.begins_anew(12_800);
+        assert_eq!(course.due(0), Due::Here);
+        course.failed();
+        course.begins_anew(12_899);
+        assert_ne!(course.due(0), Due::Here);
+        course.begins_anew(12_900);
+        assert_eq!(course.due(0), Due::Here);
     }
 }
