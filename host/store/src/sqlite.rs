@@ -101,15 +101,17 @@ impl Database {
                 .journal_mode(SqliteJournalMode::Wal)
                 // Where `fsync` alone leaves data in the disk's own memory (macOS), this has it written out.
                 .pragma("fullfsync", "on")
-                .pragma("journal_size_limit", "268435456");
+                .pragma("journal_size_limit", writer::KEPT.to_string());
             // Connections have a time in which they must be there, which may be too little for that.
             let recovered = tokio::task::spawn_blocking({
                 let place = place.clone();
                 move || writer::recover(&place)
             });
             let recovered = recovered.await.ok().flatten();
-            let writer = patiently(options, path, || one.clone().connect_with(writing.clone())).await?;
-            drop(recovered);
+            let writer = patiently(options, path, || one.clone().connect_with(writing.clone())).await;
+            // The last connection to end carries over all that there is.
+            let _ = tokio::task::spawn_blocking(move || drop(recovered)).await;
+            let writer = writer?;
             let readers = SqlitePoolOptions::new()
                 .max_connections(options.connections.max(1))
                 .acquire_timeout(options.acquire_timeout())

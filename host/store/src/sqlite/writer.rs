@@ -40,7 +40,7 @@ const CACHE: u32 = 1024;
 
 /// A write-ahead log that has become longer is cut to so many bytes when it begins anew. As long as it usually gets, with what
 /// it says of each page, lest it be cut and made longer each time.
-const KEPT: i64 = LONGEST + LONGEST / 8;
+pub(super) const KEPT: i64 = LONGEST + LONGEST / 8;
 
 /// Where the log is and how to open it.
 #[derive(Debug, Clone)]

@@ -13,9 +13,9 @@ use std::ffi::c_int;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem::ManuallyDrop;
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -27,7 +27,7 @@ use super::{Place, connect};
 use crate::{Error, Result};
 
 /// So many bytes of pages are in the write-ahead log when it is to begin anew. It gets longer while somebody reads for long,
-/// and where the disk is too slow for the thread; from twice as much on, commits wait for it.
+/// and where the disk is too slow for the thread; the longer it is the more of it a commit carries over, which waits for that.
 ///
 /// In a log of millions of events each stream has the end of its index entries on a page of its own, so that a flush changes
 /// as many pages as it has events. With ten thousand streams that are written to in turn, a write-ahead log of 16 MB
@@ -37,7 +37,8 @@ pub(super) const LONGEST: i64 = 512 * 1024 * 1024;
 
 /// The thread begins when this part of it is left.
 const FIRST: c_int = 8;
-/// And not again for less than this part of it, which is also what a commit may carry over.
+/// And not again for less than this part of it, which is also what a commit may carry over: twice as much where it is twice too
+/// long, and so on.
 const LAST: c_int = 64;
 
 /// So often the thread carries over what there is, if there is anything, so that a server with little to do has little left
@@ -60,10 +61,36 @@ struct Told {
 /// What the two threads know of each other.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Pages that have been carried over and are on disk, of those in the write-ahead log.
-    carried: AtomicI32,
+    carried: Carried,
     /// Whether there has been a commit since the thread has last begun.
     committed: AtomicBool,
+}
+
+/// Pages that have been carried over and are on disk, of those in the write-ahead log; and above them, how often that has begun
+/// anew, lest what is heard of the one before be taken for this one.
+#[derive(Debug, Default)]
+struct Carried(AtomicU64);
+
+impl Carried {
+    const PAGES: u64 = u32::MAX as u64;
+
+    fn pages(&self) -> c_int {
+        c_int::try_from(self.seen() & Self::PAGES).unwrap_or(c_int::MAX)
+    }
+
+    /// What there is, to say with [`Carried::set_since`] that it has become more.
+    fn seen(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set_since(&self, seen: u64, pages: c_int) {
+        let now = seen & !Self::PAGES | u64::from(pages.unsigned_abs());
+        let _ = self.0.compare_exchange(seen, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    fn begin_anew(&self) {
+        self.0.store((self.seen() | Self::PAGES).wrapping_add(1), Ordering::Relaxed);
+    }
 }
 
 /// When to carry pages over. All lengths are in pages.
@@ -106,8 +133,8 @@ impl Course {
     /// What is to be done at that length, if so many have been carried over.
     fn due(&mut self, carried: c_int) -> Due {
         let little = (self.longest / LAST).max(1);
-        let left = self.length - carried;
-        if self.length >= self.longest.max(self.patience) && (left <= little || self.length / 2 >= self.longest) {
+        let bearable = little << (self.length / self.longest.max(1) - 1).clamp(0, 6);
+        if self.length >= self.longest.max(self.patience) && self.length - carried <= bearable {
             Due::Here
         } else if self.length >= self.next {
             self.next = self.length.saturating_add(((self.longest - self.length) / 2).max(little));
@@ -137,8 +164,13 @@ impl Checkpoints {
         let longest = c_int::try_from(longest / page.max(1)).unwrap_or(c_int::MAX / 2);
         let (tell, told) = mpsc::sync_channel(1);
         let shared = Arc::new(Shared::default());
-        let carrier =
-            Carrier { connection, path: place.path.clone(), file: None, regularly: REGULARLY, shared: shared.clone() };
+        let carrier = Carrier {
+            connection,
+            path: path::absolute(&place.path).unwrap_or_else(|_| place.path.clone()),
+            file: None,
+            regularly: REGULARLY,
+            shared: shared.clone(),
+        };
         let thread = thread::Builder::new().name("yado-log-checkpoints".into()).spawn(move || carrier.run(&told));
         let thread = thread.map_err(|error| Error::Unavailable(format!("no thread for checkpoints: {error}")))?;
         TOLD.set(Some(Told { thread: tell, course: Course::new(longest), shared }));
@@ -162,13 +194,17 @@ fn committed(wal: &Wal, pages: c_int) -> rusqlite::Result<()> {
         let Some(Told { thread, course, shared }) = told else { return };
         shared.committed.store(true, Ordering::Relaxed);
         if course.begins_anew(pages) {
-            shared.carried.store(0, Ordering::Relaxed);
+            shared.carried.begin_anew();
         }
-        match course.due(shared.carried.load(Ordering::Relaxed)) {
+        let seen = shared.carried.seen();
+        match course.due(shared.carried.pages()) {
             Due::Nothing => {}
             Due::Beside => drop(thread.try_send(())),
             Due::Here => match wal.checkpoint_v2(CheckpointMode::PASSIVE) {
-                Ok((_, carried)) => shared.carried.store(carried, Ordering::Relaxed),
+                // No commit can have come between, so that all of it is on disk.
+                Ok((length, carried)) if carried == length => shared.carried.set_since(seen, carried),
+                // Somebody still reads what was before.
+                Ok(_) => course.failed(),
                 // The other thread is at work just now; the next commit tries.
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
                 Err(error) => {
@@ -209,22 +245,21 @@ impl Carrier {
 
     fn carry(&mut self) {
         self.shared.committed.store(false, Ordering::Relaxed);
+        let seen = self.shared.carried.seen();
         let carried = self.connection.query_row("pragma wal_checkpoint(passive)", (), |row| {
-            Ok((row.get::<_, bool>(0)?, row.get::<_, c_int>(1)?, row.get::<_, c_int>(2)?))
+            Ok((row.get::<_, bool>(0)?, row.get::<_, c_int>(2)?))
         });
         match carried {
-            // A commit is at it.
-            Ok((true, ..)) => {}
-            Ok((false, length, carried)) => {
-                // SQLite waits for the disk only if nothing was committed meanwhile; otherwise whoever carries over the rest
-                // waits for all of it.
-                if carried < length
-                    && let Err(error) = self.write_out()
-                {
+            // A commit is at it, or another process.
+            Ok((true, _)) => self.shared.committed.store(true, Ordering::Relaxed),
+            // SQLite itself waits for the disk only if nothing was committed meanwhile, and does not say whether it has;
+            // otherwise whoever carries over the rest waits for all of it.
+            Ok((false, carried)) => match self.write_out() {
+                Ok(()) => self.shared.carried.set_since(seen, carried),
+                Err(error) => {
                     tracing::warn!(%error, "what was carried over from the write-ahead log could not be written to the disk");
                 }
-                self.shared.carried.store(carried, Ordering::Relaxed);
-            }
+            },
             Err(error) => tell_of_growth(&error),
         }
     }
@@ -276,8 +311,7 @@ mod tests {
             begun_anew
         });
         assert!(anew, "the write-ahead log has {longest} pages");
-        // From twice the length on commits see to it; a few of them may find the other thread at it.
-        assert!((56..=256).contains(&longest), "{longest}");
+        assert!(longest >= 56, "{longest}");
         drop(checkpoints);
         let kept: i64 = connection.query_row("select count(*) from filler", (), |row| row.get(0)).unwrap();
         assert!(kept > 0);
@@ -299,11 +333,11 @@ mod tests {
         let (length, carried) = pages(&connection);
         assert!(length > 0);
         assert_eq!(carried, length);
-        assert_eq!(i64::from(shared.carried.load(Ordering::Relaxed)), length);
+        assert_eq!(i64::from(shared.carried.pages()), length);
     }
 
     #[test]
-    fn what_was_committed_is_carried_over_after_some_time_and_only_once() {
+    fn what_was_committed_is_carried_over_after_some_time() {
         let folder = tempfile::tempdir().unwrap();
         let (place, connection) = log(&folder);
         let (tell, told) = mpsc::sync_channel(1);
@@ -313,9 +347,10 @@ mod tests {
         let carrier = Carrier { connection: own, path: place.path, file: None, regularly, shared: shared.clone() };
         let thread = thread::spawn(move || carrier.run(&told));
         fill(&connection);
-        assert_eq!(shared.carried.load(Ordering::Relaxed), 0);
+        assert_eq!(shared.carried.pages(), 0);
         shared.committed.store(true, Ordering::Relaxed);
-        while shared.carried.load(Ordering::Relaxed) == 0 {
+        while shared.carried.pages() == 0 {
+            assert!(!thread.is_finished());
             thread::yield_now();
         }
         assert!(!shared.committed.load(Ordering::Relaxed));
@@ -326,24 +361,49 @@ mod tests {
     }
 
     #[test]
-    fn what_was_carried_over_beside_commits_is_written_out() {
+    fn what_was_carried_over_is_written_out_and_said_of_this_beginning_alone() {
         let folder = tempfile::tempdir().unwrap();
         let (place, connection) = log(&folder);
-        let own = connect(&place).unwrap();
-        let shared = Arc::new(Shared::default());
-        let mut carrier = Carrier { connection: own, path: place.path, file: None, regularly: REGULARLY, shared };
+        let (own, shared) = (connect(&place).unwrap(), Arc::new(Shared::default()));
+        let mut carrier = Carrier {
+            connection: own,
+            path: place.path.clone(),
+            file: None,
+            regularly: REGULARLY,
+            shared: shared.clone(),
+        };
         fill(&connection);
-        // Whoever reads what there is now keeps what comes from being carried over, as a commit in the middle of it does.
-        let reader = Connection::open(folder.path().join("log.db")).unwrap();
+        // Whoever reads what there is now keeps what comes from being carried over.
+        let reader = connect(&place).unwrap();
         reader.execute_batch("begin; select count(*) from filler").unwrap();
         fill(&connection);
         carrier.carry();
         let (length, carried) = pages(&connection);
         assert!(0 < carried && carried < length, "{carried} of {length}");
         assert!(carrier.file.is_some());
+        assert_eq!(i64::from(shared.carried.pages()), carried);
         reader.execute_batch("commit").unwrap();
         carrier.carry();
         assert_eq!(pages(&connection), (length, length));
+
+        let seen = shared.carried.seen();
+        shared.carried.begin_anew();
+        shared.carried.set_since(seen, 7);
+        assert_eq!(shared.carried.pages(), 0);
+        shared.carried.set_since(shared.carried.seen(), 7);
+        assert_eq!(shared.carried.pages(), 7);
+    }
+
+    #[test]
+    fn what_is_not_on_disk_is_not_said_to_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, connection) = log(&folder);
+        let (own, shared) = (connect(&place).unwrap(), Arc::new(Shared::default()));
+        let path = folder.path().join("elsewhere/log.db");
+        let mut carrier = Carrier { connection: own, path, file: None, regularly: REGULARLY, shared: shared.clone() };
+        fill(&connection);
+        carrier.carry();
+        assert_eq!(shared.carried.pages(), 0);
     }
 
     #[test]
@@ -369,16 +429,21 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_carries_over_all_of_what_is_twice_too_long_but_not_again_at_once_if_that_fails() {
+    fn a_commit_carries_over_more_where_it_is_much_too_long_but_not_again_at_once_if_that_fails() {
         let mut course = Course::new(6_400);
         course.begins_anew(12_799);
-        assert_eq!(course.due(0), Due::Beside);
+        assert_eq!(course.due(12_698), Due::Beside);
+        assert_eq!(course.due(12_699), Due::Here);
         course.begins_anew(12_800);
-        assert_eq!(course.due(0), Due::Here);
+        assert_eq!(course.due(12_599), Due::Nothing);
+        assert_eq!(course.due(12_600), Due::Here);
         course.failed();
         course.begins_anew(12_899);
-        assert_ne!(course.due(0), Due::Here);
+        assert_ne!(course.due(12_899), Due::Here);
         course.begins_anew(12_900);
-        assert_eq!(course.due(0), Due::Here);
+        assert_eq!(course.due(12_900), Due::Here);
+        // When somebody who has read for long comes to an end it is the thread's.
+        course.begins_anew(64_000);
+        assert_eq!(course.due(0), Due::Beside);
     }
 }
