@@ -102,7 +102,7 @@ impl Database {
                 // Where `fsync` alone leaves data in the disk's own memory (macOS), this has it written out.
                 .pragma("fullfsync", "on")
                 .pragma("journal_size_limit", writer::KEPT.to_string());
-            // Connections have a time in which they must be there, which may be too little for that.
+            // After a crash whoever comes first reads the write-ahead log, and the pool would not wait for that long enough.
             let recovered = tokio::task::spawn_blocking({
                 let place = place.clone();
                 move || writer::recover(&place)

@@ -6,7 +6,8 @@
 //! commit, which does not come by itself while the log is busy. So the thread begins again and again, each time with less to
 //! copy, and when little is left a commit carries that over.
 //!
-//! The later it begins the less work it is: a page that was changed many times until then is carried over once.
+//! The later it begins the less work it is: a page that was changed many times until then is carried over once. So it does not
+//! begin earlier than every ten seconds, unless the log has become long.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -37,8 +38,8 @@ pub(super) const LONGEST: i64 = 512 * 1024 * 1024;
 
 /// The thread begins when this part of it is left.
 const FIRST: c_int = 8;
-/// And not again for less than this part of it, which is also what a commit may carry over: twice as much where it is twice too
-/// long, and so on.
+/// And not again for less than this part of it, which is also what a commit may carry over, and twice as much with each time that
+/// the log is longer by all of [`LONGEST`].
 const LAST: c_int = 64;
 
 /// So often the thread carries over what there is, if there is anything, so that a server with little to do has little left
@@ -144,7 +145,7 @@ impl Course {
         }
     }
 
-    /// It was tried, and can't be done: not again soon, because each commit would copy the same pages.
+    /// It was tried, and can't be done now: not again soon, because each commit would try the same.
     fn failed(&mut self) {
         self.patience = self.length.saturating_add((self.longest / LAST).max(1));
     }
@@ -252,8 +253,8 @@ impl Carrier {
         match carried {
             // A commit is at it, or another process.
             Ok((true, _)) => self.shared.committed.store(true, Ordering::Relaxed),
-            // SQLite itself waits for the disk only if nothing was committed meanwhile, and does not say whether it has;
-            // otherwise whoever carries over the rest waits for all of it.
+            // SQLite itself waits for the disk only if nothing was committed meanwhile, and does not say whether it has. If
+            // nobody did, whoever carries over the rest would wait for all of it.
             Ok((false, carried)) => match self.write_out() {
                 Ok(()) => self.shared.carried.set_since(seen, carried),
                 Err(error) => {
