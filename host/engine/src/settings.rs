@@ -178,7 +178,7 @@ impl Default for Settings {
             query_ms: 10_000,
             caught_up_ms: 5_000,
             batch: 1_000,
-            gathered_events: 50_000,
+            gathered_events: 250_000,
             gathered_bytes: 16 * 1024 * 1024,
             gather_ms: 5,
             rows_kept_bytes: 64 * 1024 * 1024,

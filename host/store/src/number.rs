@@ -1,5 +1,7 @@
 //! Positions and revisions are unsigned here and signed in the engines. Nothing wraps around on the way.
 
+use std::fmt;
+
 use crate::{Error, Result};
 
 /// A number to be stored. One that does not fit means that the log ends here, not that it begins anew.
@@ -14,9 +16,9 @@ pub(crate) fn bound(number: u64) -> i64 {
 }
 
 /// A number that was stored.
-pub(crate) fn loaded(number: i64, place: &str) -> Result<u64> {
+pub(crate) fn loaded(number: i64, place: impl fmt::Display) -> Result<u64> {
     u64::try_from(number)
-        .map_err(|_| Error::Corrupt { place: place.to_owned(), reason: format!("{number} is less than zero") })
+        .map_err(|_| Error::Corrupt { place: place.to_string(), reason: format!("{number} is less than zero") })
 }
 
 #[cfg(test)]

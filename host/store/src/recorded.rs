@@ -9,11 +9,11 @@ use yado_model::{
 use crate::number::loaded;
 use crate::{Answer, Error, Result};
 
-/// An event's row as the engines give it.
-pub(crate) struct Stored {
+/// An event's row as the engines give it. A log of millions comes through here, so what is parsed is not copied before.
+pub(crate) struct Stored<'a> {
     pub(crate) position: i64,
-    pub(crate) tenant: String,
-    pub(crate) stream: String,
+    pub(crate) tenant: &'a str,
+    pub(crate) stream: &'a str,
     pub(crate) revision: i64,
     pub(crate) name: String,
     pub(crate) version: i64,
@@ -23,19 +23,19 @@ pub(crate) struct Stored {
     pub(crate) command_id: Uuid,
     pub(crate) correlation_id: Option<Uuid>,
     pub(crate) causation_id: Option<Uuid>,
-    pub(crate) actor: Option<String>,
+    pub(crate) actor: Option<&'a str>,
 }
 
-impl Stored {
+impl Stored<'_> {
     /// The event.
     pub(crate) fn event(self) -> Result<RecordedEvent> {
-        let place = format!("the event at position {}", self.position);
-        let broken = |reason: &dyn ToString| Error::corrupt(place.clone(), reason.to_string());
+        let place = format_args!("the event at position {}", self.position);
+        let broken = |reason: &dyn ToString| Error::corrupt(place.to_string(), reason.to_string());
         Ok(RecordedEvent {
-            tenant: TenantId::parse(&self.tenant).map_err(|error| broken(&error))?,
-            stream: StreamId::parse(&self.stream).map_err(|error| broken(&error))?,
-            revision: Revision::new(loaded(self.revision, &place)?),
-            position: Position::new(loaded(self.position, &place)?),
+            tenant: TenantId::parse(self.tenant).map_err(|error| broken(&error))?,
+            stream: StreamId::parse(self.stream).map_err(|error| broken(&error))?,
+            revision: Revision::new(loaded(self.revision, place)?),
+            position: Position::new(loaded(self.position, place)?),
             recorded_at: self.recorded_at,
             event: NewEvent {
                 name: self.name,
@@ -47,7 +47,7 @@ impl Stored {
                 command_id: CommandId(self.command_id),
                 correlation_id: self.correlation_id.unwrap_or(self.command_id),
                 causation_id: self.causation_id,
-                actor: self.actor.map(|actor| Actor::parse(&actor)).transpose().map_err(|error| broken(&error))?,
+                actor: self.actor.map(Actor::parse).transpose().map_err(|error| broken(&error))?,
             },
         })
     }
@@ -110,11 +110,11 @@ fn without_gaps(place: &str, after: u64, numbers: impl Iterator<Item = u64>) -> 
 mod tests {
     use super::*;
 
-    fn stored() -> Stored {
+    fn stored() -> Stored<'static> {
         Stored {
             position: 7,
-            tenant: "default".into(),
-            stream: "Counter-a".into(),
+            tenant: "default",
+            stream: "Counter-a",
             revision: 1,
             name: "Counted".into(),
             version: 1,
@@ -137,11 +137,11 @@ mod tests {
     #[test]
     fn damage_is_reported_with_its_place() {
         for damaged in [
-            Stored { tenant: "NOT A TENANT".into(), ..stored() },
-            Stored { stream: "nodash".into(), ..stored() },
+            Stored { tenant: "NOT A TENANT", ..stored() },
+            Stored { stream: "nodash", ..stored() },
             Stored { revision: -1, ..stored() },
             Stored { version: -1, ..stored() },
-            Stored { actor: Some(String::new()), ..stored() },
+            Stored { actor: Some(""), ..stored() },
         ] {
             let error = damaged.event().unwrap_err();
             assert!(error.to_string().contains("position 7"), "{error}");

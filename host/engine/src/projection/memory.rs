@@ -205,6 +205,15 @@ impl Layer {
 }
 
 impl OfTenant {
+    /// Whether a row need not be looked for in its table.
+    pub(super) fn knows(&self, model: usize, key: &str) -> bool {
+        let within = |shelf: &Shelf| shelf.get(model).is_some_and(|rows| rows.contains_key(key));
+        within(&self.gathered)
+            || self.flying.as_ref().is_some_and(|layer| layer.find(&self.tenant, model, key).is_some())
+            || within(&self.young)
+            || within(&self.old)
+    }
+
     /// A row, or that there is none; nothing, if it has to be looked for in its table.
     pub(super) fn find(&mut self, model: usize, key: &str) -> Option<Option<Text>> {
         if let Some(row) = self.gathered.get(model).and_then(|rows| rows.get(key)) {

@@ -82,7 +82,7 @@ impl Overlay {
     pub(super) fn prefetch<'a>(&mut self, keys: impl Iterator<Item = &'a str> + Clone) -> yado_store::Result<()> {
         for (at, model) in self.models.iter().enumerate() {
             let mut unknown: Vec<String> =
-                keys.clone().filter(|key| self.rows.find(at, key).is_none()).map(str::to_owned).collect();
+                keys.clone().filter(|key| !self.rows.knows(at, key)).map(str::to_owned).collect();
             unknown.sort_unstable();
             unknown.dedup();
             let mut pieces: Vec<_> = unknown.chunks(yado_store::limits::LONGEST_LIST).collect();
