@@ -83,15 +83,22 @@ impl Timestamp {
         }
         let [hour, minute, second, fraction] = self.clock();
         *text = *b"0000-00-00T00:00:00.000000Z";
-        let parts = [(0..4, year), (5..7, month), (8..10, day), (11..13, hour), (14..16, minute), (17..19, second)];
-        for (place, number) in parts.into_iter().chain([(20..26, fraction)]) {
-            let mut rest = number;
-            for digit in text[place].iter_mut().rev() {
-                // What is left of a division by ten is a digit.
-                *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-                rest /= 10;
-            }
-        }
+        let mut pair = |at: usize, number: i64| {
+            // All of them are below a hundred.
+            let number = u8::try_from(number).unwrap_or(0);
+            text[at] = b'0' + number / 10;
+            text[at + 1] = b'0' + number % 10;
+        };
+        pair(0, year / 100);
+        pair(2, year % 100);
+        pair(5, month);
+        pair(8, day);
+        pair(11, hour);
+        pair(14, minute);
+        pair(17, second);
+        pair(20, fraction / 10_000);
+        pair(22, fraction / 100 % 100);
+        pair(24, fraction % 100);
         std::str::from_utf8(text).ok()
     }
 }

@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::postgres::{PgArguments, PgRow, PgTypeInfo};
 use sqlx::query::Query;
-use sqlx::{Postgres, Row as _};
+use sqlx::{Column as _, Postgres, Row as _, Type, TypeInfo as _};
 use tokio::sync::watch;
+use uuid::Uuid;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 
 use super::time::Time;
@@ -18,8 +19,8 @@ use crate::page::{Page, Size};
 use crate::recorded::{self, Stored};
 use crate::snapshot;
 use crate::{
-    Answer, Append, Appended, ClaimsReport, EventKind, EventStore, Forgotten, Options, PluginRecord, PluginVersion,
-    Result, Snapshot, StreamPage,
+    Answer, Append, Appended, ClaimsReport, Error, EventKind, EventStore, Forgotten, Options, PluginRecord,
+    PluginVersion, Result, Snapshot, StreamPage,
 };
 
 /// Where the log ends.
@@ -187,6 +188,9 @@ async fn page(database: &Database, query: Query<'_, Postgres, PgArguments>) -> R
             rest = true;
             break;
         }
+        if page.events.is_empty() {
+            fits(&row)?;
+        }
         page.push(event(&row)?);
     }
     drop(rows);
@@ -198,21 +202,52 @@ async fn page(database: &Database, query: Query<'_, Postgres, PgArguments>) -> R
     Ok(page)
 }
 
+/// Whether each column of an event's row is of a type that is read from it. Nobody but us makes the table, but anybody may
+/// have changed it; to ask sqlx each time would be a twentieth of what it takes to read a log.
+fn fits(row: &PgRow) -> Result<()> {
+    fn is<T: Type<Postgres> + ?Sized>(found: &PgTypeInfo) -> bool {
+        T::compatible(found)
+    }
+    const TYPES: [fn(&PgTypeInfo) -> bool; 13] = [
+        is::<i64>,
+        is::<str>,
+        is::<str>,
+        is::<i64>,
+        is::<str>,
+        is::<i32>,
+        |payload| matches!(payload.name(), "JSON" | "TEXT"),
+        is::<Vec<String>>,
+        is::<Time>,
+        is::<Uuid>,
+        is::<Uuid>,
+        is::<Uuid>,
+        is::<str>,
+    ];
+    match row.columns().iter().zip(TYPES).find(|(column, fits)| !fits(column.type_info())) {
+        Some((column, _)) => {
+            let reason = format!("its column {} is of the type {}", column.name(), column.type_info());
+            Err(Error::corrupt("the table of events", reason))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The event of a row that [`fits`].
 fn event(row: &PgRow) -> Result<RecordedEvent> {
     Stored {
-        position: row.try_get(0)?,
-        tenant: row.try_get(1)?,
-        stream: row.try_get(2)?,
-        revision: row.try_get(3)?,
-        name: row.try_get(4)?,
-        version: row.try_get::<i32, _>(5)?.into(),
+        position: row.try_get_unchecked(0)?,
+        tenant: row.try_get_unchecked(1)?,
+        stream: row.try_get_unchecked(2)?,
+        revision: row.try_get_unchecked(3)?,
+        name: row.try_get_unchecked(4)?,
+        version: row.try_get_unchecked::<i32, _>(5)?.into(),
         payload: json(row, 6)?,
-        tags: row.try_get::<Option<Vec<String>>, _>(7)?.unwrap_or_default(),
-        recorded_at: row.try_get::<Time, _>(8)?.0,
-        command_id: row.try_get(9)?,
-        correlation_id: row.try_get(10)?,
-        causation_id: row.try_get(11)?,
-        actor: row.try_get(12)?,
+        tags: row.try_get_unchecked::<Option<Vec<String>>, _>(7)?.unwrap_or_default(),
+        recorded_at: row.try_get_unchecked::<Time, _>(8)?.0,
+        command_id: row.try_get_unchecked(9)?,
+        correlation_id: row.try_get_unchecked(10)?,
+        causation_id: row.try_get_unchecked(11)?,
+        actor: row.try_get_unchecked(12)?,
     }
     .event()
 }
@@ -224,8 +259,24 @@ mod tests {
     use super::super::append::locked::{ANSWERS, HOLDERS, REVISIONS};
     use super::super::append::short::{EVENTS, EVENTS_AND_MORE};
     use super::*;
+    use crate::conformance::fixtures::{counted, record};
     use crate::snapshot::{FIND, NOTE_FOUND};
     use crate::testing::Postgres as Cluster;
+
+    #[tokio::test]
+    async fn a_table_that_others_have_changed_is_told_by_its_column() {
+        let url = Cluster::shared().database().await;
+        let events = Events::open(&url, &Options::default()).await.unwrap();
+        record(&events, &[counted("Counter-a", 0, 1)]).await.unwrap();
+        assert_eq!(events.read_log(Position::ZERO, 10).await.unwrap().len(), 1);
+        for sql in ["drop view event_log", "alter table events alter recorded_at type text"] {
+            events.database.pool.execute(sql).await.unwrap();
+        }
+        // With connections that have not prepared the statement for the table as it was.
+        let events = Events::open(&url, &Options::default()).await.unwrap();
+        let error = events.read_log(Position::ZERO, 10).await.unwrap_err().to_string();
+        assert!(error.contains("the table of events") && error.contains("recorded_at is of the type TEXT"), "{error}");
+    }
 
     /// Every index serves its statement: asked for a generic plan without sequential scans, which small tables would
     /// otherwise get, the planner finds one, and nothing is left to sort.
