@@ -114,6 +114,11 @@ impl Memory {
         self.gathered.bytes + self.told.bytes() + self.strokes.bytes()
     }
 
+    /// Rows that have been written since the last commit was begun.
+    pub(super) fn gathered_rows(&self) -> usize {
+        (0..self.models).map(|model| self.gathered.len(model)).sum()
+    }
+
     /// Whether anything has been written since the last commit was begun.
     pub(super) fn has_gathered(&self) -> bool {
         !self.gathered.tenants.is_empty()
@@ -205,13 +210,13 @@ impl Layer {
 }
 
 impl OfTenant {
-    /// Whether a row need not be looked for in its table.
-    pub(super) fn knows(&self, model: usize, key: &str) -> bool {
+    /// Whether a row need not be looked for in its table. It counts as asked for.
+    pub(super) fn knows(&mut self, model: usize, key: &str) -> bool {
         let within = |shelf: &Shelf| shelf.get(model).is_some_and(|rows| rows.contains_key(key));
         within(&self.gathered)
             || self.flying.as_ref().is_some_and(|layer| layer.find(&self.tenant, model, key).is_some())
             || within(&self.young)
-            || within(&self.old)
+            || self.make_young(model, key).is_some()
     }
 
     /// A row, or that there is none; nothing, if it has to be looked for in its table.
@@ -225,7 +230,11 @@ impl OfTenant {
         if let Some(row) = self.young.get(model).and_then(|rows| rows.get(key)) {
             return Some(row.clone());
         }
-        // It is counted among the old ones until they go.
+        self.make_young(model, key)
+    }
+
+    /// An old row, which is young again from now on. It is counted among the old ones until they go.
+    fn make_young(&mut self, model: usize, key: &str) -> Option<Option<Text>> {
         let (key, row) = self.old.get_mut(model)?.remove_entry(key)?;
         self.found(model, key, row.clone());
         Some(row)

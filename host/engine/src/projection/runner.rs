@@ -240,6 +240,7 @@ impl Runner {
         let (to, letters, news, outcome) = commit.ended().await;
         match outcome? {
             Committed::Yes => {
+                work.measure.went_through();
                 work.memory.landed();
                 self.tell(work.committed, to, news, letters.again.as_ref());
                 work.quarantine.take(letters);
@@ -283,6 +284,7 @@ impl Runner {
 
     /// Does something about a failure: closes in upon the event that is to blame, puts it aside, or waits.
     async fn answer(&mut self, definition: &Definition, course: &mut Course, work: &mut Work, failure: Failure) {
+        work.measure.failed(matches!(failure, Failure::Database(_)));
         let failure = match failure {
             Failure::Guest { at, exact, .. } if !course.is_down_to_one() => {
                 let sound = at.map_or(0, |at| at.get().saturating_sub(work.settled.position.get() + 1));

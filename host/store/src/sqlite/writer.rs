@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
@@ -157,7 +158,7 @@ fn broken_off() -> Error {
 pub(super) fn transaction<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
     connection.prepare_cached("begin immediate")?.execute(())?;
     let done = work(connection).and_then(|done| {
-        connection.prepare_cached("commit")?.execute(())?;
+        connection.prepare_cached("commit")?.execute(()).inspect_err(checkpoint::failed)?;
         Ok(done)
     });
     // What can't be rolled back now is left to the thread, which tries again before it does anything else; so is what was
@@ -207,7 +208,7 @@ fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, mut jobs: 
         if fit.is_ok() {
             kept = promise;
         }
-        let fit = fit.map(|()| &mut connection);
+        let fit = fit.and_then(|()| allowed(checkpoints.as_ref())).map(|()| &mut connection);
         // What unwinds through here has left nothing behind but a transaction, and the rest of a connection is SQLite's.
         if catch_unwind(AssertUnwindSafe(|| job(fit))).is_err() {
             tracing::error!("a transaction on the log broke off, and has been rolled back");
@@ -219,12 +220,24 @@ fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, mut jobs: 
             tracing::error!(%error, "a transaction on the log could not be rolled back");
         }
     }
+    // What could not be carried over must be there at the next start.
+    let to_be_kept = allowed(checkpoints.as_ref()).is_err();
+    if to_be_kept && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        tracing::error!(%error, "the log is left open, lest its write-ahead log be cleared away");
+        std::mem::forget(connection);
+        return;
+    }
     drop(checkpoints);
     if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "the log could not be closed in order; the next opening sees to it");
     }
     // Only now may whoever waits for the end go on.
     drop(jobs);
+}
+
+/// Whether the disk has not failed so far.
+fn allowed(checkpoints: Option<&Checkpoints>) -> Result<()> {
+    checkpoints.map_or(Ok(()), Checkpoints::allow)
 }
 
 /// Has commits wait for the disk, or not. SQLite refuses it within a transaction, such as one that could not be rolled
@@ -323,6 +336,26 @@ mod tests {
         assert!(broken.is_err());
         assert_eq!(synchronous(&writer, Promise::Durable).await, 2);
         assert_eq!(filled(&writer).await, 0);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_recorded_after_the_disk_has_failed_and_what_was_is_there_at_the_next_start() {
+        let (folder, writer) = writer().await;
+        writer.run(|connection| fill(connection, 1)).await.unwrap();
+        let failed = |_: &mut Connection| {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+            checkpoint::failed(&rusqlite::Error::SqliteFailure(code, None));
+            Ok(())
+        };
+        writer.run(failed).await.unwrap();
+        let refused = writer.run(|connection| fill(connection, 1)).await.unwrap_err();
+        assert!(matches!(&refused, Error::Unavailable(reason) if reason.contains("start again")), "{refused}");
+        writer.close().await;
+        let path = folder.path().join("log.db");
+        assert!(path.with_extension("db-wal").metadata().unwrap().len() > 0);
+        let writer = Writer::start(Place { path, vfs: None, patience: Duration::from_secs(5) }).await.unwrap();
+        writer.run(|connection| fill(connection, 1)).await.unwrap();
+        assert_eq!(filled(&writer).await, 2);
     }
 
     #[test]

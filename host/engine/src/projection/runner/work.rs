@@ -7,6 +7,7 @@ use yado_store::Checkpoint;
 
 use super::Runner;
 use super::again::Again;
+use super::pace::Measure;
 use crate::projection::commit::Commit;
 use crate::projection::memory::Memory;
 use crate::projection::quarantine::Quarantine;
@@ -30,6 +31,8 @@ pub(super) struct Work {
     pub(super) events: u64,
     /// When the first of them was shown.
     pub(super) since: Instant,
+    /// How many of them, and of what they change, may gather.
+    pub(super) measure: Measure,
     pub(super) memory: Memory,
     pub(super) reader: Reader,
     /// Changes of rows are told from here on, if they are.
@@ -53,6 +56,7 @@ impl Work {
             tried: 0,
             events: 0,
             since: Instant::now(),
+            measure: Measure::default(),
             memory: Memory::new(models, 0),
             reader: Reader::new(runner.surroundings.feed.clone(), checkpoint),
             telling: None,

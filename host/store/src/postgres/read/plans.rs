@@ -28,8 +28,9 @@ async fn opened() -> Reads {
     reads.ensure_table(&places()).await.unwrap();
     reads.database.pool.execute(FILL).await.unwrap();
     reads.index_search(&places()).await.unwrap();
-    // All rows and not a sample of them, so that the planner has the same figures each time: where one of few
-    // histogram bounds happens to match a search, it takes the search for a frequent one.
+    // All rows and not a sample of them, so that the planner has the same figures each time. With a sample, as servers have
+    // it, one of the hundred bounds of the histogram may happen to match a search, which is then taken for a frequent one:
+    // the key is gone along until there are rows enough.
     reads.database.pool.execute("alter table rm_places alter _f0_label set statistics 1000").await.unwrap();
     reads.database.pool.execute("vacuum analyze rm_places").await.unwrap();
     reads

@@ -6,23 +6,26 @@
 //! commit, which does not come by itself while the log is busy. So the thread begins again and again, each time with less to
 //! copy, and when little is left a commit carries that over.
 //!
+//! A disk that says once that it could not keep something may not say so again, although it has not kept it. So nothing is
+//! carried over any more after that, nor recorded, and what is in the write-ahead log stays there: the next start reads it and
+//! carries all of it over anew.
+//!
 //! The later it begins the less work it is: a page that was changed many times until then is carried over once. So it does not
 //! begin earlier than every ten seconds, unless the log has become long.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
 use std::fs::{File, OpenOptions};
-use std::io;
 use std::mem::ManuallyDrop;
 use std::path::{self, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::hooks::{CheckpointMode, Wal};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::{Place, connect};
 use crate::{Error, Result};
@@ -41,6 +44,9 @@ const FIRST: c_int = 8;
 /// And not again for less than this part of it, which is also what a commit may carry over, and twice as much with each time that
 /// the log is longer by all of [`LONGEST`].
 const LAST: c_int = 64;
+/// From so many times [`LONGEST`] on a commit carries over whatever there is: who writes more than the disk can take has to
+/// wait for it in the end.
+const MOST: c_int = 8;
 
 /// So often the thread carries over what there is, if there is anything, so that a server with little to do has little left
 /// when it ends.
@@ -65,6 +71,21 @@ struct Shared {
     carried: Carried,
     /// Whether there has been a commit since the thread has last begun.
     committed: AtomicBool,
+    /// Why nothing is carried over any more, nor recorded.
+    broken: OnceLock<String>,
+}
+
+impl Shared {
+    /// The disk has not kept what it was to keep.
+    fn break_off(&self, error: &dyn std::fmt::Display) {
+        let reason = format!(
+            "the disk could not keep what the log had written to it: {error}. Nothing more is recorded, and what was \
+             recorded stays in the write-ahead log: see to the disk, and start again"
+        );
+        if self.broken.set(reason).is_ok() {
+            tracing::error!(%error, "the disk could not keep what the log had written to it; nothing more is recorded until the next start");
+        }
+    }
 }
 
 /// Pages that have been carried over and are on disk, of those in the write-ahead log; and above them, how often that has begun
@@ -134,7 +155,10 @@ impl Course {
     /// What is to be done at that length, if so many have been carried over.
     fn due(&mut self, carried: c_int) -> Due {
         let little = (self.longest / LAST).max(1);
-        let bearable = little << (self.length / self.longest.max(1) - 1).clamp(0, 6);
+        let bearable = match self.length / self.longest.max(1) {
+            MOST.. => c_int::MAX,
+            times => little << (times - 1).clamp(0, MOST),
+        };
         if self.length >= self.longest.max(self.patience) && self.length - carried <= bearable {
             Due::Here
         } else if self.length >= self.next {
@@ -154,6 +178,7 @@ impl Course {
 /// The other thread, which ends with this.
 pub(super) struct Checkpoints {
     thread: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
 }
 
 impl Checkpoints {
@@ -174,9 +199,14 @@ impl Checkpoints {
         };
         let thread = thread::Builder::new().name("yado-log-checkpoints".into()).spawn(move || carrier.run(&told));
         let thread = thread.map_err(|error| Error::Unavailable(format!("no thread for checkpoints: {error}")))?;
-        TOLD.set(Some(Told { thread: tell, course: Course::new(longest), shared }));
+        TOLD.set(Some(Told { thread: tell, course: Course::new(longest), shared: shared.clone() }));
         writer.wal_hook(Some(committed));
-        Ok(Self { thread: Some(thread) })
+        Ok(Self { thread: Some(thread), shared })
+    }
+
+    /// Whether anything may still be recorded.
+    pub(super) fn allow(&self) -> Result<()> {
+        self.shared.broken.get().map_or(Ok(()), |reason| Err(Error::Unavailable(reason.clone())))
     }
 }
 
@@ -189,10 +219,30 @@ impl Drop for Checkpoints {
     }
 }
 
+/// On the writer's thread: a commit has failed. If it is for the disk, what was committed before, and not waited for, may be
+/// missing from the middle of the write-ahead log, and whatever came behind it would be lost.
+pub(super) fn failed(error: &rusqlite::Error) {
+    if is_of_sync(error) {
+        TOLD.with_borrow(|told| {
+            if let Some(told) = told {
+                told.shared.break_off(error);
+            }
+        });
+    }
+}
+
+fn is_of_sync(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
+}
+
 /// After a commit that has left so many pages in the write-ahead log. It is durable whatever comes of this.
 fn committed(wal: &Wal, pages: c_int) -> rusqlite::Result<()> {
     TOLD.with_borrow_mut(|told| {
         let Some(Told { thread, course, shared }) = told else { return };
+        if shared.broken.get().is_some() {
+            return;
+        }
         shared.committed.store(true, Ordering::Relaxed);
         if course.begins_anew(pages) {
             shared.carried.begin_anew();
@@ -202,12 +252,14 @@ fn committed(wal: &Wal, pages: c_int) -> rusqlite::Result<()> {
             Due::Nothing => {}
             Due::Beside => drop(thread.try_send(())),
             Due::Here => match wal.checkpoint_v2(CheckpointMode::PASSIVE) {
-                // No commit can have come between, so that all of it is on disk.
+                // No commit of this process can have come between, so that SQLite has waited for the disk; and where another
+                // process shares the log, SQLite does so before it begins anew.
                 Ok((length, carried)) if carried == length => shared.carried.set_since(seen, carried),
                 // Somebody still reads what was before.
                 Ok(_) => course.failed(),
                 // The other thread is at work just now; the next commit tries.
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
+                Err(error) if is_of_sync(&error) => shared.break_off(&error),
                 Err(error) => {
                     tell_of_growth(&error);
                     course.failed();
@@ -245,35 +297,47 @@ impl Carrier {
     }
 
     fn carry(&mut self) {
+        if self.shared.broken.get().is_some() {
+            return;
+        }
         self.shared.committed.store(false, Ordering::Relaxed);
         let seen = self.shared.carried.seen();
         let carried = self.connection.query_row("pragma wal_checkpoint(passive)", (), |row| {
             Ok((row.get::<_, bool>(0)?, row.get::<_, c_int>(2)?))
         });
-        match carried {
+        let done = match carried {
             // A commit is at it, or another process.
-            Ok((true, _)) => self.shared.committed.store(true, Ordering::Relaxed),
+            Ok((true, _)) => false,
             // SQLite itself waits for the disk only if nothing was committed meanwhile, and does not say whether it has. If
             // nobody did, whoever carries over the rest would wait for all of it.
-            Ok((false, carried)) => match self.write_out() {
-                Ok(()) => self.shared.carried.set_since(seen, carried),
-                Err(error) => {
-                    tracing::warn!(%error, "what was carried over from the write-ahead log could not be written to the disk");
-                }
-            },
-            Err(error) => tell_of_growth(&error),
+            Ok((false, carried)) => self.write_out().is_some_and(|()| {
+                self.shared.carried.set_since(seen, carried);
+                true
+            }),
+            Err(error) if is_of_sync(&error) => {
+                self.shared.break_off(&error);
+                false
+            }
+            Err(error) => {
+                tell_of_growth(&error);
+                false
+            }
+        };
+        if !done {
+            // It is tried again, also if nothing is committed any more.
+            self.shared.committed.store(true, Ordering::Relaxed);
         }
     }
 
-    fn write_out(&mut self) -> io::Result<()> {
-        let file = match &self.file {
-            Some(file) => file,
-            None => {
-                let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
-                self.file.insert(ManuallyDrop::new(file))
+    fn write_out(&mut self) -> Option<()> {
+        if self.file.is_none() {
+            match OpenOptions::new().read(true).write(true).open(&self.path) {
+                Ok(file) => self.file = Some(ManuallyDrop::new(file)),
+                Err(error) => tell_of_growth(&error),
             }
-        };
-        file.sync_data()
+        }
+        let synced = self.file.as_ref()?.sync_data();
+        synced.map_err(|error| self.shared.break_off(&error)).ok()
     }
 }
 
@@ -312,7 +376,7 @@ mod tests {
             begun_anew
         });
         assert!(anew, "the write-ahead log has {longest} pages");
-        assert!(longest >= 56, "{longest}");
+        assert!((56..=i64::from(64 * MOST)).contains(&longest), "{longest}");
         drop(checkpoints);
         let kept: i64 = connection.query_row("select count(*) from filler", (), |row| row.get(0)).unwrap();
         assert!(kept > 0);
@@ -405,6 +469,27 @@ mod tests {
         fill(&connection);
         carrier.carry();
         assert_eq!(shared.carried.pages(), 0);
+        assert!(shared.committed.load(Ordering::Relaxed), "it is tried again");
+        assert!(shared.broken.get().is_none());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_carried_over_after_the_disk_has_failed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, connection) = log(&folder);
+        let (own, shared) = (connect(&place).unwrap(), Arc::new(Shared::default()));
+        // What has no disk can't be made to wait for it.
+        let path = "/dev/null".into();
+        let mut carrier = Carrier { connection: own, path, file: None, regularly: REGULARLY, shared: shared.clone() };
+        fill(&connection);
+        carrier.carry();
+        assert!(shared.broken.get().is_some_and(|reason| reason.contains("start again")));
+        assert_eq!(shared.carried.pages(), 0);
+        fill(&connection);
+        carrier.carry();
+        let (length, carried) = pages(&connection);
+        assert!(carried < length, "{carried} of {length}");
     }
 
     #[test]
@@ -443,8 +528,10 @@ mod tests {
         assert_ne!(course.due(12_899), Due::Here);
         course.begins_anew(12_900);
         assert_eq!(course.due(12_900), Due::Here);
-        // When somebody who has read for long comes to an end it is the thread's.
-        course.begins_anew(64_000);
+        // When somebody who has read for long comes to an end it is the thread's; but not without end.
+        course.begins_anew(51_199);
         assert_eq!(course.due(0), Due::Beside);
+        course.begins_anew(51_200);
+        assert_eq!(course.due(0), Due::Here);
     }
 }
