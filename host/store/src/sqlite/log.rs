@@ -146,6 +146,7 @@ impl EventStore for Events {
     }
 
     async fn ping(&self) -> Result<()> {
+        self.writer.allow()?;
         self.database.ping().await
     }
 

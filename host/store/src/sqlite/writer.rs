@@ -23,7 +23,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
-use self::checkpoint::{Checkpoints, LONGEST};
+use self::checkpoint::{Checkpoints, Disk, LONGEST};
 use crate::open::Promise;
 use crate::{Error, Result};
 
@@ -58,6 +58,7 @@ pub(super) struct Place {
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     patience: Duration,
+    disk: Disk,
 }
 
 /// What is to be done with the connection; or, if it is not fit to keep the promise, why nothing can be.
@@ -75,17 +76,19 @@ impl Writer {
         let (jobs, received) = mpsc::channel(QUEUE);
         let (opened, opening) = oneshot::channel();
         let patience = place.patience;
-        let work = move || match open(&place) {
+        let disk = Disk::default();
+        let of_thread = disk.clone();
+        let work = move || match open(&place, &of_thread) {
             Ok((connection, checkpoints)) => {
                 let _ = opened.send(Ok(()));
-                work(connection, checkpoints, received);
+                work(connection, checkpoints, &of_thread, received);
             }
             Err(error) => drop(opened.send(Err(error))),
         };
         let started = thread::Builder::new().name("yado-log-writer".into()).spawn(work);
         started.map_err(|error| Error::Unavailable(format!("no thread for the log's writer: {error}")))?;
         opening.await.map_err(|_| gone())??;
-        Ok(Self { jobs, patience })
+        Ok(Self { jobs, patience, disk })
     }
 
     /// Runs a job on the thread, after those that wait already. What it commits is on disk when this returns, and what it
@@ -125,6 +128,11 @@ impl Writer {
         })?;
         room.map_err(|_| gone())?.send(job);
         outcome.await.map_err(|_| broken_off())?
+    }
+
+    /// Whether the disk has kept everything so far. Where it has not, nothing is done any more.
+    pub(super) fn allow(&self) -> Result<()> {
+        self.disk.allow()
     }
 
     /// Waits for the jobs before this, and closes the connection.
@@ -169,11 +177,12 @@ pub(super) fn transaction<T>(connection: &Connection, work: impl FnOnce(&Connect
     done
 }
 
-fn open(place: &Place) -> Result<(Connection, Option<Checkpoints>)> {
+fn open(place: &Place, disk: &Disk) -> Result<(Connection, Option<Checkpoints>)> {
     let connection = connect(place)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // In memory there is no write-ahead log.
-    let checkpoints = if place.vfs.is_none() { Some(Checkpoints::start(place, &connection, LONGEST)?) } else { None };
+    let checkpoints =
+        if place.vfs.is_none() { Some(Checkpoints::start(place, &connection, LONGEST, disk)?) } else { None };
     Ok((connection, checkpoints))
 }
 
@@ -200,7 +209,7 @@ fn connect(place: &Place) -> Result<Connection> {
     Ok(connection)
 }
 
-fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, mut jobs: mpsc::Receiver<Job>) {
+fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, disk: &Disk, mut jobs: mpsc::Receiver<Job>) {
     // As the connection was opened.
     let mut kept = Promise::Durable;
     while let Some(Job::Run(promise, job)) = jobs.blocking_recv() {
@@ -208,7 +217,7 @@ fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, mut jobs: 
         if fit.is_ok() {
             kept = promise;
         }
-        let fit = fit.and_then(|()| allowed(checkpoints.as_ref())).map(|()| &mut connection);
+        let fit = fit.and_then(|()| disk.allow()).map(|()| &mut connection);
         // What unwinds through here has left nothing behind but a transaction, and the rest of a connection is SQLite's.
         if catch_unwind(AssertUnwindSafe(|| job(fit))).is_err() {
             tracing::error!("a transaction on the log broke off, and has been rolled back");
@@ -221,8 +230,9 @@ fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, mut jobs: 
         }
     }
     // What could not be carried over must be there at the next start.
-    let to_be_kept = allowed(checkpoints.as_ref()).is_err();
-    if to_be_kept && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+    if disk.allow().is_err()
+        && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+    {
         tracing::error!(%error, "the log is left open, lest its write-ahead log be cleared away");
         std::mem::forget(connection);
         return;
@@ -233,11 +243,6 @@ fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, mut jobs: 
     }
     // Only now may whoever waits for the end go on.
     drop(jobs);
-}
-
-/// Whether the disk has not failed so far.
-fn allowed(checkpoints: Option<&Checkpoints>) -> Result<()> {
-    checkpoints.map_or(Ok(()), Checkpoints::allow)
 }
 
 /// Has commits wait for the disk, or not. SQLite refuses it within a transaction, such as one that could not be rolled
@@ -350,6 +355,7 @@ mod tests {
         writer.run(failed).await.unwrap();
         let refused = writer.run(|connection| fill(connection, 1)).await.unwrap_err();
         assert!(matches!(&refused, Error::Unavailable(reason) if reason.contains("start again")), "{refused}");
+        assert!(writer.allow().is_err());
         writer.close().await;
         let path = folder.path().join("log.db");
         assert!(path.with_extension("db-wal").metadata().unwrap().len() > 0);

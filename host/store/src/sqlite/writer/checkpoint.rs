@@ -71,19 +71,31 @@ struct Shared {
     carried: Carried,
     /// Whether there has been a commit since the thread has last begun.
     committed: AtomicBool,
-    /// Why nothing is carried over any more, nor recorded.
-    broken: OnceLock<String>,
+    disk: Disk,
 }
 
-impl Shared {
-    /// The disk has not kept what it was to keep.
-    fn break_off(&self, error: &dyn std::fmt::Display) {
+/// What is known of the disk that the log is on: why nothing is carried over any more, nor recorded, if that is so.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Disk(Arc<OnceLock<String>>);
+
+impl Disk {
+    /// Whether it has kept everything so far.
+    pub(super) fn allow(&self) -> Result<()> {
+        self.0.get().map_or(Ok(()), |reason| Err(Error::Unavailable(reason.clone())))
+    }
+
+    fn has_failed(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// It has not kept what it was to keep.
+    fn fails(&self, error: &dyn std::fmt::Display) {
         let reason = format!(
             "the disk could not keep what the log had written to it: {error}. Nothing more is recorded, and what was \
              recorded stays in the write-ahead log: see to the disk, and start again"
         );
-        if self.broken.set(reason).is_ok() {
-            tracing::error!(%error, "the disk could not keep what the log had written to it; nothing more is recorded until the next start");
+        if self.0.set(reason).is_ok() {
+            tracing::error!(%error, "the disk could not keep what the log had written; nothing is recorded until the next start");
         }
     }
 }
@@ -178,18 +190,17 @@ impl Course {
 /// The other thread, which ends with this.
 pub(super) struct Checkpoints {
     thread: Option<JoinHandle<()>>,
-    shared: Arc<Shared>,
 }
 
 impl Checkpoints {
     /// For the writer's connection, on its thread: has the write-ahead log begin anew at about so many bytes.
-    pub(super) fn start(place: &Place, writer: &Connection, longest: i64) -> Result<Self> {
+    pub(super) fn start(place: &Place, writer: &Connection, longest: i64, disk: &Disk) -> Result<Self> {
         let connection = connect(place)?;
         // A file keeps the pages that it was made with.
         let page: i64 = connection.query_row("pragma page_size", (), |row| row.get(0))?;
         let longest = c_int::try_from(longest / page.max(1)).unwrap_or(c_int::MAX / 2);
         let (tell, told) = mpsc::sync_channel(1);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { disk: disk.clone(), ..Shared::default() });
         let carrier = Carrier {
             connection,
             path: path::absolute(&place.path).unwrap_or_else(|_| place.path.clone()),
@@ -199,14 +210,9 @@ impl Checkpoints {
         };
         let thread = thread::Builder::new().name("yado-log-checkpoints".into()).spawn(move || carrier.run(&told));
         let thread = thread.map_err(|error| Error::Unavailable(format!("no thread for checkpoints: {error}")))?;
-        TOLD.set(Some(Told { thread: tell, course: Course::new(longest), shared: shared.clone() }));
+        TOLD.set(Some(Told { thread: tell, course: Course::new(longest), shared }));
         writer.wal_hook(Some(committed));
-        Ok(Self { thread: Some(thread), shared })
-    }
-
-    /// Whether anything may still be recorded.
-    pub(super) fn allow(&self) -> Result<()> {
-        self.shared.broken.get().map_or(Ok(()), |reason| Err(Error::Unavailable(reason.clone())))
+        Ok(Self { thread: Some(thread) })
     }
 }
 
@@ -225,7 +231,7 @@ pub(super) fn failed(error: &rusqlite::Error) {
     if is_of_sync(error) {
         TOLD.with_borrow(|told| {
             if let Some(told) = told {
-                told.shared.break_off(error);
+                told.shared.disk.fails(error);
             }
         });
     }
@@ -240,7 +246,7 @@ fn is_of_sync(error: &rusqlite::Error) -> bool {
 fn committed(wal: &Wal, pages: c_int) -> rusqlite::Result<()> {
     TOLD.with_borrow_mut(|told| {
         let Some(Told { thread, course, shared }) = told else { return };
-        if shared.broken.get().is_some() {
+        if shared.disk.has_failed() {
             return;
         }
         shared.committed.store(true, Ordering::Relaxed);
@@ -259,7 +265,7 @@ fn committed(wal: &Wal, pages: c_int) -> rusqlite::Result<()> {
                 Ok(_) => course.failed(),
                 // The other thread is at work just now; the next commit tries.
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
-                Err(error) if is_of_sync(&error) => shared.break_off(&error),
+                Err(error) if is_of_sync(&error) => shared.disk.fails(&error),
                 Err(error) => {
                     tell_of_growth(&error);
                     course.failed();
@@ -297,7 +303,7 @@ impl Carrier {
     }
 
     fn carry(&mut self) {
-        if self.shared.broken.get().is_some() {
+        if self.shared.disk.has_failed() {
             return;
         }
         self.shared.committed.store(false, Ordering::Relaxed);
@@ -315,7 +321,7 @@ impl Carrier {
                 true
             }),
             Err(error) if is_of_sync(&error) => {
-                self.shared.break_off(&error);
+                self.shared.disk.fails(&error);
                 false
             }
             Err(error) => {
@@ -337,7 +343,7 @@ impl Carrier {
             }
         }
         let synced = self.file.as_ref()?.sync_data();
-        synced.map_err(|error| self.shared.break_off(&error)).ok()
+        synced.map_err(|error| self.shared.disk.fails(&error)).ok()
     }
 }
 
@@ -366,7 +372,7 @@ mod tests {
     fn the_write_ahead_log_begins_anew_although_commits_never_pause() {
         let folder = tempfile::tempdir().unwrap();
         let (place, connection) = log(&folder);
-        let checkpoints = Checkpoints::start(&place, &connection, 64 * 4_096).unwrap();
+        let checkpoints = Checkpoints::start(&place, &connection, 64 * 4_096, &Disk::default()).unwrap();
         let mut longest = 0;
         let anew = (0..10_000).any(|_| {
             fill(&connection);
@@ -470,7 +476,7 @@ mod tests {
         carrier.carry();
         assert_eq!(shared.carried.pages(), 0);
         assert!(shared.committed.load(Ordering::Relaxed), "it is tried again");
-        assert!(shared.broken.get().is_none());
+        assert!(shared.disk.allow().is_ok());
     }
 
     #[cfg(unix)]
@@ -484,7 +490,7 @@ mod tests {
         let mut carrier = Carrier { connection: own, path, file: None, regularly: REGULARLY, shared: shared.clone() };
         fill(&connection);
         carrier.carry();
-        assert!(shared.broken.get().is_some_and(|reason| reason.contains("start again")));
+        assert!(shared.disk.allow().is_err_and(|error| error.to_string().contains("start again")));
         assert_eq!(shared.carried.pages(), 0);
         fill(&connection);
         carrier.carry();
