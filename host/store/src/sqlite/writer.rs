@@ -229,6 +229,8 @@ fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, disk: &Dis
             tracing::error!(%error, "a transaction on the log could not be rolled back");
         }
     }
+    // Until the other thread has ended it may find that the disk fails.
+    drop(checkpoints);
     // What could not be carried over must be there at the next start.
     if disk.allow().is_err()
         && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
@@ -237,7 +239,6 @@ fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, disk: &Dis
         std::mem::forget(connection);
         return;
     }
-    drop(checkpoints);
     if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "the log could not be closed in order; the next opening sees to it");
     }
