@@ -1,5 +1,6 @@
 //! JSON at the border. Authors never see it.
 
+mod plain;
 mod whole;
 
 use std::borrow::Cow;
@@ -10,6 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Value;
+
+/// What most values fit into.
+const ROOM: usize = 128;
 
 /// A document from the host that is not what the manifest says it is.
 ///
@@ -43,7 +47,7 @@ impl Unreadable {
 #[derive(Debug)]
 pub struct Fields<'a> {
     message: &'static str,
-    entries: Vec<(FieldName<'a>, &'a RawValue)>,
+    entries: Vec<(Cow<'a, str>, &'a str)>,
 }
 
 /// The name of a field: a part of the document, unless there are escapes in it.
@@ -56,6 +60,9 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// If the document is none.
     pub fn read(message: &'static str, document: &'a str) -> Result<Self, Unreadable> {
+        if let Some(entries) = plain::entries(document) {
+            return Ok(Self { message, entries });
+        }
         let mut reader = serde_json::Deserializer::from_str(document);
         let entries = reader.deserialize_map(Entries).and_then(|entries| reader.end().map(|()| entries));
         entries
@@ -69,8 +76,8 @@ impl<'a> Fields<'a> {
     /// If it is missing though it may not be, or is something else.
     pub fn get<T: Value>(&self, name: &str) -> Result<T, Unreadable> {
         // Of a field that is there twice the last one counts, as it did for whoever checked the document.
-        let value = match self.entries.iter().rfind(|(known, _)| known.0 == name) {
-            Some((_, value)) => T::said(value.get()),
+        let value = match self.entries.iter().rfind(|(known, _)| known == name) {
+            Some((_, value)) => T::said(value),
             None if T::OPTIONAL => parse("null"),
             None => return Err(Unreadable::shape(self.message, format_args!("{name} is missing"))),
         };
@@ -81,7 +88,7 @@ impl<'a> Fields<'a> {
 struct Entries;
 
 impl<'de> Visitor<'de> for Entries {
-    type Value = Vec<(FieldName<'de>, &'de RawValue)>;
+    type Value = Vec<(Cow<'de, str>, &'de str)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -89,8 +96,8 @@ impl<'de> Visitor<'de> for Entries {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
+        while let Some((FieldName(name), value)) = map.next_entry::<_, &RawValue>()? {
+            entries.push((name, value.get()));
         }
         Ok(entries)
     }
@@ -130,7 +137,8 @@ impl Writer {
     pub fn field<T: Value>(mut self, name: &str, value: &T) -> Self {
         if !value.is_unsaid() {
             self.0.push(if self.0.is_empty() { '{' } else { ',' });
-            self.0.extend(["\"", name, "\":", &write(value)]);
+            self.0.extend(["\"", name, "\":"]);
+            write_to(value, &mut self.0);
         }
         self
     }
@@ -156,6 +164,9 @@ pub fn read<T: DeserializeOwned>(name: &str, document: &str) -> Result<T, Unread
 
 /// Reads a value as JSON Schema would have it, to which `5.0` is an integer.
 pub(crate) fn parse<T: DeserializeOwned>(document: &str) -> serde_json::Result<T> {
+    if let Some(value) = plain::read(document) {
+        return Ok(value);
+    }
     serde_json::from_str(document).or_else(|error| match whole::rewritten(document) {
         Some(document) => serde_json::from_str(&document),
         None => Err(error),
@@ -177,8 +188,22 @@ pub fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> 
 /// If a `Serialize` implementation of the author's own fails or uses keys that are no strings.
 #[must_use]
 pub fn write<T: Serialize + ?Sized>(value: &T) -> String {
-    match serde_json::to_string(value) {
-        Ok(text) => text,
-        Err(error) => panic!("a value can't be written as JSON: {error}"),
+    let mut text = String::with_capacity(ROOM);
+    write_to(value, &mut text);
+    text
+}
+
+/// Writes a value behind what is there already.
+///
+/// # Panics
+/// As [`write`].
+pub(crate) fn write_to<T: Serialize + ?Sized>(value: &T, text: &mut String) {
+    let before = text.len();
+    if plain::write(value, text).is_err() {
+        text.truncate(before);
+        match serde_json::to_string(value) {
+            Ok(long) => text.push_str(&long),
+            Err(error) => panic!("a value can't be written as JSON: {error}"),
+        }
     }
 }

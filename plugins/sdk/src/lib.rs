@@ -90,6 +90,8 @@ pub mod json;
 pub mod log;
 #[doc(hidden)]
 pub mod manifest;
+#[cfg(any(all(feature = "allocator", target_family = "wasm"), test))]
+mod memory;
 mod model;
 #[doc(hidden)]
 pub mod part;
@@ -103,6 +105,10 @@ mod time;
 #[doc(hidden)]
 pub mod upcast;
 mod value;
+
+#[cfg(all(feature = "allocator", target_family = "wasm"))]
+#[global_allocator]
+static MEMORY: memory::Memory = memory::Memory::new();
 
 pub use aggregate::{Aggregate, Command, Event, State};
 pub use context::Context;

@@ -117,11 +117,13 @@ pub trait Projection: ReadModel {
 pub struct Rows<M> {
     // Not to be made by anyone but the SDK: writing is for projections only.
     of: PhantomData<fn() -> M>,
+    /// Where rows are written before they go to the host.
+    text: String,
 }
 
 impl<M: ReadModel> Rows<M> {
     pub(crate) const fn new() -> Self {
-        Self { of: PhantomData }
+        Self { of: PhantomData, text: String::new() }
     }
 
     /// A row, if it is there.
@@ -132,7 +134,9 @@ impl<M: ReadModel> Rows<M> {
 
     /// Writes a whole row, in the place of the one with the same key if there is one.
     pub fn put(&mut self, row: M) {
-        read_model::put(M::NAME, &json::write(&row));
+        self.text.clear();
+        json::write_to(&row, &mut self.text);
+        read_model::put(M::NAME, &self.text);
     }
 
     /// Changes some columns of a row and leaves the others; does nothing if there is no such row.

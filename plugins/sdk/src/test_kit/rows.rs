@@ -95,23 +95,23 @@ impl yado_runtime::Rows for Rows {
         Ok(())
     }
 
-    fn get(&mut self, model: &str, key: &str) -> Result<Option<String>, RowsError> {
+    fn get(&mut self, model: &str, key: &str) -> Result<Option<Arc<str>>, RowsError> {
         self.model(model)?;
         let row = self.now.get(&(model.to_owned(), key.to_owned()));
-        Ok(row.map(|row| Value::Object(row.clone()).to_string()))
+        Ok(row.map(|row| Value::Object(row.clone()).to_string().into()))
     }
 
-    fn put(&mut self, model: &str, row: String) -> Result<(), RowsError> {
-        let row = object(&row)?;
+    fn put(&mut self, model: &str, row: &str) -> Result<(), RowsError> {
+        let row = object(row)?;
         let field = self.model(model)?.key.as_str();
         let key = row.get(field).and_then(Value::as_str).ok_or_else(|| misused(format!("the row has no {field}")))?;
         self.now.insert((model.to_owned(), key.to_owned()), row);
         Ok(())
     }
 
-    fn patch(&mut self, model: &str, key: &str, fields: String) -> Result<(), RowsError> {
+    fn patch(&mut self, model: &str, key: &str, fields: &str) -> Result<(), RowsError> {
         self.model(model)?;
-        let fields = object(&fields)?;
+        let fields = object(fields)?;
         if let Some(row) = self.now.get_mut(&(model.to_owned(), key.to_owned())) {
             row.extend(fields);
         }
