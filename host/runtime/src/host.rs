@@ -131,7 +131,7 @@ impl Halt {
 pub(crate) fn domain_linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     domain::yado::domain::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
-    domain::yado::domain::read_model::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
+    read_model::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::error::Error as StdError;
+use std::sync::Arc;
 
 /// The read-model tables of one plugin and one tenant, for the length of one call.
 ///
@@ -17,19 +18,19 @@ pub trait Rows: Any + Send {
     ///
     /// # Errors
     /// Any error ends the guest's call.
-    fn get(&mut self, model: &str, key: &str) -> Result<Option<String>, RowsError>;
+    fn get(&mut self, model: &str, key: &str) -> Result<Option<Arc<str>>, RowsError>;
 
     /// Writes a whole row, a JSON object, under the key that it contains.
     ///
     /// # Errors
     /// Any error ends the guest's call.
-    fn put(&mut self, model: &str, row: String) -> Result<(), RowsError>;
+    fn put(&mut self, model: &str, row: &str) -> Result<(), RowsError>;
 
     /// Changes the given fields of a row, a JSON object; does nothing if there is no such row.
     ///
     /// # Errors
     /// Any error ends the guest's call.
-    fn patch(&mut self, model: &str, key: &str, fields: String) -> Result<(), RowsError>;
+    fn patch(&mut self, model: &str, key: &str, fields: &str) -> Result<(), RowsError>;
 
     /// Adds a decimal number to a numeric field of a row; does nothing if there is no such row.
     ///

@@ -5,6 +5,7 @@
 mod guest;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::json;
 use uuid::Uuid;
@@ -86,18 +87,18 @@ impl Rows for Table {
         Ok(())
     }
 
-    fn get(&mut self, model: &str, key: &str) -> Result<Option<String>, RowsError> {
+    fn get(&mut self, model: &str, key: &str) -> Result<Option<Arc<str>>, RowsError> {
         self.log.push(format!("get {model} {key}"));
         self.broken.take().map_or(Ok(()), Err)?;
-        Ok(self.rows.get(key).cloned())
+        Ok(self.rows.get(key).map(|row| row.as_str().into()))
     }
 
-    fn put(&mut self, model: &str, row: String) -> Result<(), RowsError> {
+    fn put(&mut self, model: &str, row: &str) -> Result<(), RowsError> {
         self.log.push(format!("put {model} {row}"));
         self.broken.take().map_or(Ok(()), Err)
     }
 
-    fn patch(&mut self, _: &str, _: &str, _: String) -> Result<(), RowsError> {
+    fn patch(&mut self, _: &str, _: &str, _: &str) -> Result<(), RowsError> {
         unreachable!("the guest does not call it")
     }
 

@@ -228,7 +228,7 @@ pub(crate) fn guest(plugin: &Plugin, events: &[RecordedEvent]) -> usize {
         let row = format!(
             r#"{{"id":"{id}","owner":"Somebody","balance":1,"movements":1,"updatedAt":"2026-01-31T09:30:00.000000Z"}}"#
         );
-        rows.0.insert(id.to_owned(), row);
+        rows.0.insert(id.to_owned(), row.into());
     }
     for _ in 0..ROUNDS {
         for events in events.chunks(1_000) {
@@ -242,26 +242,26 @@ pub(crate) fn guest(plugin: &Plugin, events: &[RecordedEvent]) -> usize {
 
 /// Rows without a table. The guest reads each before it writes it, so the next one to be written is the last one read.
 #[derive(Default)]
-struct InMemory(HashMap<String, String>, String);
+struct InMemory(HashMap<String, Arc<str>>, String);
 
 impl Rows for InMemory {
     fn at(&mut self, _: u64) -> std::result::Result<(), RowsError> {
         Ok(())
     }
 
-    fn get(&mut self, _: &str, key: &str) -> std::result::Result<Option<String>, RowsError> {
+    fn get(&mut self, _: &str, key: &str) -> std::result::Result<Option<Arc<str>>, RowsError> {
         key.clone_into(&mut self.1);
         Ok(self.0.get(key).cloned())
     }
 
-    fn put(&mut self, _: &str, row: String) -> std::result::Result<(), RowsError> {
+    fn put(&mut self, _: &str, row: &str) -> std::result::Result<(), RowsError> {
         if let Some(place) = self.0.get_mut(&self.1) {
-            *place = row;
+            *place = row.into();
         }
         Ok(())
     }
 
-    fn patch(&mut self, _: &str, _: &str, _: String) -> std::result::Result<(), RowsError> {
+    fn patch(&mut self, _: &str, _: &str, _: &str) -> std::result::Result<(), RowsError> {
         Ok(())
     }
 

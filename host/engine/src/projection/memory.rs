@@ -10,9 +10,10 @@
 //!
 //! A tenant's rows are in maps of their own, and are found by nobody who does not name the tenant.
 
-use std::collections::HashMap;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use yado_model::TenantId;
 use yado_store::Changed;
 
@@ -29,11 +30,19 @@ pub(super) type Rows = HashMap<Box<str>, Option<Text>>;
 /// The rows of one tenant, by the places of their read models.
 type Shelf = Vec<Rows>;
 
+/// How much there is of rows. A row that has become shorter still counts as it was, so that the sum never falls below what
+/// is there.
+#[derive(Debug, Default, Clone, Copy)]
+struct Size {
+    rows: usize,
+    bytes: usize,
+}
+
 /// Rows of all tenants.
 #[derive(Debug, Default)]
 pub(super) struct Layer {
     tenants: HashMap<TenantId, Shelf>,
-    bytes: usize,
+    size: Size,
 }
 
 /// Rows in memory.
@@ -61,8 +70,8 @@ pub(super) struct OfTenant {
     young: Shelf,
     old: Shelf,
     /// By how much the layers have grown.
-    gathered_bytes: usize,
-    young_bytes: usize,
+    gathered_growth: Size,
+    young_growth: Size,
     tenant: TenantId,
 }
 
@@ -90,33 +99,33 @@ impl Memory {
             flying: self.flying.clone(),
             young: shelf(&mut self.young),
             old: shelf(&mut self.old),
-            gathered_bytes: 0,
-            young_bytes: 0,
+            gathered_growth: Size::default(),
+            young_growth: Size::default(),
             tenant: tenant.clone(),
         }
     }
 
     /// Puts back what was taken out.
     pub(super) fn put(&mut self, rows: OfTenant) {
-        let OfTenant { gathered, young, old, gathered_bytes, young_bytes, tenant, .. } = rows;
+        let OfTenant { gathered, young, old, gathered_growth, young_growth, tenant, .. } = rows;
         for (layer, shelf) in [(&mut self.gathered, gathered), (&mut self.young, young), (&mut self.old, old)] {
             if shelf.iter().any(|rows| !rows.is_empty()) {
                 layer.tenants.insert(tenant.clone(), shelf);
             }
         }
-        self.gathered.bytes += gathered_bytes;
-        self.young.bytes += young_bytes;
+        self.gathered.size += gathered_growth;
+        self.young.size += young_growth;
         self.make_room();
     }
 
     /// Bytes that have been written since the last commit was begun.
     pub(super) const fn gathered_bytes(&self) -> usize {
-        self.gathered.bytes + self.told.bytes() + self.strokes.bytes()
+        self.gathered.size.bytes + self.told.bytes() + self.strokes.bytes()
     }
 
     /// Rows that have been written since the last commit was begun.
-    pub(super) fn gathered_rows(&self) -> usize {
-        (0..self.models).map(|model| self.gathered.len(model)).sum()
+    pub(super) const fn gathered_rows(&self) -> usize {
+        self.gathered.size.rows
     }
 
     /// Whether anything has been written since the last commit was begun.
@@ -174,7 +183,8 @@ impl Memory {
             young.resize_with(self.models, Rows::new);
             for (young, rows) in young.iter_mut().zip(shelf) {
                 for (key, row) in rows {
-                    self.young.bytes += put(young, key, row);
+                    let (length, bytes) = (key.len(), length(&row));
+                    self.young.size += Size::grown(length, bytes, young.insert(key, row));
                 }
             }
         }
@@ -182,10 +192,10 @@ impl Memory {
 
     /// When the young rows take half of the room, the old ones go and the young ones are old.
     fn make_room(&mut self) {
-        if self.young.bytes > self.room / 2 {
+        if self.young.size.bytes > self.room / 2 {
             self.old = std::mem::take(&mut self.young);
         }
-        if self.old.bytes > self.room {
+        if self.old.size.bytes > self.room {
             self.old = Layer::default();
         }
     }
@@ -235,22 +245,22 @@ impl OfTenant {
 
     /// An old row, which is young again from now on. It is counted among the old ones until they go.
     fn make_young(&mut self, model: usize, key: &str) -> Option<Option<Text>> {
-        let (key, row) = self.old.get_mut(model)?.remove_entry(key)?;
+        let row = self.old.get_mut(model)?.remove(key)?;
         self.found(model, key, row.clone());
         Some(row)
     }
 
     /// Takes in what a table holds.
-    pub(super) fn found(&mut self, model: usize, key: Box<str>, row: Option<Text>) {
+    pub(super) fn found(&mut self, model: usize, key: &str, row: Option<Text>) {
         if let Some(rows) = self.young.get_mut(model) {
-            self.young_bytes += put(rows, key, row);
+            self.young_growth += put(rows, key, row);
         }
     }
 
     /// Takes in what has been written.
-    pub(super) fn write(&mut self, model: usize, key: Box<str>, row: Option<Text>) {
+    pub(super) fn write(&mut self, model: usize, key: &str, row: Option<Text>) {
         if let Some(rows) = self.gathered.get_mut(model) {
-            self.gathered_bytes += put(rows, key, row);
+            self.gathered_growth += put(rows, key, row);
         }
     }
 
@@ -260,15 +270,36 @@ impl OfTenant {
     }
 }
 
-/// Puts a row in its place, and tells by how much that has grown. One that has become shorter still counts as it was, so
-/// that the sum never falls below what is there.
-fn put(rows: &mut Rows, key: Box<str>, row: Option<Text>) -> usize {
-    let length = |row: &Option<Text>| row.as_ref().map_or(0, |row| row.len());
-    let (key_bytes, bytes) = (key.len(), length(&row));
-    match rows.insert(key, row) {
-        Some(before) => bytes.saturating_sub(length(&before)),
-        None => key_bytes + bytes + OVERHEAD,
+impl Size {
+    /// By how much rows grow with one of so many bytes, in the place of another or in none.
+    fn grown(key: usize, bytes: usize, before: Option<Option<Text>>) -> Self {
+        match before {
+            Some(before) => Self { rows: 0, bytes: bytes.saturating_sub(length(&before)) },
+            None => Self { rows: 1, bytes: key + bytes + OVERHEAD },
+        }
     }
+}
+
+impl AddAssign for Size {
+    fn add_assign(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
+}
+
+fn length(row: &Option<Text>) -> usize {
+    row.as_ref().map_or(0, |row| row.len())
+}
+
+/// Puts a row in its place, and tells by how much that has grown.
+fn put(rows: &mut Rows, key: &str, row: Option<Text>) -> Size {
+    let bytes = length(&row);
+    // Most rows of a catch-up are there already, and then the key is not copied.
+    let before = match rows.get_mut(key) {
+        Some(place) => Some(std::mem::replace(place, row)),
+        None => rows.insert(key.into(), row),
+    };
+    Size::grown(key.len(), bytes, before)
 }
 
 #[cfg(test)]
@@ -281,7 +312,7 @@ mod tests {
 
     fn write(memory: &mut Memory, of: &str, key: &str, row: Option<&str>) {
         let mut rows = memory.take(&tenant(of));
-        rows.write(0, key.into(), row.map(Into::into));
+        rows.write(0, key, row.map(Into::into));
         memory.put(rows);
     }
 
@@ -338,7 +369,7 @@ mod tests {
             drop(memory.fly());
             memory.landed();
             assert_eq!(find(&mut memory, "a", "000"), some("1"));
-            assert!(memory.young.bytes + memory.old.bytes <= 2 * room);
+            assert!(memory.young.size.bytes + memory.old.size.bytes <= 2 * room);
         }
         assert_eq!(find(&mut memory, "a", "500"), None);
         assert_eq!(find(&mut memory, "a", "999"), some("1"));

@@ -100,10 +100,10 @@ impl Overlay {
                     found => found?.into_maps()?,
                 };
                 for key in piece {
-                    self.rows.found(at, key.as_str().into(), None);
+                    self.rows.found(at, key, None);
                 }
                 for (key, row) in found.into_iter().filter_map(|row| Form::of(model).stored(row)) {
-                    self.rows.found(at, key, Some(row));
+                    self.rows.found(at, &key, Some(row));
                 }
             }
         }
@@ -165,12 +165,12 @@ impl Overlay {
     }
 
     /// Writes a row, or removes it.
-    fn write(&mut self, at: usize, model: &Model, key: Box<str>, row: Option<Text>) -> Result<(), RowsError> {
-        self.touch(at, model, &key)?;
+    fn write(&mut self, at: usize, model: &Model, key: &str, row: Option<Text>) -> Result<(), RowsError> {
+        self.touch(at, model, key)?;
         if let Some(event) = self.at.filter(|_| !model.table.unique.is_empty()) {
-            let before = self.rows.find(at, &key);
+            let before = self.rows.find(at, key);
             if before.is_none_or(|before| !unique::is_same(&model.table, before.as_ref(), row.as_ref())) {
-                self.strokes.add(event, &self.tenant, at, &key, row.clone());
+                self.strokes.add(event, &self.tenant, at, key, row.clone());
             }
         }
         self.rows.write(at, key, row);
@@ -221,7 +221,7 @@ impl Overlay {
         })?;
         let row = fetched.into_iter().find_map(|row| Form::of(model).stored(row));
         let row = row.map(|(_, row)| row);
-        self.rows.found(at, key.into(), row.clone());
+        self.rows.found(at, key, row.clone());
         Ok(row)
     }
 }
@@ -240,23 +240,23 @@ impl Rows for Overlay {
         Ok(())
     }
 
-    fn get(&mut self, model: &str, key: &str) -> Result<Option<String>, RowsError> {
+    fn get(&mut self, model: &str, key: &str) -> Result<Option<Text>, RowsError> {
         let (at, model) = self.model(model)?;
-        Ok(self.row(at, &model, key)?.map(|row| row.to_string()))
+        self.row(at, &model, key)
     }
 
-    fn put(&mut self, model: &str, row: String) -> Result<(), RowsError> {
+    fn put(&mut self, model: &str, row: &str) -> Result<(), RowsError> {
         let (at, model) = self.model(model)?;
         let (key, row) = Form::of(&model).written(row)?;
-        self.write(at, &model, key, Some(row))
+        self.write(at, &model, &key, Some(row))
     }
 
-    fn patch(&mut self, model: &str, key: &str, fields: String) -> Result<(), RowsError> {
+    fn patch(&mut self, model: &str, key: &str, fields: &str) -> Result<(), RowsError> {
         let (at, model) = self.model(model)?;
         let form = Form::of(&model);
-        let changes = form.changes(key, &fields)?;
+        let changes = form.changes(key, fields)?;
         if let Some(row) = self.row(at, &model, key)? {
-            self.write(at, &model, key.into(), Some(form.changed(&row, &changes)?))?;
+            self.write(at, &model, key, Some(form.changed(&row, &changes)?))?;
         }
         Ok(())
     }
@@ -264,14 +264,14 @@ impl Rows for Overlay {
     fn add(&mut self, model: &str, key: &str, field: &str, amount: &str) -> Result<(), RowsError> {
         let (at, model) = self.model(model)?;
         if let Some(row) = self.row(at, &model, key)? {
-            self.write(at, &model, key.into(), Some(Form::of(&model).added(&row, field, amount)?))?;
+            self.write(at, &model, key, Some(Form::of(&model).added(&row, field, amount)?))?;
         }
         Ok(())
     }
 
     fn delete(&mut self, model: &str, key: &str) -> Result<(), RowsError> {
         let (at, model) = self.model(model)?;
-        self.write(at, &model, key.into(), None)
+        self.write(at, &model, key, None)
     }
 
     fn find(&mut self, model: &str, selection: Selection) -> Result<Vec<String>, RowsError> {

@@ -78,10 +78,10 @@ impl ReadRows {
 }
 
 impl Rows for ReadRows {
-    fn get(&mut self, model: &str, key: &str) -> Result<Option<String>, RowsError> {
+    fn get(&mut self, model: &str, key: &str) -> Result<Option<Arc<str>>, RowsError> {
         let model = self.model(model)?;
         let found = self.wait(self.reads.rows(&model, &self.tenant, &[key.to_owned()], None))?;
-        maps(found)?.into_iter().next().map(|row| self.text(row)).transpose()
+        maps(found)?.into_iter().next().map(|row| self.text(row).map(Into::into)).transpose()
     }
 
     fn find(&mut self, model: &str, selection: Selection) -> Result<Vec<String>, RowsError> {
@@ -101,11 +101,11 @@ impl Rows for ReadRows {
         Err(RowsError::Misused("a query has no events".into()))
     }
 
-    fn put(&mut self, model: &str, _: String) -> Result<(), RowsError> {
+    fn put(&mut self, model: &str, _: &str) -> Result<(), RowsError> {
         Err(read_only(model))
     }
 
-    fn patch(&mut self, model: &str, _: &str, _: String) -> Result<(), RowsError> {
+    fn patch(&mut self, model: &str, _: &str, _: &str) -> Result<(), RowsError> {
         Err(read_only(model))
     }
 

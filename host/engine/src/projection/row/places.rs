@@ -12,35 +12,48 @@ use super::Form;
 pub(super) struct Places(Vec<Range<usize>>);
 
 impl Places {
-    /// Of a text that anybody may have written: nothing, unless it is a row in its normal form. A row with a document in it
-    /// is never taken for one, because to tell it would have to be taken apart.
-    pub(super) fn of_written(form: &Form<'_>, text: &str) -> Option<Self> {
-        Self::find(form, text, written)
-    }
-
     /// Of a text that is known to be a row in its normal form.
     pub(super) fn of_normal(form: &Form<'_>, text: &str) -> Option<Self> {
-        Self::find(form, text, |_, rest| end(rest.as_bytes()))
+        let mut places = Vec::with_capacity(form.columns.fields.iter().len());
+        walk(form, text, |_, rest| end(rest.as_bytes()), |_, place| places.push(place))?;
+        Some(Self(places))
     }
 
     pub(super) fn get(&self, column: usize) -> Option<&Range<usize>> {
         self.0.get(column)
     }
+}
 
-    /// `value` tells how long the value is with which a text begins.
-    fn find(form: &Form<'_>, text: &str, value: impl Fn(&Field, &str) -> Option<usize>) -> Option<Self> {
-        let mut places = Vec::with_capacity(form.columns.fields.iter().len());
-        let mut rest = text;
-        for (at, column) in form.columns.fields.iter().enumerate() {
-            rest = rest.strip_prefix(if at == 0 { "{\"" } else { ",\"" })?;
-            rest = rest.strip_prefix(column.name.as_str())?.strip_prefix("\":")?;
-            let from = text.len() - rest.len();
-            let length = value(column, rest)?;
-            places.push(from..from + length);
-            rest = rest.get(length..)?;
+/// The key of a row that anybody may have written: nothing, unless the text is a row in its normal form. A row with a
+/// document in it is never taken for one, because to tell it would have to be taken apart.
+pub(super) fn key_of_written<'t>(form: &Form<'_>, text: &'t str) -> Option<&'t str> {
+    let mut key = None;
+    walk(form, text, written, |column, place| {
+        if column.name.as_str() == form.key {
+            key = text.get(place);
         }
-        (rest == "}").then_some(Self(places))
+    })?;
+    // Its own quotes are all that is around it: a text with escapes is not taken as it is.
+    key?.strip_prefix('"')?.strip_suffix('"')
+}
+
+/// Goes through the columns of a row, and tells where the value of each lies; nothing, if it is not in its normal form.
+/// `length` tells how long the value is with which a text begins.
+fn walk(
+    form: &Form<'_>,
+    text: &str,
+    length: impl Fn(&Field, &str) -> Option<usize>,
+    mut lies: impl FnMut(&Field, Range<usize>),
+) -> Option<()> {
+    let mut rest = text;
+    for (at, column) in form.columns.fields.iter().enumerate() {
+        rest = rest.strip_prefix(if at == 0 { "{\"" } else { ",\"" })?;
+        rest = rest.strip_prefix(column.name.as_str())?.strip_prefix("\":")?;
+        let (from, length) = (text.len() - rest.len(), length(column, rest)?);
+        rest = rest.get(length..)?;
+        lies(column, from..from + length);
     }
+    (rest == "}").then_some(())
 }
 
 /// The length of the value with which a text begins, if it is one in its normal form.
