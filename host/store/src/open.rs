@@ -8,13 +8,15 @@ use crate::{Error, EventStore, ReadStore, Result, postgres, sqlite};
 /// How a store uses its database.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// At most so many connections for requests. One more request waits. An event store in PostgreSQL has three besides:
-    /// two that appends go through, and one that listens for other nodes. A read store there has as many
-    /// again, which rows are read over: at most half of them, and no more than there are cores, are shared by questions that
-    /// are answered quickly. It has one more for each projection that takes a small step at the same moment; four of these at
-    /// most stay open. What nobody uses is closed after a minute. A connection whose question nobody waits for any more is not
-    /// counted: it is closed as soon as the server has been told, which has five seconds for that. Nor is one over which the
-    /// rest of an answer comes that was too large, as long as that is waited for.
+    /// At most so many connections for requests. One more request waits. An event store in PostgreSQL has five besides:
+    /// two that appends go through, two that pages of events are read over while they are free, and one that listens
+    /// for other nodes. Such a page may take up 24 MiB as it came, beside what it becomes. A read store there has as
+    /// many again, which rows are read over: at most half of them, and no more than there are cores, are shared by
+    /// questions that are answered quickly. It has one more for each projection that takes a small step at the same
+    /// moment; four of these at most stay open. What nobody uses is closed after a minute. A connection whose question
+    /// nobody waits for any more is not counted: it is closed as soon as the server has been told, which has five
+    /// seconds for that. Nor is one over which the rest of an answer comes that was too large, as long as that is
+    /// waited for.
     pub connections: u32,
     /// How long a request waits for a connection, or for another process's lock, before it fails as unavailable.
     pub acquire_timeout_ms: u64,

@@ -16,6 +16,7 @@ mod line;
 mod log;
 mod migrate;
 mod read;
+mod readers;
 mod registry;
 mod snapshots;
 mod time;

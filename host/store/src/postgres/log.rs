@@ -1,26 +1,28 @@
 //! The event log in PostgreSQL.
 
+mod cells;
+mod pages;
+
 use async_trait::async_trait;
-use futures::TryStreamExt as _;
-use sqlx::postgres::{PgArguments, PgRow, PgTypeInfo};
-use sqlx::query::Query;
-use sqlx::{Column as _, Postgres, Row as _, Type, TypeInfo as _};
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use tokio::sync::watch;
-use uuid::Uuid;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 
+use self::pages::Pages;
+use super::bound::Bound;
 use super::time::Time;
 use super::{Database, announce, append, claims, registry, snapshots};
 use crate::kinds::Noted;
 use crate::limits;
 use crate::number::{bound, loaded};
 use crate::open::Promise;
-use crate::page::{Page, Size};
-use crate::recorded::{self, Stored};
+use crate::page::Size;
+use crate::recorded;
 use crate::snapshot;
 use crate::{
-    Answer, Append, Appended, ClaimsReport, Error, EventKind, EventStore, Forgotten, Options, PluginRecord,
-    PluginVersion, Result, Snapshot, StreamPage,
+    Answer, Append, Appended, ClaimsReport, EventKind, EventStore, Forgotten, Options, PluginRecord, PluginVersion,
+    Result, Snapshot, StreamPage,
 };
 
 /// Where the log ends.
@@ -50,6 +52,7 @@ const FORGET_ANSWERS: &str = "\
 #[derive(Debug)]
 pub(crate) struct Events {
     database: Database,
+    pages: Pages,
     noted: Noted,
     witnessed: append::Witnessed,
     /// How large events are in the log, and in streams that are read.
@@ -61,6 +64,7 @@ impl Events {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
         let database = Database::open(url, options, Promise::Durable).await?;
         Ok(Self {
+            pages: Pages::new(&database, options),
             database,
             noted: Noted::default(),
             witnessed: append::Witnessed::default(),
@@ -85,8 +89,13 @@ impl EventStore for Events {
     ) -> Result<StreamPage> {
         limits::page(limit)?;
         let limit = self.stream_size.events(limit);
-        let query = sqlx::query(READ_STREAM).bind(tenant.as_str()).bind(stream.as_str());
-        let page = page(&self.database, query.bind(bound(after.get())).bind(i64::from(limit))).await?;
+        let values = [
+            Bound::Text(tenant.to_string()),
+            Bound::Text(stream.to_string()),
+            Bound::Integer(bound(after.get())),
+            Bound::Integer(i64::from(limit)),
+        ];
+        let page = self.pages.read(READ_STREAM, &values).await?;
         self.stream_size.learn(&page);
         recorded::stream_without_gaps(stream, after, &page.events)?;
         Ok(page.of_stream(limit))
@@ -95,7 +104,7 @@ impl EventStore for Events {
     async fn read_log(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>> {
         limits::page(limit)?;
         let limit = self.log_size.events(limit);
-        let page = page(&self.database, sqlx::query(READ_LOG).bind(bound(after.get())).bind(i64::from(limit))).await?;
+        let page = self.pages.read(READ_LOG, &[bound(after.get()), i64::from(limit)].map(Bound::Integer)).await?;
         self.log_size.learn(&page);
         recorded::log_without_gaps(after, &page.events)?;
         Ok(page.events)
@@ -157,6 +166,7 @@ impl EventStore for Events {
     }
 
     async fn close(&self) {
+        self.pages.close().await;
         self.database.close().await;
     }
 }
@@ -169,87 +179,6 @@ pub(super) async fn head(database: &Database) -> Result<Position> {
 /// An answer, from a column on.
 pub(super) fn answer(row: &PgRow, at: usize) -> Result<Answer> {
     Answer::stored(row.try_get(at)?, row.try_get(at + 1)?, row.try_get(at + 2)?, row.try_get(at + 3)?)
-}
-
-/// A document as it is on the wire, which is its text. To have it cast to text would make the server copy it.
-fn json(row: &PgRow, at: usize) -> Result<String> {
-    let text = row.try_get_raw(at)?.as_str().map_err(sqlx::Error::Decode)?;
-    Ok(text.to_owned())
-}
-
-/// Reads until the page is full.
-async fn page(database: &Database, query: Query<'_, Postgres, PgArguments>) -> Result<Page> {
-    let mut connection = database.pool.acquire().await?;
-    let mut rows = query.fetch(&mut *connection);
-    let mut page = Page::default();
-    let mut rest = false;
-    while let Some(row) = rows.try_next().await? {
-        if page.is_full() {
-            rest = true;
-            break;
-        }
-        if page.events.is_empty() {
-            fits(&row)?;
-        }
-        page.push(event(&row)?);
-    }
-    drop(rows);
-    if rest {
-        // The server goes on sending what nobody wants. To end the connection is cheaper than to hear it out, and the next
-        // page asks for less.
-        connection.close_on_drop();
-    }
-    Ok(page)
-}
-
-/// Whether each column of an event's row is of a type that is read from it. Nobody but us makes the table, but anybody may
-/// have changed it; to ask sqlx each time would be a twentieth of what it takes to read a log.
-fn fits(row: &PgRow) -> Result<()> {
-    fn is<T: Type<Postgres> + ?Sized>(found: &PgTypeInfo) -> bool {
-        T::compatible(found)
-    }
-    const TYPES: [fn(&PgTypeInfo) -> bool; 13] = [
-        is::<i64>,
-        is::<str>,
-        is::<str>,
-        is::<i64>,
-        is::<str>,
-        is::<i32>,
-        |payload| matches!(payload.name(), "JSON" | "TEXT"),
-        is::<Vec<String>>,
-        is::<Time>,
-        is::<Uuid>,
-        is::<Uuid>,
-        is::<Uuid>,
-        is::<str>,
-    ];
-    match row.columns().iter().zip(TYPES).find(|(column, fits)| !fits(column.type_info())) {
-        Some((column, _)) => {
-            let reason = format!("its column {} is of the type {}", column.name(), column.type_info());
-            Err(Error::corrupt("the table of events", reason))
-        }
-        None => Ok(()),
-    }
-}
-
-/// The event of a row that [`fits`].
-fn event(row: &PgRow) -> Result<RecordedEvent> {
-    Stored {
-        position: row.try_get_unchecked(0)?,
-        tenant: row.try_get_unchecked(1)?,
-        stream: row.try_get_unchecked(2)?,
-        revision: row.try_get_unchecked(3)?,
-        name: row.try_get_unchecked(4)?,
-        version: row.try_get_unchecked::<i32, _>(5)?.into(),
-        payload: json(row, 6)?,
-        tags: row.try_get_unchecked::<Option<Vec<String>>, _>(7)?.unwrap_or_default(),
-        recorded_at: row.try_get_unchecked::<Time, _>(8)?.0,
-        command_id: row.try_get_unchecked(9)?,
-        correlation_id: row.try_get_unchecked(10)?,
-        causation_id: row.try_get_unchecked(11)?,
-        actor: row.try_get_unchecked(12)?,
-    }
-    .event()
 }
 
 #[cfg(test)]

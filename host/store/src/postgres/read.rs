@@ -5,8 +5,6 @@ mod journal;
 mod parked;
 #[cfg(test)]
 mod plans;
-mod readers;
-mod shapes;
 mod step;
 mod tables;
 mod uses;
@@ -21,11 +19,11 @@ use uuid::Uuid;
 use yado_model::{Position, TenantId};
 
 use self::indexes::Building;
-use self::readers::Readers;
 use self::warm::{FOR_STEPS, MOST_FOR_STEPS, Warm};
 use super::Database;
 use super::bound::Bound;
 use super::dialect::{self, PostgresDialect};
+use super::readers::Readers;
 use crate::limits::{self, LONGEST_NAME};
 use crate::number::loaded;
 use crate::open::Promise;
@@ -73,7 +71,7 @@ pub(crate) struct Reads {
 impl Reads {
     pub(crate) async fn open(url: &str, options: &Options) -> Result<Self> {
         let database = Arc::new(Database::open(url, options, Promise::Derived).await?);
-        let readers = Arc::new(Readers::new(&database.listening.connect, options));
+        let readers = Arc::new(Readers::for_rows(&database.listening.connect, options));
         let warm = Arc::new(Warm::new(database.pool.clone(), options.acquire_timeout(), FOR_STEPS, MOST_FOR_STEPS));
         Ok(Self { database, readers, warm, building: Arc::default(), rooms: Rooms::each(options.answer_bytes) })
     }

@@ -83,6 +83,11 @@ impl Answer {
         &self.columns
     }
 
+    /// The types of its columns, by the numbers that PostgreSQL gives them.
+    pub(in super::super) fn kinds(&self) -> &[u32] {
+        &self.columns
+    }
+
     /// Of how many bytes it is.
     pub(in super::super) const fn len(&self) -> usize {
         self.bytes.len()

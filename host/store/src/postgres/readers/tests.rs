@@ -4,11 +4,14 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 
 use super::*;
-use crate::postgres::read::Reads;
 use crate::testing::{Fsync, Postgres as Cluster, execute, told};
 
-async fn reads(url: &str, connections: u32) -> Reads {
-    Reads::open(url, &Options { connections, ..Options::default() }).await.unwrap()
+fn readers(url: &str, connections: u32) -> Readers {
+    with(url, &Options { connections, ..Options::default() })
+}
+
+fn with(url: &str, options: &Options) -> Readers {
+    Readers::for_rows(&url.parse().unwrap(), options)
 }
 
 /// The server's process that answers.
@@ -33,8 +36,7 @@ async fn nobody_sleeps(url: &str) {
 
 #[tokio::test]
 async fn questions_that_are_answered_quickly_share_a_few_connections() {
-    let reads = reads(&Cluster::shared().database().await, 4).await;
-    let readers = &reads.readers;
+    let readers = &readers(&Cluster::shared().database().await, 4);
     process(readers).await;
     // On a machine that is busy with others even this may take long at first, and is given connections of its own.
     let mut processes = HashSet::new();
@@ -54,8 +56,7 @@ async fn questions_that_are_answered_quickly_share_a_few_connections() {
 #[tokio::test]
 async fn a_statement_that_takes_long_does_not_hold_up_those_that_do_not() {
     let url = Cluster::shared().database().await;
-    let reads = reads(&url, 8).await;
-    let readers = &reads.readers;
+    let readers = &readers(&url, 8);
     process(readers).await;
     let mut busy = Box::pin(join_all([readers.fetch(sleep(300.0)), readers.fetch(sleep(301.0))]));
     assert!(busy.as_mut().now_or_never().is_none());
@@ -68,8 +69,7 @@ async fn a_statement_that_takes_long_does_not_hold_up_those_that_do_not() {
 #[tokio::test]
 async fn a_statement_that_was_thought_quick_holds_others_up_for_a_moment() {
     let url = Cluster::shared().database().await;
-    let reads = reads(&url, 2).await;
-    let readers = &reads.readers;
+    let readers = &readers(&url, 2);
     for _ in 0..20 {
         readers.fetch(sleep(0.0)).await.unwrap();
         process(readers).await;
@@ -79,7 +79,7 @@ async fn a_statement_that_was_thought_quick_holds_others_up_for_a_moment() {
     join_all((0..40).map(|_| process(readers))).await;
     drop(busy);
     // It has not been answered, and is known to be slow all the same.
-    assert!(!readers.shapes.of(sleep(0.0).into_parts().0).is_quick());
+    assert!(!readers.shapes.of(&sleep(0.0).into_parts().0).is_quick());
     nobody_sleeps(&url).await;
     process(readers).await;
 }
@@ -88,14 +88,13 @@ async fn a_statement_that_was_thought_quick_holds_others_up_for_a_moment() {
 async fn an_answer_that_is_too_large_costs_nobody_else_an_answer() {
     let url = Cluster::shared().database().await;
     let options = Options { connections: 4, answer_bytes: 1 << 20, ..Options::default() };
-    let reads = Reads::open(&url, &options).await.unwrap();
-    let readers = &reads.readers;
+    let readers = &with(&url, &options);
     process(readers).await;
     let large = || Sql::new("select repeat('x', n::int) from generate_series(1, 3000) n");
     for round in 0..10 {
         if round % 2 == 0 {
             // As if it were known to be quick, so that it shares a connection.
-            let shape = readers.shapes.of(large().into_parts().0);
+            let shape = readers.shapes.of(&large().into_parts().0);
             (0..100).for_each(|_| shape.took(Duration::ZERO));
             assert!(shape.is_quick());
         }
@@ -109,8 +108,7 @@ async fn an_answer_that_is_too_large_costs_nobody_else_an_answer() {
 async fn the_connection_of_an_answer_that_was_too_large_is_used_again() {
     let url = Cluster::shared().database().await;
     let options = Options { connections: 2, answer_bytes: 1 << 20, ..Options::default() };
-    let reads = Reads::open(&url, &options).await.unwrap();
-    let readers = &reads.readers;
+    let readers = &with(&url, &options);
     // A statement that nobody knows is asked by itself, over the only connection that there is for such.
     let by_itself = async |number: u32| {
         let answer = readers.fetch(Sql::new(format!("select pg_backend_pid()::bigint as n{number}"))).await.unwrap();
@@ -140,8 +138,7 @@ async fn the_connection_of_an_answer_that_was_too_large_is_used_again() {
 async fn connections_that_were_cut_off_meanwhile_cost_nobody_an_answer() {
     let cluster = Cluster::shared();
     let url = cluster.database().await;
-    let reads = reads(&url, 4).await;
-    let readers = &reads.readers;
+    let readers = &readers(&url, 4);
     let before: HashSet<_> = join_all((0..20).map(|_| process(readers))).await.into_iter().collect();
     for _ in 0..3 {
         cluster.cut(&url).await;
@@ -153,8 +150,7 @@ async fn connections_that_were_cut_off_meanwhile_cost_nobody_an_answer() {
 #[tokio::test]
 async fn a_server_that_has_come_again_is_asked_again() {
     let cluster = Cluster::start(Fsync::Off);
-    let reads = reads(&cluster.database().await, 4).await;
-    let readers = &reads.readers;
+    let readers = &readers(&cluster.database().await, 4);
     join_all((0..20).map(|_| process(readers))).await;
     cluster.crash();
     join_all((0..20).map(|_| process(readers))).await;
@@ -163,15 +159,15 @@ async fn a_server_that_has_come_again_is_asked_again() {
 #[tokio::test]
 async fn a_question_that_breaks_its_connection_is_asked_no_more_than_twice() {
     let url = Cluster::shared().database().await;
-    let reads = reads(&url, 4).await;
+    let readers = &readers(&url, 4);
     execute(&url, "create sequence asked").await;
     let breaks = "select nextval('asked'), pg_sleep(0.2), pg_terminate_backend(pg_backend_pid()), pg_sleep(300)";
     // By itself, because nobody knows it, and then among others.
     for asked in ["2", "4"] {
-        let refused = reads.readers.fetch(Sql::new(breaks)).await;
+        let refused = readers.fetch(Sql::new(breaks)).await;
         assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
         assert_eq!(told(&url, "select last_value::text from asked").await, [asked]);
-        let shape = reads.readers.shapes.of(breaks.into());
+        let shape = readers.shapes.of(breaks);
         (0..100).for_each(|_| shape.took(Duration::ZERO));
         assert!(shape.is_quick());
     }
@@ -180,27 +176,25 @@ async fn a_question_that_breaks_its_connection_is_asked_no_more_than_twice() {
 #[tokio::test]
 async fn there_are_no_more_readers_at_a_time_than_connections() {
     let url = Cluster::shared().database().await;
-    let reads =
-        Reads::open(&url, &Options { connections: 1, acquire_timeout_ms: 1_000, ..Options::default() }).await.unwrap();
-    let mut busy = Box::pin(reads.readers.fetch(sleep(300.0)));
+    let readers = &with(&url, &Options { connections: 1, acquire_timeout_ms: 1_000, ..Options::default() });
+    let mut busy = Box::pin(readers.fetch(sleep(300.0)));
     assert!(busy.as_mut().now_or_never().is_none());
-    let refused = reads.readers.fetch(Sql::new("select 1")).await;
+    let refused = readers.fetch(Sql::new("select 1")).await;
     assert!(refused.is_err_and(|error| error.is_transient()));
     drop(busy);
     nobody_sleeps(&url).await;
-    while reads.readers.fetch(Sql::new("select 1")).await.is_err() {}
+    while readers.fetch(Sql::new("select 1")).await.is_err() {}
 }
 
 #[tokio::test]
 async fn what_is_closed_leaves_no_session_behind() {
     let cluster = Cluster::shared();
     let url = cluster.database().await;
-    let reads = reads(&url, 4).await;
-    join_all((0..20).map(|_| process(&reads.readers))).await;
-    reads.readers.close().await;
-    let refused = reads.readers.fetch(Sql::new("select 1")).await;
+    let readers = &readers(&url, 4);
+    join_all((0..20).map(|_| process(readers))).await;
+    readers.close().await;
+    let refused = readers.fetch(Sql::new("select 1")).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))));
-    reads.database.close().await;
     let sessions =
         "select pid::text from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
     while !told(&url, sessions).await.is_empty() {}

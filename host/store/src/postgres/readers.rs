@@ -1,14 +1,15 @@
 //! Which connection a question goes over.
 //!
 //! A few connections, as many as the machine has cores, carry all questions that are known to be answered quickly, several at
-//! a time on each ([`super::super::line`]). With so few the server's processes stay in their caches and neither side is woken
+//! a time on each ([`super::line`]). With so few the server's processes stay in their caches and neither side is woken
 //! for one question at a time; more of them would not be faster, because there are no more cores for them to run on.
 //!
-//! What is answered in line must not stand in line behind what takes long. So a statement that is slow, or of which nobody
-//! knows yet, has a connection for itself from the rest of them ([`super::shapes`]). That is a guess, and it fails when a value
-//! has far more rows than those before it: then the connection is held up, and what stands behind is asked again
-//! over connections of its own, after a tenth of a second at most. It fails the other way round where a statement was slow only
-//! because the server was, as when all begin at once; so some that were not much too slow are tried among others now and then.
+//! What is answered in line must not stand in line behind what takes long. So a statement that is slow, or of which
+//! nobody knows yet, has a connection for itself from the rest of them ([`shapes`]). That is a guess, and it fails when
+//! a value has far more rows than those before it: then the connection is held up, and what stands behind is asked
+//! again over connections of its own, after a tenth of a second at most. It fails the other way round where a statement
+//! was slow only because the server was, as when all begin at once; so some that were not much too slow are tried among
+//! others now and then.
 //!
 //! Both kinds of connections together are no more than requests may have, and at most half of them are shared. A question that
 //! finds no place waits, and fails as unavailable when it has waited for as long as requests may wait for a connection. One
@@ -17,6 +18,12 @@
 //! A question changes nothing, so it may be asked twice. If a connection breaks it is asked again, over a new one: the
 //! server has gone, or has come again. One that the server may have broken down under is asked no more than twice. A
 //! connection that has been idle for a while is asked first whether it still stands.
+//!
+//! That is how read models are asked. Pages of the log ([`super::log`]) come over two connections that nobody
+//! shares, because each page keeps the server busy for a while, and nobody waits for one: there is another way for a
+//! page.
+
+mod shapes;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,10 +34,10 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::super::bound::Bound;
-use super::super::line::{Address, Answer, Failure, HELD_UP, Limits, Line, Question, Trouble};
-use super::super::{DERIVED_SESSION, IDLE, STATEMENTS};
-use super::shapes::{Shape, Shapes};
+use self::shapes::{Shape, Shapes};
+use super::bound::Bound;
+use super::line::{Address, Answer, Failure, HELD_UP, Limits, Line, Question, Trouble};
+use super::{DERIVED_SESSION, DURABLE_SESSION, IDLE, STATEMENTS};
 use crate::read::sql::Sql;
 use crate::{Error, Options, Result};
 
@@ -41,7 +48,10 @@ const DEPTH: usize = 16;
 /// So many connections are shared even where there is only one core: while one answers, the other is written to.
 const FEWEST_SHARED: usize = 2;
 
-/// So long somebody who has a connection at hand tries to open another beside it.
+/// So many connections are for pages of the log: whoever is live reads one beside whoever catches up.
+const FOR_PAGES: usize = 2;
+
+/// So long somebody who has a connection at hand, or another way, tries to open another beside it.
 const BESIDE: Duration = Duration::from_secs(1);
 
 /// So often a question is asked where connections break under it. Those that break together are nearly always known to be of
@@ -62,7 +72,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Readers {
     address: Address,
     limits: Limits,
-    /// How long a question waits for its turn.
+    /// How long a question waits for its turn, and how long a connection may take to say that it stands.
     patience: Duration,
     shapes: Shapes,
     shared: Vec<Slot>,
@@ -109,6 +119,24 @@ impl Drop for Asked<'_> {
     }
 }
 
+/// Whether a question waits until there is a connection for it.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    Anyway,
+    AtOnce,
+}
+
+/// Why there is no answer over a connection of its own.
+#[derive(Debug)]
+enum Missed {
+    /// There is no connection.
+    NoLine(Error),
+    /// It has more rows than there is room for.
+    TooLarge,
+    /// It was asked.
+    Failed(Error),
+}
+
 /// What has become of a question.
 enum Outcome {
     Answered(Answer),
@@ -117,23 +145,32 @@ enum Outcome {
 }
 
 impl Readers {
-    pub(super) fn new(connect: &PgConnectOptions, options: &Options) -> Self {
+    /// For what read models are asked: as many connections as requests may have.
+    pub(super) fn for_rows(connect: &PgConnectOptions, options: &Options) -> Self {
         let most = usize::try_from(options.connections.max(1)).unwrap_or(Semaphore::MAX_PERMITS);
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let shared = cores.max(FEWEST_SHARED).min(most / 2);
+        let address = Address::of(connect, DERIVED_SESSION);
+        Self::new(address, options.acquire_timeout(), options.answer_bytes, shared, most - shared)
+    }
+
+    /// For pages of the log, with room for so many bytes.
+    pub(super) fn for_pages(connect: &PgConnectOptions, options: &Options, answer_bytes: usize) -> Self {
+        let address = Address::of(connect, DURABLE_SESSION);
+        Self::new(address, options.acquire_timeout().min(BESIDE), answer_bytes, 0, FOR_PAGES)
+    }
+
+    fn new(address: Address, patience: Duration, answer_bytes: usize, shared: usize, alone: usize) -> Self {
         Self {
-            address: Address::of(connect, DERIVED_SESSION),
-            limits: Limits {
-                statements: NonZeroUsize::new(STATEMENTS).unwrap_or(NonZeroUsize::MIN),
-                answer_bytes: options.answer_bytes,
-            },
-            patience: options.acquire_timeout(),
+            address,
+            limits: Limits { statements: NonZeroUsize::new(STATEMENTS).unwrap_or(NonZeroUsize::MIN), answer_bytes },
+            patience,
             shapes: Shapes::new(),
             shared: (0..shared).map(|_| Slot::default()).collect(),
             places: Semaphore::new(shared * DEPTH),
             kept: Mutex::default(),
-            room: Semaphore::new(most - shared),
-            alone: most - shared,
+            room: Semaphore::new(alone),
+            alone,
             era: AtomicU64::new(0),
         }
     }
@@ -141,7 +178,7 @@ impl Readers {
     /// The rows that a statement answers with.
     pub(super) async fn fetch(&self, sql: Sql<Bound>) -> Result<Answer> {
         let (text, values) = sql.into_parts();
-        let shape = self.shapes.of(text);
+        let shape = self.shapes.of(&text);
         let question = Question::new(shape.number, Arc::clone(&shape.text), &values)?;
         if !self.shared.is_empty()
             && shape.may_share()
@@ -149,7 +186,26 @@ impl Readers {
         {
             return Ok(answer);
         }
-        self.by_itself(&shape, &question).await
+        self.by_itself(&shape, &question, Wanted::Anyway).await.map_err(|missed| match missed {
+            Missed::NoLine(error) | Missed::Failed(error) => error,
+            Missed::TooLarge => self.too_large(),
+        })
+    }
+
+    /// The rows that a statement answers with over a connection of its own; none if no such connection is free or can
+    /// be opened just now, or if there is no room for the answer.
+    pub(super) async fn fetch_at_once(&self, text: &str, values: &[Bound]) -> Result<Option<Answer>> {
+        let shape = self.shapes.of(text);
+        let question = Question::new(shape.number, Arc::clone(&shape.text), values)?;
+        match self.by_itself(&shape, &question, Wanted::AtOnce).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Missed::NoLine(error)) => {
+                tracing::trace!("a page is read over another connection: {error}");
+                Ok(None)
+            }
+            Err(Missed::TooLarge) => Ok(None),
+            Err(Missed::Failed(error)) => Err(error),
+        }
     }
 
     /// Waits for what is under way, and closes all connections.
@@ -208,14 +264,18 @@ impl Readers {
     }
 
     /// Over a connection that nobody else uses meanwhile.
-    async fn by_itself(&self, shape: &Shape, question: &Question) -> Result<Answer> {
-        let _turn = self.turn(&self.room).await?;
+    async fn by_itself(&self, shape: &Shape, question: &Question, wanted: Wanted) -> Result<Answer, Missed> {
+        let _turn = match wanted {
+            Wanted::Anyway => self.turn(&self.room).await.map_err(Missed::NoLine)?,
+            Wanted::AtOnce => self.room.try_acquire().map_err(|_| Missed::NoLine(sqlx::Error::PoolTimedOut.into()))?,
+        };
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let line = match self.take_kept().await {
-                Some(line) => line,
-                None => self.open().await?,
+            let line = match (self.take_kept().await, wanted) {
+                (Some(line), _) => line,
+                (None, Wanted::Anyway) => self.open().await.map_err(Missed::NoLine)?,
+                (None, Wanted::AtOnce) => self.open_at_once().await.map_err(Missed::NoLine)?,
             };
             let since = Instant::now();
             match line.line.ask(question).await {
@@ -230,15 +290,15 @@ impl Readers {
                         self.give_back(line);
                     }
                     if is_over {
-                        return Err(trouble.into());
+                        return Err(Missed::Failed(trouble.into()));
                     }
                 }
                 Err(Failure::TooLarge) => {
                     self.give_back(line);
-                    return Err(self.too_large());
+                    return Err(Missed::TooLarge);
                 }
                 // Nobody stands before it.
-                Err(Failure::HeldUp) => return Err(Error::Unavailable("an answer was held up".into())),
+                Err(Failure::HeldUp) => return Err(Missed::Failed(Error::Unavailable("an answer was held up".into()))),
             }
         }
     }
@@ -366,6 +426,13 @@ impl Readers {
             }
         };
         timeout(self.patience, opening).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
+    }
+
+    /// A new one, if the server lets it in now.
+    async fn open_at_once(&self) -> Result<Opened> {
+        let era = self.era.load(Ordering::Relaxed);
+        let line = timeout(BESIDE, Line::open(&self.address, self.limits)).await;
+        Ok(Opened { line: line.map_err(|_| sqlx::Error::PoolTimedOut)??, era })
     }
 
     async fn turn<'a>(&self, of: &'a Semaphore) -> Result<SemaphorePermit<'a>> {

@@ -60,9 +60,9 @@ impl Shapes {
     }
 
     /// That of a text.
-    pub(super) fn of(&self, text: String) -> Arc<Shape> {
+    pub(super) fn of(&self, text: &str) -> Arc<Shape> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shape) = known.get(text.as_str()) {
+        if let Some(shape) = known.get(text) {
             return Arc::clone(shape);
         }
         let text: Arc<str> = text.into();
@@ -120,11 +120,11 @@ mod tests {
     #[test]
     fn a_shape_is_quick_once_its_answers_are_and_until_they_are_not() {
         let shapes = Shapes::new();
-        let shape = shapes.of("select 1".into());
+        let shape = shapes.of("select 1");
         assert!(!shape.is_quick());
         shape.took(Duration::from_micros(80));
-        assert!(shape.is_quick() && shapes.of("select 1".into()).is_quick());
-        assert!(!shapes.of("select 2".into()).is_quick());
+        assert!(shape.is_quick() && shapes.of("select 1").is_quick());
+        assert!(!shapes.of("select 2").is_quick());
         shape.took(Duration::from_millis(30));
         assert!(!shape.is_quick());
         let needed = (1..).find(|_| {
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_shape_that_was_slow_on_a_busy_server_recovers() {
         let shapes = Shapes::new();
-        let shape = shapes.of("select 1".into());
+        let shape = shapes.of("select 1");
         let trials = |time: Duration| {
             (0..10 * TRIED)
                 .filter(|_| {
@@ -170,11 +170,11 @@ mod tests {
     #[test]
     fn shapes_that_nobody_asks_for_are_forgotten() {
         let shapes = Shapes::new();
-        let first = shapes.of("select 0".into()).number;
+        let first = shapes.of("select 0").number;
         for number in 1..=MOST.get() {
-            shapes.of(format!("select {number}"));
+            shapes.of(&format!("select {number}"));
         }
         assert_eq!(shapes.known.lock().unwrap().len(), MOST.get());
-        assert_ne!(shapes.of("select 0".into()).number, first);
+        assert_ne!(shapes.of("select 0").number, first);
     }
 }
