@@ -15,6 +15,7 @@ mod append;
 mod bound;
 mod claims;
 mod dialect;
+mod disk;
 mod journal;
 mod log;
 mod parked;
@@ -36,8 +37,9 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Executor as _, Sqlite, SqlitePool, Transaction};
 
+use self::disk::Disk;
 use self::writer::Place;
 use crate::open::Promise;
 use crate::{Error, Options, Result, decimal};
@@ -52,6 +54,13 @@ const STATEMENTS: usize = 512;
 
 /// How long to wait before asking again for a file that another process is just setting up.
 const SETUP_PAUSE: Duration = Duration::from_millis(20);
+
+/// When the write-ahead log has so many pages they are carried over before the next change of read models that are in a
+/// log's file. SQLite by itself does so from as many on.
+const CARRIED_OVER: i64 = 1_000;
+
+/// SQLite's code for a file that it could not have written to the disk.
+const NOT_SYNCED: &str = "1034";
 
 /// Rows of one statement. A few sizes, so that a few prepared statements serve batches of every size; and at most so many
 /// that a table with the most columns allowed stays below SQLite's 32,766 parameters.
@@ -90,13 +99,17 @@ impl Database {
             let path = PathBuf::from(format!("/yado-{}", uuid::Uuid::new_v4().simple()));
             let connect = connect.in_memory(false).shared_cache(false).filename(&path).vfs(MEMORY);
             let connection = one.connect_with(connect).await?;
-            Self { readers: connection.clone(), writer: connection, place: Place { path, vfs: Some(MEMORY), patience } }
+            let place = Place { path, vfs: Some(MEMORY), patience, disk: Disk::default() };
+            Self { readers: connection.clone(), writer: connection, place }
         } else {
-            let place = Place { path: connect.get_filename().to_owned(), vfs: None, patience };
-            let writing = match promise {
-                Promise::Durable => connect.clone().synchronous(SqliteSynchronous::Full),
-                Promise::Derived => connect.clone().synchronous(SqliteSynchronous::Normal),
+            let place = Place::file(connect.get_filename().to_owned(), patience);
+            place.disk.allow()?;
+            let (connect, synchronous) = match promise {
+                // The log's writer sees to it, and notices if the disk fails.
+                Promise::Durable => (connect.pragma("wal_autocheckpoint", "0"), SqliteSynchronous::Full),
+                Promise::Derived => (connect, SqliteSynchronous::Normal),
             };
+            let writing = connect.clone().synchronous(synchronous);
             let writing = writing
                 .journal_mode(SqliteJournalMode::Wal)
                 // Where `fsync` alone leaves data in the disk's own memory (macOS), this has it written out.
@@ -108,11 +121,12 @@ impl Database {
                 move || writer::recover(&place)
             });
             let recovered = recovered.await.ok().flatten();
+            let one = allowed(one, &place.disk);
             let writer = patiently(options, path, || one.clone().connect_with(writing.clone())).await;
             // The last connection to end carries over all that there is.
             let _ = tokio::task::spawn_blocking(move || drop(recovered)).await;
             let writer = writer?;
-            let readers = SqlitePoolOptions::new()
+            let readers = allowed(SqlitePoolOptions::new(), &place.disk)
                 .max_connections(options.connections.max(1))
                 .acquire_timeout(options.acquire_timeout())
                 .test_before_acquire(false)
@@ -134,14 +148,40 @@ impl Database {
 
     /// A transaction that holds the write lock from the beginning.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+        self.place.disk.allow()?;
+        self.carry_over().await?;
         match self.writer.begin_with("begin immediate").await {
             // A full disk makes SQLite end a transaction by itself, and the connection's wrapper never hears of it: it
             // takes the connection to be within that transaction for ever. A new connection knows nothing of it.
             Err(sqlx::Error::InvalidSavePointStatement) => {
                 self.writer.acquire().await?.close().await?;
+                self.carry_over().await?;
                 Ok(self.writer.begin_with("begin immediate").await?)
             }
             begun => Ok(begun?),
+        }
+    }
+
+    /// Where a log is in the file, too, carries over what earlier changes have left in the write-ahead log. SQLite
+    /// does so by itself at the end of a commit, but then nobody hears of it if the disk fails.
+    async fn carry_over(&self) -> Result<()> {
+        if !self.place.disk.holds_log() {
+            return Ok(());
+        }
+        let mut connection = self.writer.acquire().await?;
+        connection.execute("pragma wal_autocheckpoint = 0").await?;
+        let pages = sqlx::query_as("pragma wal_checkpoint(noop)").fetch_one(&mut *connection).await;
+        let (_, pages, _): (i64, i64, i64) = pages?;
+        if pages < CARRIED_OVER {
+            return Ok(());
+        }
+        match connection.execute("pragma wal_checkpoint(passive)").await {
+            Err(error) if error.as_database_error().and_then(|error| error.code()).as_deref() == Some(NOT_SYNCED) => {
+                self.place.disk.fails(&error);
+                self.place.disk.allow()
+            }
+            // Otherwise it is tried again with the next change, as SQLite would.
+            _ => Ok(()),
         }
     }
 
@@ -166,6 +206,19 @@ impl Database {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Nothing is committed over a pool's connections any more once the disk has failed, nor carried over, which comes
+/// with a commit.
+fn allowed(pool: SqlitePoolOptions, disk: &Disk) -> SqlitePoolOptions {
+    let disk = disk.clone();
+    pool.after_connect(move |connection, _| {
+        let disk = disk.clone();
+        Box::pin(async move {
+            connection.lock_handle().await?.set_commit_hook(move || !disk.has_failed());
+            Ok(())
+        })
+    })
 }
 
 /// Whoever switches a new file to WAL has it alone for a moment, and SQLite tells others at once instead of having them
@@ -226,6 +279,65 @@ mod tests {
     #[test]
     fn the_largest_statement_is_within_sqlites_parameters() {
         assert!(CHUNKS[0] * (crate::limits::MOST_COLUMNS + 1) <= 32_766);
+    }
+
+    async fn opened(folder: &tempfile::TempDir, promise: Promise) -> Database {
+        let url = format!("sqlite:{}", folder.path().join("both.db").display());
+        Database::open(&url, &Options::default(), promise).await.unwrap()
+    }
+
+    /// In a transaction that is not committed yet.
+    async fn filling(database: &Database, pages: i64) -> Result<Transaction<'static, Sqlite>> {
+        let mut transaction = database.write().await?;
+        transaction.execute("create table if not exists filler (bytes blob)").await?;
+        sqlx::query("insert into filler values (zeroblob(?))").bind(pages * 4_096).execute(&mut *transaction).await?;
+        Ok(transaction)
+    }
+
+    /// Pages in the write-ahead log, and those of them that have been carried over.
+    async fn pages(database: &Database) -> (i64, i64) {
+        let query = sqlx::query_as("pragma wal_checkpoint(noop)");
+        let (_, length, carried): (i64, i64, i64) = query.fetch_one(&database.writer).await.unwrap();
+        (length, carried)
+    }
+
+    #[tokio::test]
+    async fn what_changes_in_a_logs_file_is_carried_over_where_it_is_heard_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = opened(&folder, Promise::Derived).await;
+        // A log of its own carries over what is in it.
+        let log = opened(&folder, Promise::Durable).await;
+        filling(&log, 2 * CARRIED_OVER).await.unwrap().commit().await.unwrap();
+        assert_eq!(pages(&log).await.1, 0);
+        filling(&database, 1).await.unwrap().commit().await.unwrap();
+        let (length, carried) = pages(&database).await;
+        assert_eq!((carried, length > CARRIED_OVER), (length, true), "as SQLite does by itself");
+
+        database.place.disk.hold_log();
+        filling(&database, 2 * CARRIED_OVER).await.unwrap().commit().await.unwrap();
+        assert_eq!(pages(&database).await.1, 0);
+        filling(&database, 1).await.unwrap().rollback().await.unwrap();
+        let (length, carried) = pages(&database).await;
+        assert_eq!((carried, length > CARRIED_OVER), (length, true));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_committed_or_carried_over_once_the_disk_has_failed() {
+        for held in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let database = opened(&folder, Promise::Derived).await;
+            if held {
+                database.place.disk.hold_log();
+            }
+            let before = pages(&database).await;
+            let begun = filling(&database, 2 * CARRIED_OVER).await.unwrap();
+            database.place.disk.fails(&"as a test says");
+            let refused = Error::from(begun.commit().await.unwrap_err());
+            assert!(matches!(refused, Error::Unavailable(_)), "{refused}");
+            let refused = database.write().await.unwrap_err();
+            assert!(matches!(&refused, Error::Unavailable(reason) if reason.contains("start again")), "{refused}");
+            assert_eq!(pages(&database).await, before);
+        }
     }
 
     #[tokio::test]

@@ -130,6 +130,10 @@ fn of_postgres(severity: PgSeverity, code: &str, message: String) -> Error {
 fn of_sqlite(code: i32, message: String) -> Error {
     let message = format!("{message} ({code})");
     match code & 0xff {
+        // SQLITE_CONSTRAINT_COMMITHOOK: the adapter lets nothing be committed any more.
+        _ if code == 531 => Error::Unavailable(format!(
+            "the disk has failed, as the server's log says: see to it, and start again ({message})"
+        )),
         13 => Error::Full(message),
         11 | 26 => Error::corrupt("SQLite's file", message),
         18 => Error::Invalid(message),
@@ -193,7 +197,8 @@ mod tests {
             assert!(of_postgres(code, String::new()).is_transient(), "{code}");
         }
         // 261 is SQLITE_BUSY_RECOVERY, an extended code of 5.
-        for code in [5, 6, 10, 261] {
+        // And 531, one of 19, is what the adapter refuses a commit with when the disk has failed.
+        for code in [5, 6, 10, 261, 531] {
             assert!(of_sqlite(code, String::new()).is_transient(), "{code}");
         }
         assert!(Error::from(sqlx::Error::PoolTimedOut).is_transient());

@@ -23,6 +23,8 @@ const TOLD: &str = "\
 const TIDY: &str = "drop table if exists temp.rebuilt_claims; drop table if exists temp.different_claims";
 
 pub(super) async fn rebuild(database: &Database, apply: bool) -> Result<ClaimsReport> {
+    // Temporary tables are committed as well.
+    database.place.disk.allow()?;
     let mut connection = apart(database).await?;
     connection.execute(TIDY).await?;
     sqlx::query(REBUILT).execute(&mut *connection).await?;

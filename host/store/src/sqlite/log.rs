@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use yado_model::{IdempotencyKey, Position, RecordedEvent, Revision, StreamId, TenantId, Timestamp};
 
 use super::append::ANSWER;
-use super::writer::Writer;
+use super::writer::{Writer, transaction};
 use super::{Database, append, claims, registry, snapshots};
 use crate::kinds::Noted;
 use crate::limits;
@@ -119,8 +119,10 @@ impl EventStore for Events {
 
     async fn forget_answers(&self, before: Timestamp) -> Result<Forgotten> {
         let piece = move |connection: &mut Connection| {
-            let count = connection.prepare_cached(FORGET_ANSWERS)?.execute((before.micros(), PIECE))?;
-            Ok(Forgotten { count: count as u64, more: count == usize::from(PIECE) })
+            transaction(connection, |connection| {
+                let count = connection.prepare_cached(FORGET_ANSWERS)?.execute((before.micros(), PIECE))?;
+                Ok(Forgotten { count: count as u64, more: count == usize::from(PIECE) })
+            })
         };
         self.writer.run_derived(piece).await
     }
@@ -198,9 +200,81 @@ fn event(row: &SqliteRow) -> Result<RecordedEvent> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
+
+    use super::super::Reads;
     use super::super::append::{HOLDER, REVISION};
     use super::*;
+    use crate::ReadStore as _;
     use crate::snapshot::{FIND, NOTE_FOUND};
+
+    /// What the writer's connection is told of transactions while something is done.
+    async fn transactions(events: &Events, done: impl Future<Output = Result<Forgotten>>) -> Vec<TransactionOperation> {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let noting = Arc::clone(&seen);
+        let note = move |context: AuthContext<'_>| {
+            if let AuthAction::Transaction { operation } = context.action {
+                noting.lock().unwrap().push(operation);
+            }
+            Authorization::Allow
+        };
+        events.writer.run(move |connection| Ok(connection.authorizer(Some(note))?)).await.unwrap();
+        done.await.unwrap();
+        let seen = seen.lock().unwrap();
+        seen.clone()
+    }
+
+    #[tokio::test]
+    async fn answers_are_forgotten_where_a_disk_that_fails_is_noticed() {
+        let events = Events::open("sqlite::memory:", &Options::default()).await.unwrap();
+        let now = Timestamp::now();
+        let expected = transactions(&events, events.forget_snapshots(&[], now)).await;
+        // There is no word for a commit.
+        assert_eq!(expected, [TransactionOperation::Begin, TransactionOperation::Unknown]);
+        assert_eq!(transactions(&events, events.forget_answers(now)).await, expected);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_the_last_to_read_leaves_what_was_recorded_where_it_is_when_the_disk_has_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        let url = format!("sqlite:{}", path.display());
+        let events = Events::open(&url, &Options::default()).await.unwrap();
+        let reads = Reads::open(&url, &Options::default()).await.unwrap();
+        events.forget_answers(Timestamp::now()).await.unwrap();
+        events.head().await.unwrap();
+        reads.checkpoint("any").await.unwrap();
+        let carried = std::fs::read(&path).unwrap();
+        events.database.place.disk.fails(&"as a test says");
+        events.ping().await.unwrap_err();
+        // The other way round than in order.
+        events.writer.close().await;
+        events.database.close().await;
+        reads.close().await;
+        assert!(path.with_extension("db-wal").metadata().unwrap().len() > 0);
+        assert!(std::fs::read(&path).unwrap() == carried);
+        let refused = Events::open(&url, &Options::default()).await.unwrap_err();
+        assert!(matches!(refused, Error::Unavailable(_)), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn claims_are_not_put_right_on_a_disk_that_has_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("log.db").display());
+        let events = Events::open(&url, &Options::default()).await.unwrap();
+        events.writer.run(|connection| Ok(connection.execute_batch(WRONG)?)).await.unwrap();
+        events.database.place.disk.fails(&"as a test says");
+        let refused = events.rebuild_claims(true).await.unwrap_err();
+        assert!(matches!(&refused, Error::Unavailable(reason) if reason.contains("start again")), "{refused}");
+        // What is there may still be read.
+        let count = sqlx::query_scalar::<_, i64>("select count(*) from claims").fetch_one(&events.database.readers);
+        assert_eq!(count.await.unwrap(), 1);
+    }
+
+    /// A claim that no event tells of.
+    const WRONG: &str = "insert into claims values ('default', 'unique_label', 'x', 'Counter-a')";
 
     /// How SQLite goes about a statement.
     async fn plan(sql: &str, parameters: usize) -> String {

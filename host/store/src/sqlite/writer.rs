@@ -19,11 +19,11 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
-use self::checkpoint::{Checkpoints, Disk, LONGEST};
+use self::checkpoint::{Checkpoints, LONGEST};
+use super::disk::Disk;
 use crate::open::Promise;
 use crate::{Error, Result};
 
@@ -51,6 +51,15 @@ pub(super) struct Place {
     pub(super) vfs: Option<&'static str>,
     /// How long a job waits for room in the queue, and for another process's lock.
     pub(super) patience: Duration,
+    pub(super) disk: Disk,
+}
+
+impl Place {
+    /// In the file system of the machine.
+    pub(super) fn file(path: PathBuf, patience: Duration) -> Self {
+        let disk = Disk::of(&path);
+        Self { path, vfs: None, patience, disk }
+    }
 }
 
 /// A handle to the thread.
@@ -76,12 +85,13 @@ impl Writer {
         let (jobs, received) = mpsc::channel(QUEUE);
         let (opened, opening) = oneshot::channel();
         let patience = place.patience;
-        let disk = Disk::default();
-        let of_thread = disk.clone();
-        let work = move || match open(&place, &of_thread) {
+        let disk = place.disk.clone();
+        disk.allow()?;
+        disk.hold_log();
+        let work = move || match open(&place) {
             Ok((connection, checkpoints)) => {
                 let _ = opened.send(Ok(()));
-                work(connection, checkpoints, &of_thread, received);
+                work(connection, checkpoints, place.disk, received);
             }
             Err(error) => drop(opened.send(Err(error))),
         };
@@ -177,20 +187,28 @@ pub(super) fn transaction<T>(connection: &Connection, work: impl FnOnce(&Connect
     done
 }
 
-fn open(place: &Place, disk: &Disk) -> Result<(Connection, Option<Checkpoints>)> {
+fn open(place: &Place) -> Result<(Connection, Option<Checkpoints>)> {
     let connection = connect(place)?;
+    // From its first question on nobody else who closes the file takes himself for the last one.
+    connection.query_row("pragma schema_version", (), |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // In memory there is no write-ahead log.
-    let checkpoints =
-        if place.vfs.is_none() { Some(Checkpoints::start(place, &connection, LONGEST, disk)?) } else { None };
+    let checkpoints = if place.vfs.is_none() { Some(Checkpoints::start(place, &connection, LONGEST)?) } else { None };
     Ok((connection, checkpoints))
 }
 
 /// A connection that has read what a crash has left in the write-ahead log, however long that took, if the database is there.
 /// As long as it is open nobody else has to. What is wrong with the file is told to whoever opens it next.
+///
+/// What was left is carried over before anything is recorded behind it: it may be what the disk has failed to keep, and be
+/// there only because the system remembers it, and then whatever stood behind it would be lost with it.
 pub(super) fn recover(place: &Place) -> Option<Connection> {
     let connection = connect(place).ok()?;
     connection.query_row("pragma schema_version", (), |_| Ok(())).ok()?;
+    match connection.query_row("pragma wal_checkpoint(passive)", (), |_| Ok(())) {
+        Err(error) if checkpoint::is_of_sync(&error) => place.disk.fails(&error),
+        _ => {}
+    }
     Some(connection)
 }
 
@@ -209,7 +227,7 @@ fn connect(place: &Place) -> Result<Connection> {
     Ok(connection)
 }
 
-fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, disk: &Disk, mut jobs: mpsc::Receiver<Job>) {
+fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, disk: Disk, mut jobs: mpsc::Receiver<Job>) {
     // As the connection was opened.
     let mut kept = Promise::Durable;
     while let Some(Job::Run(promise, job)) = jobs.blocking_recv() {
@@ -231,12 +249,12 @@ fn work(mut connection: Connection, checkpoints: Option<Checkpoints>, disk: &Dis
     }
     // Until the other thread has ended it may find that the disk fails.
     drop(checkpoints);
-    // What could not be carried over must be there at the next start.
-    if disk.allow().is_err()
-        && let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-    {
-        tracing::error!(%error, "the log is left open, lest its write-ahead log be cleared away");
-        std::mem::forget(connection);
+    // Whoever is the last to close the file carries over all that there is and clears the write-ahead log away, which
+    // must be there at the next start. SQLite can be told not to, but not over the connections of a pool. So this one
+    // stays open until the process ends, and nobody is the last. Whoever opens the file until then is told that its
+    // disk has failed.
+    if disk.has_failed() {
+        std::mem::forget((connection, disk));
         return;
     }
     if let Err((_, error)) = connection.close() {
@@ -260,13 +278,14 @@ fn keep(connection: &Connection, promise: Promise) -> Result<()> {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(5);
+
     async fn writer() -> (tempfile::TempDir, Writer) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.db");
         let connection = Connection::open(&path).unwrap();
         connection.execute_batch("pragma journal_mode = wal; create table filler (bytes blob)").unwrap();
-        let place = Place { path, vfs: None, patience: Duration::from_secs(5) };
-        (folder, Writer::start(place).await.unwrap())
+        (folder, Writer::start(Place::file(path, PATIENCE)).await.unwrap())
     }
 
     fn fill(connection: &mut Connection, bytes: i32) -> Result<()> {
@@ -358,9 +377,26 @@ mod tests {
         assert!(matches!(&refused, Error::Unavailable(reason) if reason.contains("start again")), "{refused}");
         assert!(writer.allow().is_err());
         writer.close().await;
-        let path = folder.path().join("log.db");
-        assert!(path.with_extension("db-wal").metadata().unwrap().len() > 0);
-        let writer = Writer::start(Place { path, vfs: None, patience: Duration::from_secs(5) }).await.unwrap();
+        let place = || Place::file(folder.path().join("log.db"), PATIENCE);
+        // Until the process ends nobody else begins anew, or is the last to close the file.
+        let refused = Writer::start(place()).await.unwrap_err();
+        assert!(refused.to_string().contains("start again"), "{refused}");
+        drop(writer);
+        assert!(place().disk.has_failed());
+        drop(recover(&place()).unwrap());
+        // What the next process finds.
+        let next = tempfile::tempdir().unwrap();
+        for name in ["log.db", "log.db-wal"] {
+            std::fs::copy(folder.path().join(name), next.path().join(name)).unwrap();
+        }
+        assert!(next.path().join("log.db-wal").metadata().unwrap().len() > 0);
+        let place = Place::file(next.path().join("log.db"), PATIENCE);
+        let recovered = recover(&place).unwrap();
+        let length = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+        let (length, carried) = recovered.query_row("pragma wal_checkpoint(noop)", (), length).unwrap();
+        assert!(length > 0 && carried == length, "nothing is recorded behind what may be lost");
+        let writer = Writer::start(place).await.unwrap();
+        drop(recovered);
         writer.run(|connection| fill(connection, 1)).await.unwrap();
         assert_eq!(filled(&writer).await, 2);
     }

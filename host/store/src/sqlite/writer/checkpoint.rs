@@ -6,9 +6,8 @@
 //! commit, which does not come by itself while the log is busy. So the thread begins again and again, each time with less to
 //! copy, and when little is left a commit carries that over.
 //!
-//! A disk that says once that it could not keep something may not say so again, although it has not kept it. So nothing is
-//! carried over any more after that, nor recorded, and what is in the write-ahead log stays there: the next start reads it and
-//! carries all of it over anew.
+//! When the disk has failed ([`Disk`]) nothing is carried over any more, nor recorded, and what is in the write-ahead
+//! log stays there: the next start reads it and carries all of it over anew.
 //!
 //! The later it begins the less work it is: a page that was changed many times until then is carried over once. So it does not
 //! begin earlier than every ten seconds, unless the log has become long.
@@ -18,15 +17,16 @@ use std::ffi::c_int;
 use std::fs::{File, OpenOptions};
 use std::mem::ManuallyDrop;
 use std::path::{self, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::hooks::{CheckpointMode, Wal};
 use rusqlite::{Connection, ErrorCode, ffi};
 
+use super::super::disk::{Disk, sync};
 use super::{Place, connect};
 use crate::{Error, Result};
 
@@ -72,32 +72,6 @@ struct Shared {
     /// Whether there has been a commit since the thread has last begun.
     committed: AtomicBool,
     disk: Disk,
-}
-
-/// What is known of the disk that the log is on: why nothing is carried over any more, nor recorded, if that is so.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Disk(Arc<OnceLock<String>>);
-
-impl Disk {
-    /// Whether it has kept everything so far.
-    pub(super) fn allow(&self) -> Result<()> {
-        self.0.get().map_or(Ok(()), |reason| Err(Error::Unavailable(reason.clone())))
-    }
-
-    fn has_failed(&self) -> bool {
-        self.0.get().is_some()
-    }
-
-    /// It has not kept what it was to keep.
-    fn fails(&self, error: &dyn std::fmt::Display) {
-        let reason = format!(
-            "the disk could not keep what the log had written to it: {error}. Nothing more is recorded, and what was \
-             recorded stays in the write-ahead log: see to the disk, and start again"
-        );
-        if self.0.set(reason).is_ok() {
-            tracing::error!(%error, "the disk could not keep what the log had written; nothing is recorded until the next start");
-        }
-    }
 }
 
 /// Pages that have been carried over and are on disk, of those in the write-ahead log; and above them, how often that has begun
@@ -194,13 +168,13 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     /// For the writer's connection, on its thread: has the write-ahead log begin anew at about so many bytes.
-    pub(super) fn start(place: &Place, writer: &Connection, longest: i64, disk: &Disk) -> Result<Self> {
+    pub(super) fn start(place: &Place, writer: &Connection, longest: i64) -> Result<Self> {
         let connection = connect(place)?;
         // A file keeps the pages that it was made with.
         let page: i64 = connection.query_row("pragma page_size", (), |row| row.get(0))?;
         let longest = c_int::try_from(longest / page.max(1)).unwrap_or(c_int::MAX / 2);
         let (tell, told) = mpsc::sync_channel(1);
-        let shared = Arc::new(Shared { disk: disk.clone(), ..Shared::default() });
+        let shared = Arc::new(Shared { disk: place.disk.clone(), ..Shared::default() });
         let carrier = Carrier {
             connection,
             path: path::absolute(&place.path).unwrap_or_else(|_| place.path.clone()),
@@ -237,7 +211,7 @@ pub(super) fn failed(error: &rusqlite::Error) {
     }
 }
 
-fn is_of_sync(error: &rusqlite::Error) -> bool {
+pub(super) fn is_of_sync(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
 }
@@ -342,8 +316,8 @@ impl Carrier {
                 Err(error) => tell_of_growth(&error),
             }
         }
-        let synced = self.file.as_ref()?.sync_data();
-        synced.map_err(|error| self.shared.disk.fails(&error)).ok()
+        let synced = sync(self.file.as_ref()?);
+        synced.map_err(|error| self.shared.disk.fails_for(&error)).ok()
     }
 }
 
@@ -352,7 +326,7 @@ mod tests {
     use super::*;
 
     fn log(folder: &tempfile::TempDir) -> (Place, Connection) {
-        let place = Place { path: folder.path().join("log.db"), vfs: None, patience: Duration::from_secs(5) };
+        let place = Place::file(folder.path().join("log.db"), Duration::from_secs(5));
         File::create(&place.path).unwrap();
         let connection = connect(&place).unwrap();
         connection.execute_batch("pragma journal_mode = wal; create table filler (bytes blob)").unwrap();
@@ -372,7 +346,7 @@ mod tests {
     fn the_write_ahead_log_begins_anew_although_commits_never_pause() {
         let folder = tempfile::tempdir().unwrap();
         let (place, connection) = log(&folder);
-        let checkpoints = Checkpoints::start(&place, &connection, 64 * 4_096, &Disk::default()).unwrap();
+        let checkpoints = Checkpoints::start(&place, &connection, 64 * 4_096).unwrap();
         let mut longest = 0;
         let anew = (0..10_000).any(|_| {
             fill(&connection);
