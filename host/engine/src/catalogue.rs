@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub use aggregate::AggregateType;
 pub use build::Clash;
 pub use command::CommandType;
+#[cfg(test)]
+pub(crate) use model::labels;
 pub use model::{Model, ProjectionType};
 pub use query::QueryType;
 

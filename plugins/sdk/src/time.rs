@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
+/// Days in 400 years, whichever they are.
+const ERA: i64 = 146_097;
 /// How long a time is as text, if its year has four digits.
 const LENGTH: usize = "2026-01-31T09:30:00.000000Z".len();
 
@@ -69,25 +71,23 @@ impl fmt::Display for Timestamp {
 
 impl Timestamp {
     /// The time of day: hour, minute, second and microsecond.
-    const fn clock(self) -> [i64; 4] {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a day has few seconds")]
+    const fn clock(self) -> [u32; 4] {
         let micros = self.0.rem_euclid(DAY);
-        let seconds = micros / SECOND;
-        [seconds / 3600, seconds / 60 % 60, seconds % 60, micros % SECOND]
+        let seconds = (micros / SECOND) as u32;
+        [seconds / 3600, seconds / 60 % 60, seconds % 60, (micros % SECOND) as u32]
     }
 
     /// Writes a time of a year with four digits. Rows are full of times, and `write!` takes five times as long.
     fn write<'a>(&self, text: &'a mut [u8; LENGTH]) -> Option<&'a str> {
         let (year, month, day) = date(self.0.div_euclid(DAY));
-        if !(0..=9999).contains(&year) {
-            return None;
-        }
+        let year = u32::try_from(year).ok().filter(|year| *year <= 9999)?;
         let [hour, minute, second, fraction] = self.clock();
         *text = *b"0000-00-00T00:00:00.000000Z";
-        let mut pair = |at: usize, number: i64| {
-            // All of them are below a hundred.
-            let number = u8::try_from(number).unwrap_or(0);
-            text[at] = b'0' + number / 10;
-            text[at + 1] = b'0' + number % 10;
+        // All of them are below a hundred.
+        let mut pair = |at: usize, number: u32| {
+            text[at] = b'0' + (number / 10) as u8;
+            text[at + 1] = b'0' + (number % 10) as u8;
         };
         pair(0, year / 100);
         pair(2, year % 100);
@@ -150,35 +150,45 @@ impl Visitor<'_> for Text {
 }
 
 /// Year, month and day of a day counted from 1970-01-01. The year is taken to begin in March, so that the leap day is
-/// its last and every month but that one has a fixed length; 400 years are 146,097 days.
-const fn date(days: i64) -> (i64, i64, i64) {
+/// its last and every month but that one has a fixed length. Within 400 years numbers are small, and divided quickly.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "400 years have few days")]
+const fn date(days: i64) -> (i64, u32, u32) {
     let since_march_of_0 = days + 719_468;
-    let era = since_march_of_0.div_euclid(146_097);
-    let day_of_era = since_march_of_0.rem_euclid(146_097);
+    let era = since_march_of_0.div_euclid(ERA);
+    let day_of_era = since_march_of_0.rem_euclid(ERA) as u32;
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + (month <= 2) as i64, month, day)
+    (year_of_era as i64 + era * 400 + (month <= 2) as i64, month, day)
 }
 
 /// The other way round.
-const fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
+const fn days(year: u32, month: u32, day: u32) -> i64 {
+    // The era before the year 0 has its January and February.
+    let year = year + 400 - (month <= 2) as u32;
+    let (era, year_of_era) = (year / 400, year % 400);
     let month_from_march = if month > 2 { month - 3 } else { month + 9 };
     let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+    (era as i64 - 1) * ERA + day_of_era as i64 - 719_468
+}
+
+const fn days_in(year: u32, month: u32) -> u32 {
+    match month {
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
 }
 
 fn parse(text: &[u8]) -> Option<Timestamp> {
-    let number = |from: usize, to: usize| -> Option<i64> {
-        text.get(from..to)?
-            .iter()
-            .try_fold(0, |n, digit| digit.is_ascii_digit().then(|| n * 10 + i64::from(digit - b'0')))
+    let number = |from: usize, to: usize| {
+        let digits = text.get(from..to)?.iter().map(|byte| u32::from(byte.wrapping_sub(b'0')));
+        let (number, greatest) = digits.fold((0, 0), |(number, most), digit| (number * 10 + digit, digit.max(most)));
+        (greatest <= 9).then_some(number)
     };
     let sign = |at: usize, allowed: &[u8]| allowed.contains(text.get(at)?).then_some(());
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
@@ -188,8 +198,8 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
     sign(10, b"Tt ")?;
     sign(13, b":")?;
     sign(16, b":")?;
-    let midnight = days(year, month, day);
-    if date(midnight) != (year, month, day) || hour > 23 || minute > 59 || second > 59 {
+    let is_day = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
+    if !is_day || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let mut at = 19;
@@ -198,7 +208,7 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
         let digits = text[at + 1..].iter().take_while(|b| b.is_ascii_digit()).count();
         // What is finer than a microsecond is cut off.
         let kept = digits.min(6);
-        fraction = number(at + 1, at + 1 + kept)? * 10_i64.pow(6 - u32::try_from(kept).ok()?);
+        fraction = number(at + 1, at + 1 + kept)? * 10_u32.pow(6 - u32::try_from(kept).ok()?);
         at += 1 + digits;
         if digits == 0 {
             return None;
@@ -211,12 +221,13 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
             if hours > 23 || minutes > 59 {
                 return None;
             }
-            if text[at] == b'-' { -(hours * 60 + minutes) } else { hours * 60 + minutes }
+            let minutes = i64::from(hours * 60 + minutes);
+            if text[at] == b'-' { -minutes } else { minutes }
         }
         _ => return None,
     };
-    let seconds = hour * 3600 + minute * 60 + second - offset_minutes * 60;
-    Some(Timestamp(midnight * DAY + seconds * SECOND + fraction))
+    let seconds = i64::from(hour * 3600 + minute * 60 + second) - offset_minutes * 60;
+    Some(Timestamp(days(year, month, day) * DAY + seconds * SECOND + i64::from(fraction)))
 }
 
 #[cfg(test)]
@@ -235,6 +246,21 @@ mod tests {
     }
 
     #[test]
+    fn every_day_of_every_year_is_the_one_after_the_day_before() {
+        let mut expected = days(0, 1, 1);
+        for year in 0..=9999 {
+            for month in 1..=12 {
+                for day in 1..=days_in(year, month) {
+                    assert_eq!(days(year, month, day), expected);
+                    assert_eq!(date(expected), (i64::from(year), month, day));
+                    expected += 1;
+                }
+            }
+        }
+        assert_eq!((days(1970, 1, 1), date(-800_000).0), (0, -221));
+    }
+
+    #[test]
     fn offsets_and_fractions_are_understood() {
         let expected = Ok(Timestamp::from_micros(1_769_851_800_500_000));
         assert_eq!("2026-01-31T09:30:00.5Z".parse(), expected);
@@ -248,6 +274,11 @@ mod tests {
             "",
             "2026-01-31",
             "2026-02-30T00:00:00Z",
+            "2025-02-29T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "20:6-01-01T00:00:00Z",
             "2026-01-31T24:00:00Z",
             "2026-01-31T09:30:00",
             "2026-01-31T09:30:00.Z",

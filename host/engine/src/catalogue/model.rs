@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use yado_model::manifest::{Projection, ReadModel, Relation};
-use yado_model::schema::{Broken, Object, Shape};
+use yado_model::schema::{Broken, Field, Object, Shape};
 use yado_model::{Digest, Manifest, Name, RecordedEvent};
 use yado_store::limits::LONGEST_KEY;
 use yado_store::{Column, Kind, LAYOUT_VERSION, Table};
@@ -20,6 +20,8 @@ pub struct Model {
     pub deployed: Arc<Deployed>,
     /// Its rows, as a type.
     pub row: Object,
+    /// How a row in the one form in which projections hold rows names each of its columns: `{"id":`, `,"name":`.
+    pub(crate) labels: Vec<Box<str>>,
     /// Where its rows are.
     pub table: Table,
     /// The projection that fills it, by the name under which its progress is kept.
@@ -113,8 +115,25 @@ impl Model {
             unique: manifest.unique.clone(),
             search: manifest.search.clone(),
         };
-        Ok(Self { manifest: manifest.clone(), deployed: deployed.clone(), row, table, projection: projection.clone() })
+        Ok(Self {
+            manifest: manifest.clone(),
+            deployed: deployed.clone(),
+            labels: labels(&row),
+            row,
+            table,
+            projection: projection.clone(),
+        })
     }
+}
+
+/// How a row names its columns where there are no spaces.
+pub(crate) fn labels(row: &Object) -> Vec<Box<str>> {
+    let label = |(at, column): (usize, &Field)| {
+        let begin = if at == 0 { '{' } else { ',' };
+        // A column's name is letters and digits, so it needs no escapes.
+        format!("{begin}\"{}\":", column.name).into_boxed_str()
+    };
+    row.fields.iter().enumerate().map(label).collect()
 }
 
 /// What is declared, and what relations need: rows are looked up by the fields that lead to others, and by those that others

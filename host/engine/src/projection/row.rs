@@ -30,6 +30,8 @@ pub(super) type Text = Arc<str>;
 pub(super) struct Form<'a> {
     pub(super) model: &'a str,
     pub(super) columns: &'a Object,
+    /// How a row in its normal form names each of them.
+    pub(super) labels: &'a [Box<str>],
     pub(super) key: &'a str,
 }
 
@@ -38,7 +40,8 @@ pub(super) struct Changes(Vec<(usize, String)>);
 
 impl<'a> Form<'a> {
     pub(super) fn of(model: &'a Model) -> Self {
-        Self { model: model.manifest.name.as_str(), columns: &model.row, key: model.manifest.key.as_str() }
+        let (name, key) = (model.manifest.name.as_str(), model.manifest.key.as_str());
+        Self { model: name, columns: &model.row, labels: &model.labels, key }
     }
 
     /// A row that a guest has written, and its key.
@@ -48,14 +51,13 @@ impl<'a> Form<'a> {
         }
         let fields = self.object(text)?;
         let mut row = String::with_capacity(text.len() + 16);
-        for (at, column) in self.columns.fields.iter().enumerate() {
+        for ((at, column), label) in self.columns.fields.iter().enumerate().zip(self.labels) {
             let value = match fields.get(column.name.as_str()) {
                 Some(value) => self.value(at, value)?,
                 None if !column.required || column.slot.nullable => "null".into(),
                 None => return Err(misused(format!("a row of {} lacks {}", self.model, column.name))),
             };
-            row.push(if at == 0 { '{' } else { ',' });
-            row.extend(["\"", column.name.as_str(), "\":", &value]);
+            row.extend([label, value.as_str()]);
         }
         row.push('}');
         let key = fields.get(self.key).and_then(Value::as_str);
@@ -158,6 +160,7 @@ mod tests {
     use yado_model::schema::{Schema, Shape};
 
     use super::*;
+    use crate::catalogue::labels;
 
     fn columns() -> Object {
         let schema: Schema = serde_json::from_value(json!({
@@ -183,7 +186,7 @@ mod tests {
     }
 
     fn form(columns: &Object) -> Form<'_> {
-        Form { model: "Ticket", columns, key: "id" }
+        Form { model: "Ticket", columns, labels: labels(columns).leak(), key: "id" }
     }
 
     const NORMAL: &str = r#"{"id":"a","label":"é","count":-7,"weight":0.5,"price":"2.50","open":true,"at":"2026-01-31T09:30:00.000001Z","extra":null,"kind":"small"}"#;

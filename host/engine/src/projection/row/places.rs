@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use memchr::memchr2;
 use rust_decimal::Decimal;
 use serde_json::Number;
 use yado_model::schema::{Field, Shape};
@@ -46,9 +47,8 @@ fn walk(
     mut lies: impl FnMut(&Field, Range<usize>),
 ) -> Option<()> {
     let mut rest = text;
-    for (at, column) in form.columns.fields.iter().enumerate() {
-        rest = rest.strip_prefix(if at == 0 { "{\"" } else { ",\"" })?;
-        rest = rest.strip_prefix(column.name.as_str())?.strip_prefix("\":")?;
+    for (column, label) in form.columns.fields.iter().zip(form.labels) {
+        rest = rest.strip_prefix(&**label)?;
         let (from, length) = (text.len() - rest.len(), length(column, rest)?);
         rest = rest.get(length..)?;
         lies(column, from..from + length);
@@ -86,8 +86,8 @@ fn written(column: &Field, rest: &str) -> Option<usize> {
         }
         Shape::Boolean => ["true", "false"].into_iter().find(|truth| rest.starts_with(truth)).map(str::len),
         Shape::Timestamp => {
-            let text = string(rest)?;
-            is_time(text.as_bytes()).then_some(text.len() + 2)
+            let (text, rest) = rest.as_bytes().strip_prefix(b"\"")?.split_first_chunk()?;
+            (rest.first() == Some(&b'"') && is_time(text)).then_some(text.len() + 2)
         }
         Shape::List(_) | Shape::Object(_) | Shape::Json => None,
     }
@@ -96,8 +96,10 @@ fn written(column: &Field, rest: &str) -> Option<usize> {
 /// The string with which a text begins, if there is nothing in it that JSON has to escape.
 fn string(rest: &str) -> Option<&str> {
     let rest = rest.strip_prefix('"')?;
-    let length = rest.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
-    (rest.as_bytes().get(length) == Some(&b'"')).then(|| rest.get(..length))?
+    let (text, end) = rest.split_at_checked(memchr2(b'"', b'\\', rest.as_bytes())?)?;
+    // All of it is looked at, which takes less time than to stop where there is one.
+    let has_control = text.bytes().fold(false, |found, byte| found | (byte < b' '));
+    (end.starts_with('"') && !has_control).then_some(text)
 }
 
 /// What could be a number.
@@ -107,10 +109,10 @@ fn number(rest: &str) -> &str {
 }
 
 /// Whether a text is a time as times are written here: `2026-01-31T09:30:00.000000Z`.
-fn is_time(text: &[u8]) -> bool {
+fn is_time(text: &[u8; 27]) -> bool {
     const FORM: &[u8; 27] = b"0000-00-00T00:00:00.000000Z";
-    let alike = text.len() == FORM.len()
-        && text.iter().zip(FORM).all(|(byte, form)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form });
+    let fits = |(byte, form): (&u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form };
+    let alike = text.iter().zip(FORM).fold(true, |alike, pair| alike & fits(pair));
     if !alike {
         return false;
     }
