@@ -59,8 +59,8 @@ const SETUP_PAUSE: Duration = Duration::from_millis(20);
 /// log's file. SQLite by itself does so from as many on.
 const CARRIED_OVER: i64 = 1_000;
 
-/// SQLite's code for a file that it could not have written to the disk.
-const NOT_SYNCED: &str = "1034";
+/// SQLite's codes for a file, or a folder, that it could not have written to the disk.
+const NOT_SYNCED: [&str; 2] = ["1034", "1290"];
 
 /// Rows of one statement. A few sizes, so that a few prepared statements serve batches of every size; and at most so many
 /// that a table with the most columns allowed stays below SQLite's 32,766 parameters.
@@ -121,6 +121,11 @@ impl Database {
                 move || writer::recover(&place)
             });
             let recovered = recovered.await.ok().flatten();
+            if let Err(failed) = place.disk.allow() {
+                // Whoever is the last to close the file would clear away what is in the write-ahead log.
+                std::mem::forget((recovered, place.disk));
+                return Err(failed);
+            }
             let one = allowed(one, &place.disk);
             let writer = patiently(options, path, || one.clone().connect_with(writing.clone())).await;
             // The last connection to end carries over all that there is.
@@ -142,8 +147,7 @@ impl Database {
     async fn migrate(&self) -> Result<()> {
         let mut transaction = self.write().await?;
         MIGRATIONS.run(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(())
+        self.commit(transaction).await
     }
 
     /// A transaction that holds the write lock from the beginning.
@@ -171,18 +175,29 @@ impl Database {
         let mut connection = self.writer.acquire().await?;
         connection.execute("pragma wal_autocheckpoint = 0").await?;
         let pages = sqlx::query_as("pragma wal_checkpoint(noop)").fetch_one(&mut *connection).await;
-        let (_, pages, _): (i64, i64, i64) = pages?;
-        if pages < CARRIED_OVER {
+        let (_, pages, carried): (i64, i64, i64) = pages?;
+        if pages - carried < CARRIED_OVER {
             return Ok(());
         }
-        match connection.execute("pragma wal_checkpoint(passive)").await {
-            Err(error) if error.as_database_error().and_then(|error| error.code()).as_deref() == Some(NOT_SYNCED) => {
-                self.place.disk.fails(&error);
-                self.place.disk.allow()
-            }
-            // Otherwise it is tried again with the next change, as SQLite would.
-            _ => Ok(()),
+        // If it fails for anything else it is tried again with the next change, as SQLite would.
+        let _ = self.noticed(connection.execute("pragma wal_checkpoint(passive)").await);
+        self.place.disk.allow()
+    }
+
+    /// Ends a transaction of [`write`](Self::write).
+    async fn commit(&self, transaction: Transaction<'static, Sqlite>) -> Result<()> {
+        self.noticed(transaction.commit().await)
+    }
+
+    /// What has been done, and whether the disk has failed at it.
+    fn noticed<T>(&self, done: sqlx::Result<T>) -> Result<T> {
+        if let Err(error) = &done
+            && let Some(code) = error.as_database_error().and_then(|error| error.code())
+            && NOT_SYNCED.contains(&code.as_ref())
+        {
+            self.place.disk.fails(error);
         }
+        Ok(done?)
     }
 
     /// Leaves writing to somebody else. A connection in memory stays, because it reads, too.
@@ -319,6 +334,51 @@ mod tests {
         filling(&database, 1).await.unwrap().rollback().await.unwrap();
         let (length, carried) = pages(&database).await;
         assert_eq!((carried, length > CARRIED_OVER), (length, true));
+    }
+
+    /// What SQLite says in a commit, by its extended code.
+    #[derive(Debug, thiserror::Error)]
+    #[error("disk I/O error")]
+    struct Said(&'static str);
+
+    impl sqlx::error::DatabaseError for Said {
+        fn message(&self) -> &str {
+            "disk I/O error"
+        }
+
+        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_fails_in_a_commit_of_read_models_has_failed_for_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = opened(&folder, Promise::Derived).await;
+        let log = opened(&folder, Promise::Durable).await;
+        // Neither a read nor a full disk.
+        for code in ["266", "13"] {
+            database.noticed::<()>(Err(sqlx::Error::Database(Box::new(Said(code))))).unwrap_err();
+            log.place.disk.allow().unwrap();
+        }
+        database.noticed::<()>(Err(sqlx::Error::Database(Box::new(Said(NOT_SYNCED[0]))))).unwrap_err();
+        log.place.disk.allow().unwrap_err();
     }
 
     #[tokio::test]

@@ -90,7 +90,7 @@ pub mod json;
 pub mod log;
 #[doc(hidden)]
 pub mod manifest;
-#[cfg(any(all(feature = "allocator", target_family = "wasm"), test))]
+#[cfg(any(all(feature = "allocator", target_family = "wasm", not(target_feature = "atomics")), test))]
 mod memory;
 mod model;
 #[doc(hidden)]
@@ -106,7 +106,7 @@ mod time;
 pub mod upcast;
 mod value;
 
-#[cfg(all(feature = "allocator", target_family = "wasm"))]
+#[cfg(all(feature = "allocator", target_family = "wasm", not(target_feature = "atomics")))]
 #[global_allocator]
 static MEMORY: memory::Memory = memory::Memory::new();
 

@@ -77,6 +77,21 @@ const SHEET_LAYOUT: Layout = match Layout::from_size_align(SHEET, GRAIN) {
 // it was put on when it came back. Its size and its place are whole grains, and at least what was asked for. What is asked for
 // and what comes back have the same layout, so a block comes back to where it is from.
 unsafe impl GlobalAlloc for Memory {
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if grains(layout).is_none() {
+            // SAFETY: as the caller has promised.
+            return unsafe { System.alloc_zeroed(layout) };
+        }
+        // SAFETY: as the caller has promised; and a block is as large as was asked for.
+        unsafe {
+            let block = self.alloc(layout);
+            if !block.is_null() {
+                block.write_bytes(0, layout.size());
+            }
+            block
+        }
+    }
+
     // Not inlined: every text that a guest makes would hold a copy of it.
     #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -133,7 +148,7 @@ unsafe impl GlobalAlloc for Memory {
 }
 
 // SAFETY: a guest has one thread.
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
 unsafe impl Sync for Memory {}
 
 #[cfg(test)]

@@ -183,8 +183,8 @@ impl Memory {
             young.resize_with(self.models, Rows::new);
             for (young, rows) in young.iter_mut().zip(shelf) {
                 for (key, row) in rows {
-                    let (length, bytes) = (key.len(), length(&row));
-                    self.young.size += Size::grown(length, bytes, young.insert(key, row));
+                    let (key_bytes, bytes) = (key.len(), length(&row));
+                    self.young.size += Size::grown(key_bytes, bytes, young.insert(key, row));
                 }
             }
         }

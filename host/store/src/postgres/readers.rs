@@ -54,6 +54,9 @@ const FOR_PAGES: usize = 2;
 /// So long somebody who has a connection at hand, or another way, tries to open another beside it.
 const BESIDE: Duration = Duration::from_secs(1);
 
+/// So long nobody who has another way tries it again after that has failed.
+const SPARED: Duration = Duration::from_secs(5);
+
 /// So often a question is asked where connections break under it. Those that break together are nearly always known to be of
 /// one time, and then two would do; but one that is opened while that changes may pass for older than it is.
 const ATTEMPTS: u32 = 4;
@@ -85,6 +88,8 @@ pub(super) struct Readers {
     alone: usize,
     /// How often a connection was found broken: those of one era may be expected to be so together.
     era: AtomicU64,
+    /// When somebody who had another way could not have a connection.
+    missed: Mutex<Option<Instant>>,
 }
 
 /// A place for a connection that is shared.
@@ -172,6 +177,7 @@ impl Readers {
             room: Semaphore::new(alone),
             alone,
             era: AtomicU64::new(0),
+            missed: Mutex::default(),
         }
     }
 
@@ -428,11 +434,19 @@ impl Readers {
         timeout(self.patience, opening).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
     }
 
-    /// A new one, if the server lets it in now.
+    /// A new one, if the server lets it in now, and has not failed to only just now: each attempt may take a while.
     async fn open_at_once(&self) -> Result<Opened> {
+        let missed = || self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        if missed().is_some_and(|since| since.elapsed() < SPARED) {
+            return Err(sqlx::Error::PoolTimedOut.into());
+        }
         let era = self.era.load(Ordering::Relaxed);
         let line = timeout(BESIDE, Line::open(&self.address, self.limits)).await;
-        Ok(Opened { line: line.map_err(|_| sqlx::Error::PoolTimedOut)??, era })
+        let line = line.map_err(|_| sqlx::Error::PoolTimedOut.into()).and_then(|line| Ok(line?));
+        *missed() = line.is_err().then(Instant::now);
+        line.map(|line| Opened { line, era }).inspect_err(|error: &Error| {
+            tracing::debug!(%error, "for a while pages of the log are read over the pool alone");
+        })
     }
 
     async fn turn<'a>(&self, of: &'a Semaphore) -> Result<SemaphorePermit<'a>> {

@@ -72,8 +72,8 @@ impl Disk {
 
     fn tell(&self, error: &dyn Display, remedy: &str) {
         let reason = format!(
-            "the disk could not keep what the log had written to it: {error}. Nothing more is recorded, and what was \
-             recorded stays in the write-ahead log. What to do: {remedy}"
+            "the disk could not keep what was written to it: {error}. Nothing more is recorded, and what was recorded \
+             stays in the write-ahead log. What to do: {remedy}"
         );
         if self.0.failed.set(reason.clone()).is_ok() {
             tracing::error!("{reason}");

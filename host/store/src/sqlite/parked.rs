@@ -62,16 +62,16 @@ pub(super) async fn state(pool: &SqlitePool, plugin: &str, projection: &str) -> 
 }
 
 pub(super) async fn set_state(
-    pool: &SqlitePool,
+    connection: &mut SqliteConnection,
     (plugin, projection): (&str, &str),
     from: &ProjectionState,
     to: &ProjectionState,
 ) -> Result<bool> {
     to.check(plugin, projection)?;
-    sqlx::query(BEGIN_STATE).bind(plugin).bind(projection).execute(pool).await?;
+    sqlx::query(BEGIN_STATE).bind(plugin).bind(projection).execute(&mut *connection).await?;
     let query = sqlx::query(SET_STATE).bind(plugin).bind(projection);
     let query = query.bind(i64::from(to.epoch)).bind(to.pending.map(i64::from)).bind(to.paused);
     let query = query.bind(i64::from(from.epoch)).bind(from.pending.map(i64::from)).bind(from.paused);
     let query = query.bind(i64::from(to.begun)).bind(i64::from(from.begun));
-    Ok(query.execute(pool).await?.rows_affected() > 0)
+    Ok(query.execute(connection).await?.rows_affected() > 0)
 }

@@ -64,8 +64,7 @@ impl ReadStore for Reads {
         table.check()?;
         let mut transaction = self.database.write().await?;
         tables::ensure(&mut transaction, table).await?;
-        transaction.commit().await?;
-        Ok(())
+        self.database.commit(transaction).await
     }
 
     async fn index_search(&self, table: &Table) -> Result<()> {
@@ -76,8 +75,7 @@ impl ReadStore for Reads {
         table.check()?;
         let mut transaction = self.database.write().await?;
         tables::prune(&mut transaction, table).await?;
-        transaction.commit().await?;
-        Ok(())
+        self.database.commit(transaction).await
     }
 
     /// SQLite has no index that finds a part of a text without being told how it is divided into words.
@@ -88,8 +86,9 @@ impl ReadStore for Reads {
     async fn drop_table(&self, name: &str) -> Result<()> {
         check_name(name)?;
         let sql = format!("drop table if exists {}", quoted(name));
-        sqlx::query(AssertSqlSafe(sql)).execute(&self.database.writer).await?;
-        Ok(())
+        let mut transaction = self.database.write().await?;
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
+        self.database.commit(transaction).await
     }
 
     async fn tables(&self) -> Result<Vec<String>> {
@@ -115,8 +114,7 @@ impl ReadStore for Reads {
         let mut transaction = self.database.write().await?;
         sqlx::query(FORGET_CHECKPOINT).bind(projection).execute(&mut *transaction).await?;
         journal::forget_all(&mut transaction, projection).await?;
-        transaction.commit().await?;
-        Ok(())
+        self.database.commit(transaction).await
     }
 
     async fn begin_anew(&self, projection: &str, from: Checkpoint, tables: &[&str]) -> Result<Committed> {
@@ -139,7 +137,7 @@ impl ReadStore for Reads {
         }
         parked::release_all(&mut transaction, projection).await?;
         journal::forget_all(&mut transaction, projection).await?;
-        transaction.commit().await?;
+        self.database.commit(transaction).await?;
         Ok(Committed::Yes)
     }
 
@@ -165,7 +163,7 @@ impl ReadStore for Reads {
         query.execute(&mut *transaction).await?;
         journal::tell(&mut transaction, step).await?;
         parked::park(&mut transaction, projection, step.parked, step.released).await?;
-        transaction.commit().await?;
+        self.database.commit(transaction).await?;
         tracing::debug!(projection, from = %from.position, to = %to.position, "projected");
         Ok(Committed::Yes)
     }
@@ -181,7 +179,7 @@ impl ReadStore for Reads {
     async fn forget_changes(&self, projection: &str, up_to: Position) -> Result<Forgotten> {
         let mut transaction = self.database.write().await?;
         let forgotten = journal::forget(&mut transaction, projection, up_to).await?;
-        transaction.commit().await?;
+        self.database.commit(transaction).await?;
         Ok(forgotten)
     }
 
@@ -251,14 +249,16 @@ impl ReadStore for Reads {
         from: &ProjectionState,
         to: &ProjectionState,
     ) -> Result<bool> {
-        parked::set_state(&self.database.writer, (plugin, projection), from, to).await
+        let mut transaction = self.database.write().await?;
+        let set = parked::set_state(&mut transaction, (plugin, projection), from, to).await?;
+        self.database.commit(transaction).await?;
+        Ok(set)
     }
 
     async fn use_tables(&self, process: &str, tables: &[TablesInUse], unused_ms: u64) -> Result<()> {
         let mut transaction = self.database.write().await?;
         uses::say(&mut transaction, process, tables, unused_ms).await?;
-        transaction.commit().await?;
-        Ok(())
+        self.database.commit(transaction).await
     }
 
     async fn unused_tables(&self, unused_ms: u64) -> Result<Vec<TablesInUse>> {
@@ -266,7 +266,9 @@ impl ReadStore for Reads {
     }
 
     async fn leave_tables(&self, process: &str, unused_ms: u64) -> Result<()> {
-        uses::leave(&self.database.writer, process, None, unused_ms).await
+        let mut transaction = self.database.write().await?;
+        uses::leave(&mut *transaction, process, None, unused_ms).await?;
+        self.database.commit(transaction).await
     }
 
     async fn discard_unused(&self, process: &str, tables: &TablesInUse, unused_ms: u64) -> Result<bool> {
@@ -277,11 +279,11 @@ impl ReadStore for Reads {
         }
         let mut transaction = self.database.write().await?;
         if !uses::forget(&mut transaction, process, &tables.projection, unused_ms).await? {
-            transaction.commit().await?;
+            self.database.commit(transaction).await?;
             return Ok(false);
         }
         drop_all(&mut transaction, &tables.projection, &names).await?;
-        transaction.commit().await?;
+        self.database.commit(transaction).await?;
         Ok(true)
     }
 

@@ -14,8 +14,10 @@
 
 mod checkpoint;
 
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -23,7 +25,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 use self::checkpoint::{Checkpoints, LONGEST};
-use super::disk::Disk;
+use super::disk::{Disk, sync};
 use crate::open::Promise;
 use crate::{Error, Result};
 
@@ -31,6 +33,8 @@ use crate::{Error, Result};
 const QUEUE: usize = 64;
 /// So many statements stay prepared: more than there are.
 const STATEMENTS: usize = 32;
+/// So many bytes of what a crash has left are written anew at a time.
+const PIECE: usize = 1024 * 1024;
 /// At most so many KiB of pages stay in memory after a transaction, which itself keeps what it changes: the inner ones of
 /// the trees, and what the last flushes have changed.
 ///
@@ -200,16 +204,46 @@ fn open(place: &Place) -> Result<(Connection, Option<Checkpoints>)> {
 /// A connection that has read what a crash has left in the write-ahead log, however long that took, if the database is there.
 /// As long as it is open nobody else has to. What is wrong with the file is told to whoever opens it next.
 ///
-/// What was left is carried over before anything is recorded behind it: it may be what the disk has failed to keep, and be
-/// there only because the system remembers it, and then whatever stood behind it would be lost with it.
+/// What was left is written once more before anything is recorded behind it: it may be what the disk has failed to keep, and
+/// be there only because the system remembers it, and then whatever stood behind it would be lost with it.
 pub(super) fn recover(place: &Place) -> Option<Connection> {
     let connection = connect(place).ok()?;
     connection.query_row("pragma schema_version", (), |_| Ok(())).ok()?;
-    match connection.query_row("pragma wal_checkpoint(passive)", (), |_| Ok(())) {
-        Err(error) if checkpoint::is_of_sync(&error) => place.disk.fails(&error),
-        _ => {}
+    if let Err(error) = write_anew(&connection, &place.path) {
+        place.disk.fails_for(&error);
     }
     Some(connection)
+}
+
+/// Writes all of a write-ahead log once more, in its place, and waits for the disk. It is nobody else's for as long as a piece
+/// takes: another process may be recording, and has been here before.
+fn write_anew(connection: &Connection, database: &Path) -> io::Result<()> {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    // SQLite locks other files than this one, so it may be closed again.
+    let mut log = match OpenOptions::new().read(true).write(true).open(&name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        log => log?,
+    };
+    let mut piece = vec![0; PIECE];
+    // A process that does not let go of it for so long is not one that has crashed.
+    while connection.execute_batch("begin immediate").is_ok() {
+        let written = write_piece(&mut log, &mut piece);
+        let released = connection.execute_batch("rollback");
+        if written? == 0 || released.is_err() {
+            break;
+        }
+    }
+    sync(&log)
+}
+
+/// Returns of how many bytes it was.
+fn write_piece(log: &mut File, piece: &mut [u8]) -> io::Result<usize> {
+    let at = log.stream_position()?;
+    let length = log.read(piece)?;
+    log.seek(SeekFrom::Start(at))?;
+    log.write_all(&piece[..length])?;
+    Ok(length)
 }
 
 /// The file is in WAL mode for good. What is set here is the connection's own.
@@ -391,10 +425,11 @@ mod tests {
         }
         assert!(next.path().join("log.db-wal").metadata().unwrap().len() > 0);
         let place = Place::file(next.path().join("log.db"), PATIENCE);
+        let (log, written) =
+            (next.path().join("log.db-wal"), || next.path().join("log.db-wal").metadata().unwrap().modified().unwrap());
+        let (before, left) = (written(), std::fs::read(&log).unwrap());
         let recovered = recover(&place).unwrap();
-        let length = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
-        let (length, carried) = recovered.query_row("pragma wal_checkpoint(noop)", (), length).unwrap();
-        assert!(length > 0 && carried == length, "nothing is recorded behind what may be lost");
+        assert!(written() > before && std::fs::read(&log).unwrap() == left, "nothing stands behind what may be lost");
         let writer = Writer::start(place).await.unwrap();
         drop(recovered);
         writer.run(|connection| fill(connection, 1)).await.unwrap();

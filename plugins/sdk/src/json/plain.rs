@@ -4,7 +4,10 @@
 //! struct's fields in their order, texts without escapes. Such a document is read without looking for anything and written
 //! without asking what may come, in half the time that a reader of all JSON takes, which a projection that catches up
 //! spends most of its time with. Whatever is not plain is given up at once, and goes the long way, by `serde_json`, from
-//! its beginning; so what comes out is the same, and so are the words about what is wrong.
+//! its beginning; so what comes out is the same, and so are the words about what is wrong. Two things are taken on trust: that
+//! the host has checked the documents that it hands over, so that a field which nobody asks for is not looked into
+//! ([`entries`]); and that a type which reads its fields by their names or by their order has them in one order, as
+//! serde's derives do.
 
 mod read;
 mod text;
@@ -46,6 +49,7 @@ mod tests {
     use rust_decimal::Decimal;
     use serde::de::DeserializeOwned;
     use serde::{Deserialize, Serialize};
+    use serde_json::value::RawValue;
 
     use super::*;
     use crate::Timestamp;
@@ -101,6 +105,28 @@ mod tests {
         if let Some(value) = read::<T>(document) {
             assert_eq!(value, serde_json::from_str(document).unwrap(), "{document}");
         }
+    }
+
+    /// What comes of a document by putting something strange into each place of it, or in its place.
+    fn mutations(text: &str, hold: impl Fn(&str)) {
+        let strange = ["\"", "\\", "{", "}", "[", "]", ",", ":", " ", "0", "-", ".", "e", "null", "é", "\u{1}"];
+        for at in (0..=text.len()).filter(|at| text.is_char_boundary(*at)) {
+            for part in strange {
+                let (before, after) = text.split_at(at);
+                hold(&format!("{before}{part}{after}"));
+                let rest = after.chars().next().map_or("", |first| &after[first.len_utf8()..]);
+                hold(&format!("{before}{part}{rest}"));
+            }
+        }
+    }
+
+    /// Of a sound document; the host hands over no other.
+    fn fields_come_to_the_same(document: &str) {
+        use serde_json::{Map, Value};
+        let Ok(sound) = serde_json::from_str::<Map<String, Value>>(document) else { return };
+        let Some(found) = entries(document) else { return };
+        let found = found.into_iter().map(|(name, value)| (name.into_owned(), serde_json::from_str(value).unwrap()));
+        assert_eq!(found.collect::<Map<_, _>>(), sound, "{document}");
     }
 
     #[test]
@@ -162,22 +188,105 @@ mod tests {
         ] {
             assert_eq!(read::<Row>(&text.replacen(part, with, 1)), None, "{part}");
         }
-        assert_eq!(read::<BTreeMap<String, u8>>("{\"a\":1}"), None);
-        assert!(written(&BTreeMap::from([("a", 1)])).is_none());
+        assert_eq!(read::<Odd>(r#"{"a"b":1}"#), None);
+        assert_eq!(read::<Box<RawValue>>("1").map(|value| value.to_string()), None);
+        let deep = format!("{}{}", "[".repeat(40), "]".repeat(40));
+        assert_eq!(read::<Nested>(&deep), None);
+        assert_eq!(serde_json::from_str::<Nested>(&deep).unwrap().depth(), 40);
+    }
+
+    /// What a list of lists of lists is.
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Nested(Vec<Self>);
+
+    impl Nested {
+        fn depth(&self) -> usize {
+            1 + self.0.first().map_or(0, Self::depth)
+        }
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Odd {
+        #[serde(rename = "a\"b")]
+        field: u8,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Unusual {
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::json::said")]
+        clearable: Option<Option<u8>>,
+        #[serde(alias = "other")]
+        named: i32,
+        #[serde(skip)]
+        skipped: u8,
+        #[serde(default)]
+        defaulted: Vec<Inner>,
+        by_name: BTreeMap<String, Inner>,
+        by_number: BTreeMap<u8, char>,
+        anything: serde_json::Value,
+        single: f32,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    enum Inner {
+        Nothing,
+        One(u8),
+        Named { high: u64, low: i128 },
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Flat {
+        first: u8,
+        #[serde(flatten)]
+        rest: BTreeMap<String, u64>,
+    }
+
+    fn unusual() -> Unusual {
+        Unusual {
+            clearable: Some(None),
+            named: -1,
+            skipped: 0,
+            defaulted: vec![Inner::Nothing],
+            by_name: BTreeMap::from([("a\"b".into(), Inner::Nothing)]),
+            by_number: BTreeMap::from([(1, 'a'), (2, '"')]),
+            anything: serde_json::json!({ "a": [1, 2.5, null, { "b": "c\n" }], "d": true }),
+            single: 0.1,
+        }
+    }
+
+    /// However a value is written or read, it comes to what `serde_json` makes of it.
+    fn is_as_the_long_way<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) {
+        let text = serde_json::to_string(value).unwrap();
+        assert_eq!(crate::json::write(value), text);
+        if let Some(written) = written(value) {
+            assert_eq!(written, text);
+        }
+        assert_eq!(&crate::json::parse::<T>(&text).unwrap(), value);
+        mutations(&text, comes_to_the_same::<T>);
+    }
+
+    #[test]
+    fn what_serde_has_for_unusual_types_comes_to_the_same() {
+        is_as_the_long_way(&unusual());
+        is_as_the_long_way(&Unusual { clearable: None, defaulted: vec![Inner::One(1)], ..unusual() });
+        is_as_the_long_way(&Inner::Named { high: u64::MAX, low: i128::MIN });
+        is_as_the_long_way(&Flat { first: 1, rest: BTreeMap::from([("a".into(), u64::MAX)]) });
+        is_as_the_long_way(&Odd { field: 1 });
+        is_as_the_long_way(&(1.5, 'a', "\u{7f}".to_owned(), [Some(true), None]));
+        comes_to_the_same::<Unusual>(r#"{"other":5,"by_name":{},"by_number":{},"anything":1,"single":1}"#);
+        comes_to_the_same::<Unusual>(
+            r#"{"clearable":1,"named":5,"other":6,"defaulted":[],"by_name":{},"by_number":{},"anything":1,"single":1}"#,
+        );
+        let raw = RawValue::from_string("{ }".into()).unwrap();
+        assert_eq!(crate::json::write(&raw), "{ }");
     }
 
     #[test]
     fn the_two_ways_never_differ() {
         let text = serde_json::to_string(&row()).unwrap();
-        let strange = ["\"", "\\", "{", "}", "[", "]", ",", ":", " ", "0", "-", ".", "e", "null", "é", "\u{1}"];
-        for at in (0..=text.len()).filter(|at| text.is_char_boundary(*at)) {
-            for part in strange {
-                let (before, after) = text.split_at(at);
-                comes_to_the_same::<Row>(&format!("{before}{part}{after}"));
-                let rest = after.chars().next().map_or("", |first| &after[first.len_utf8()..]);
-                comes_to_the_same::<Row>(&format!("{before}{part}{rest}"));
-            }
-        }
+        mutations(&text, comes_to_the_same::<Row>);
+        mutations(&text, fields_come_to_the_same);
+        mutations(&serde_json::to_string(&unusual()).unwrap(), fields_come_to_the_same);
         for number in ["-1", "0", "-0", "1.0", "2.5e3", "1e400", "007", "9", "99999999999999999999"] {
             comes_to_the_same::<i64>(number);
             comes_to_the_same::<u8>(number);

@@ -211,7 +211,7 @@ pub(super) fn failed(error: &rusqlite::Error) {
     }
 }
 
-pub(super) fn is_of_sync(error: &rusqlite::Error) -> bool {
+fn is_of_sync(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
 }

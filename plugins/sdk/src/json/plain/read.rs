@@ -6,6 +6,7 @@ use serde::Deserializer;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
+use serde_json::de::StrRead;
 
 use super::NotPlain;
 use super::text::plain_length;
@@ -109,17 +110,17 @@ impl<'de> Reader<'de> {
     fn value(&mut self) -> Read<&'de str> {
         let bytes = self.rest.as_bytes();
         let (mut at, mut depth) = (0, 0_usize);
-        loop {
-            match bytes.get(at).ok_or(NotPlain)? {
+        while let Some(byte) = bytes.get(at) {
+            match byte {
                 b'"' => at = end_of_text(bytes, at + 1)?,
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' if depth > 0 => depth -= 1,
-                b',' | b'}' if depth == 0 => break,
+                b',' | b'}' | b']' if depth == 0 => break,
                 _ => {}
             }
             at += 1;
         }
-        if at == 0 { Err(NotPlain) } else { self.bytes(at) }
+        if at == 0 || depth > 0 { Err(NotPlain) } else { self.bytes(at) }
     }
 
     /// Goes into a list or a struct.
@@ -180,11 +181,8 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        if let Ok(integer) = self.integer() {
-            return integer.shown_to(visitor);
-        }
         // Which of two neighbours a fraction becomes is `serde_json`'s to say.
-        visitor.visit_f64(serde_json::from_str(self.number()?).map_err(|_| NotPlain)?)
+        long_way(self.number()?, |reader| reader.deserialize_f64(visitor))
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
@@ -244,13 +242,43 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         self.within("{", columns, "}")
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Read<V::Value> {
+    /// A part that is not plain by itself: a document of any shape, a map.
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        long_way(self.value()?, |reader| reader.deserialize_any(visitor))
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        long_way(self.value()?, |reader| reader.deserialize_map(visitor))
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        long_way(self.number()?, |reader| reader.deserialize_f32(visitor))
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, _: V) -> Read<V::Value> {
         Err(NotPlain)
     }
 
-    forward_to_deserialize_any! {
-        i128 u128 f32 char bytes byte_buf unit unit_struct map identifier ignored_any
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, _: V) -> Read<V::Value> {
+        Err(NotPlain)
     }
+
+    forward_to_deserialize_any! { i128 u128 unit unit_struct identifier ignored_any }
+}
+
+/// Reads a part as `serde_json` does.
+fn long_way<'de, T>(
+    part: &'de str,
+    read: impl FnOnce(&mut serde_json::Deserializer<StrRead<'de>>) -> serde_json::Result<T>,
+) -> Read<T> {
+    let mut reader = serde_json::Deserializer::from_str(part);
+    let value = read(&mut reader).map_err(|_| NotPlain)?;
+    reader.end().map_err(|_| NotPlain)?;
+    Ok(value)
 }
 
 struct Items<'a, 'de> {
@@ -283,6 +311,10 @@ impl<'de> SeqAccess<'de> for Columns<'_, 'de> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Read<Option<T::Value>> {
         let Some(field) = self.fields.next() else { return Ok(None) };
+        // A name that would be written with escapes is not found by itself.
+        if plain_length(field.as_bytes()) < field.len() {
+            return Err(NotPlain);
+        }
         self.reader.take(if std::mem::replace(&mut self.begun, true) { ",\"" } else { "\"" })?;
         self.reader.take(field)?;
         self.reader.take("\":")?;

@@ -1,6 +1,6 @@
 //! Writing.
 
-use serde::ser::{Impossible, SerializeSeq, SerializeStruct, SerializeTuple, SerializeTupleStruct};
+use serde::ser::{Impossible, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple, SerializeTupleStruct};
 use serde::{Serialize, Serializer};
 
 use super::NotPlain;
@@ -69,7 +69,7 @@ impl<'a> Serializer for Writer<'a> {
     type SerializeTuple = Parts<'a>;
     type SerializeTupleStruct = Parts<'a>;
     type SerializeTupleVariant = Impossible<(), NotPlain>;
-    type SerializeMap = Impossible<(), NotPlain>;
+    type SerializeMap = Parts<'a>;
     type SerializeStruct = Parts<'a>;
     type SerializeStructVariant = Impossible<(), NotPlain>;
 
@@ -167,8 +167,8 @@ impl<'a> Serializer for Writer<'a> {
         Err(NotPlain)
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Written<Self::SerializeMap> {
-        Err(NotPlain)
+    fn serialize_map(self, _: Option<usize>) -> Written<Parts<'a>> {
+        Ok(self.parts('{', '}'))
     }
 
     fn serialize_struct(self, name: &'static str, _: usize) -> Written<Parts<'a>> {
@@ -219,6 +219,28 @@ impl SerializeTupleStruct for Parts<'_> {
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Written<()> {
         self.item(value)
+    }
+
+    fn end(self) -> Written<()> {
+        self.finish()
+    }
+}
+
+impl SerializeMap for Parts<'_> {
+    type Ok = ();
+    type Error = NotPlain;
+
+    /// What is no text as a value is one as a key, in a way that is `serde_json`'s.
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Written<()> {
+        self.next();
+        let before = self.text.len();
+        key.serialize(Writer(self.text))?;
+        if self.text[before..].starts_with('"') { Ok(()) } else { Err(NotPlain) }
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Written<()> {
+        self.text.push(':');
+        value.serialize(Writer(self.text))
     }
 
     fn end(self) -> Written<()> {

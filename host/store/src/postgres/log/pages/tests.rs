@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use futures::FutureExt as _;
 use futures::future::join_all;
 use sqlx::AssertSqlSafe;
@@ -28,13 +30,17 @@ async fn pages(url: &str, room: usize) -> Pages {
 }
 
 /// A page as a whole, for which there is a connection as soon as the server lets one in: a busy machine may take its
-/// time.
+/// time, but not for ever.
 async fn whole(pages: &Pages, statement: &'static str, values: &[Bound]) -> Page {
-    loop {
-        if let Some(page) = pages.as_a_whole(statement, values).await.unwrap() {
-            return page;
+    let attempts = async {
+        loop {
+            if let Some(page) = pages.as_a_whole(statement, values).await.unwrap() {
+                return page;
+            }
+            tokio::task::yield_now().await;
         }
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(60), attempts).await.unwrap()
 }
 
 /// An event with all that it may have, beside one that has as little as it can.
