@@ -184,8 +184,8 @@ table! {
     /// `[database]`: how databases are used.
     DatabaseKeys for yado_store::Options, "Databases" {
         /// Connections to each database. A request that finds none free waits. On PostgreSQL rows are read over as many again,
-        /// and a few stand beside them: of appends, projections and news, and, for up to five seconds, those whose
-        /// questions were given up.
+        /// and a few stand beside them: of appends, pages of events, projections and news, and, for up to five seconds, those
+        /// whose questions were given up.
         "database-connections" "YADO_DATABASE_CONNECTIONS" connections: SmallPositive => connections,
         /// How long a request waits for a connection, in milliseconds.
         "database-acquire-timeout-ms" "YADO_DATABASE_ACQUIRE_TIMEOUT_MS" acquire_timeout_ms: Positive => acquire_timeout_ms,
