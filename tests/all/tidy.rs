@@ -181,3 +181,20 @@ fn every_item_of_the_guest_contract_is_documented() {
     }
     assert!(undocumented.is_empty(), "items of the contract without a description: {undocumented:#?}");
 }
+
+/// What a statement looks at stays locked until the statement ends. A second look at the same thing waits for whoever wants
+/// to change it, who waits for the first: both threads then stand for good, and all who look after them.
+#[test]
+fn no_statement_holds_two_locks() {
+    let looks = [".borrow()", ".borrow_and_update()", ".lock()"];
+    let mut found = Vec::new();
+    for (name, text) in texts("host").into_iter().filter(|(name, _)| name.ends_with(".rs")) {
+        let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+        for statement in code.join("\n").split([';', '{', '}']) {
+            if looks.iter().map(|look| statement.matches(look).count()).sum::<usize>() > 1 {
+                found.push(format!("{name}: {}", statement.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "look once, and keep what was seen: {found:#?}");
+}

@@ -63,10 +63,19 @@ impl QueryBus {
 
     /// Waits until a read model shows everything up to a position.
     pub(crate) async fn caught_up(&self, model: &Model, position: Position, until: Option<Until>) -> Result<()> {
-        let followed = self.progress().get(&model.projection).cloned();
+        self.caught_up_of(&model.projection, &model.manifest.name, position, until).await
+    }
+
+    async fn caught_up_of(
+        &self,
+        projection: &str,
+        name: &Name,
+        position: Position,
+        until: Option<Until>,
+    ) -> Result<()> {
+        let followed = self.progress().get(projection).cloned();
         let Until { at, limit_ms } = Until::after(self.settings.caught_up_ms).or(until);
-        let lagging =
-            |reached| Error::Lagging { model: model.manifest.name.to_string(), wanted: position, reached, limit_ms };
+        let lagging = |reached| Error::Lagging { model: name.to_string(), wanted: position, reached, limit_ms };
         let Some((mut status, wanted)) = followed else { return Err(lagging(Position::ZERO)) };
         if status.borrow().shows(position) {
             return Ok(());
@@ -74,8 +83,10 @@ impl QueryBus {
         let _waiting = wanted.wait_for(position);
         let reached = status.wait_for(|status| status.shows(position));
         let waited = tokio::time::timeout_at(at, reached).await.is_ok_and(|known| known.is_ok());
-        let (shown, reached) = (status.borrow().shows(position), status.borrow().position);
-        if waited || shown { Ok(()) } else { Err(lagging(reached)) }
+        // One look for all of it. A second one during the first would wait behind the projection, as soon as that has
+        // something to tell, and the projection waits until the first look ends.
+        let status = status.borrow();
+        if waited || status.shows(position) { Ok(()) } else { Err(lagging(status.position)) }
     }
 
     /// The position up to which everything is in what is read of a model from now on; zero, if that is not known here.
@@ -295,6 +306,7 @@ pub(crate) fn sum(value: Option<&Value>, amount: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{self, RecvTimeoutError};
     use std::time::Duration;
 
     use serde_json::json;
@@ -342,6 +354,36 @@ mod tests {
         let to = Checkpoint { position: Position::new(position), ..Checkpoint::START };
         let progress = Progress { projection: "desk/tickets/1", from, to };
         bus.store.commit(&Step::new(progress, &[])).await.unwrap();
+    }
+
+    #[test]
+    fn whoever_waits_for_a_projection_stands_in_nobodys_way_while_it_gets_on() {
+        const WAITING: usize = 8;
+        const WAITS: usize = 2_000;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let (bus, report) = runtime.block_on(following(Position::ZERO));
+        // Threads, because one that stands here does so for good, and would keep the runtime from ending.
+        let gets_on = std::thread::spawn(move || {
+            while !report.is_closed() {
+                report.send_modify(|status| status.position = status.position.plus(1));
+            }
+        });
+        let (waits, ended) = mpsc::channel::<()>();
+        for _ in 0..WAITING {
+            let (bus, waits, handle) = (bus.clone(), waits.clone(), runtime.handle().clone());
+            std::thread::spawn(move || {
+                let (name, projection) = (Name::parse("ticket").unwrap(), "desk/tickets/1");
+                for _ in 0..WAITS {
+                    let ahead = bus.progress()[projection].0.borrow().position.plus(100);
+                    handle.block_on(bus.caught_up_of(projection, &name, ahead, None)).unwrap();
+                }
+                drop((bus, waits));
+            });
+        }
+        drop((bus, waits));
+        let ended = ended.recv_timeout(Duration::from_secs(60));
+        assert_eq!(ended, Err(RecvTimeoutError::Disconnected), "they wait for each other");
+        gets_on.join().unwrap();
     }
 
     #[tokio::test]
