@@ -34,7 +34,7 @@ impl Disk {
     pub(super) fn of(path: &Path) -> Self {
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, disk| disk.strong_count() > 0);
-        let place = place(path);
+        let place = resolved(path);
         if let Some(disk) = known.get(&place).and_then(Weak::upgrade) {
             return Self(disk);
         }
@@ -90,13 +90,26 @@ impl Disk {
     }
 }
 
-/// Where a file is, whichever way there was taken. One that is not there yet is in its folder.
-fn place(path: &Path) -> PathBuf {
+/// At most so many links are followed, as most systems have it.
+const LINKS: usize = 40;
+
+/// Where a file is, whichever way there was taken. One that is not there yet is where it is going to be made: at the
+/// end of a link, if there is one, and in its folder.
+pub(super) fn resolved(path: &Path) -> PathBuf {
+    let mut way = path.to_owned();
+    for _ in 0..LINKS {
+        if let Ok(there) = way.canonicalize() {
+            return there;
+        }
+        let Ok(end) = way.read_link() else { break };
+        // A relative link begins in the folder that it is in.
+        way = way.parent().map_or_else(|| end.clone(), |folder| folder.join(&end));
+    }
     let in_folder = || {
-        let folder = path::absolute(path).ok()?.parent()?.canonicalize().ok()?;
-        Some(folder.join(path.file_name()?))
+        let folder = path::absolute(&way).ok()?.parent()?.canonicalize().ok()?;
+        Some(folder.join(way.file_name()?))
     };
-    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
+    in_folder().unwrap_or_else(|| path.to_owned())
 }
 
 /// Returns when what was written to a file is on disk. An error means that it may not be.
@@ -201,5 +214,23 @@ mod tests {
         assert!(!other.has_failed());
         drop((early, late));
         assert!(!Disk::of(&path).has_failed());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_not_there_yet_is_at_the_end_of_a_link_to_it() {
+        use std::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        symlink("log.db", at("near")).unwrap();
+        symlink(at("near"), at("far")).unwrap();
+        symlink("round", at("round")).unwrap();
+        assert_eq!(resolved(&at("round")), at("round"));
+        let before = [resolved(&at("far")), resolved(&at("near")), resolved(&at("log.db"))];
+        File::create(at("log.db")).unwrap();
+        let there = at("log.db").canonicalize().unwrap();
+        assert_eq!(before, [there.clone(), there.clone(), there.clone()]);
+        assert_eq!(resolved(&at("far")), there);
     }
 }

@@ -25,7 +25,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 use self::checkpoint::{Checkpoints, LONGEST};
-use super::disk::{Disk, sync};
+use super::disk::{Disk, resolved, sync};
 use crate::open::Promise;
 use crate::{Error, Result};
 
@@ -209,7 +209,8 @@ fn open(place: &Place) -> Result<(Connection, Option<Checkpoints>)> {
 pub(super) fn recover(place: &Place) -> Option<Connection> {
     let connection = connect(place).ok()?;
     connection.query_row("pragma schema_version", (), |_| Ok(())).ok()?;
-    if let Err(error) = write_anew(&connection, &place.path) {
+    // SQLite keeps the write-ahead log where the file is, and not where a link to it is.
+    if let Err(error) = write_anew(&connection, &resolved(&place.path)) {
         place.disk.fails_for(&error);
     }
     Some(connection)
@@ -424,7 +425,10 @@ mod tests {
             std::fs::copy(folder.path().join(name), next.path().join(name)).unwrap();
         }
         assert!(next.path().join("log.db-wal").metadata().unwrap().len() > 0);
-        let place = Place::file(next.path().join("log.db"), PATIENCE);
+        let opened = next.path().join(if cfg!(unix) { "link.db" } else { "log.db" });
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("log.db", &opened).unwrap();
+        let place = Place::file(opened, PATIENCE);
         let (log, written) =
             (next.path().join("log.db-wal"), || next.path().join("log.db-wal").metadata().unwrap().modified().unwrap());
         let (before, left) = (written(), std::fs::read(&log).unwrap());
