@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead, BufReader, Lines, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -38,6 +38,15 @@ fn answered(command: &mut Command) -> String {
     String::from_utf8(stdout).unwrap()
 }
 
+/// Where a server listens that has said this.
+fn address(log: &mut Lines<impl BufRead>, said: &str) -> SocketAddr {
+    let address = log.find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        (line["message"] == said).then(|| line["address"].as_str().unwrap().parse().unwrap())
+    });
+    address.unwrap_or_else(|| panic!("it ended before it was {said}"))
+}
+
 /// A server that runs until it is dropped.
 struct Server {
     process: Child,
@@ -55,11 +64,7 @@ impl Server {
     fn until(said: &str, command: &mut Command, folder: TempDir) -> Self {
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let address = lines.find_map(|line| {
-            let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
-            (line["message"] == said).then(|| line["address"].as_str().unwrap().parse().unwrap())
-        });
-        let address = address.unwrap_or_else(|| panic!("it ended before it was {said}"));
+        let address = address(&mut lines, said);
         // The pipe has to be read on, or the server would wait for room in it.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, address, folder }
@@ -153,6 +158,21 @@ fn a_signal_ends_the_server_in_order() {
         server.signal(signal);
         assert_eq!(server.process.wait().unwrap().code(), Some(0), "{signal}");
     }
+}
+
+/// A log file on a disk that is full is the same to the server as a pipe that nobody reads.
+#[test]
+fn a_server_whose_log_can_not_be_written_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = yado(&["serve", "--listen", "127.0.0.1:0", "--log", "debug"], folder.path());
+    let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+    let address = address(&mut BufReader::new(process.stderr.take().unwrap()).lines(), "ready");
+    let mut server = Server { process, address, folder };
+    for _ in 0..3 {
+        assert!(server.get("/health/ready").starts_with("HTTP/1.1 200"));
+    }
+    server.signal("TERM");
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
 }
 
 #[test]
