@@ -242,6 +242,9 @@ impl From<yado_store::Error> for Error {
         tracing::error!(%error, "the database failed");
         let reason = match error {
             yado_store::Error::Full(_) => "the server's disk is full, and nothing was recorded",
+            yado_store::Error::OutOfUse(_) => {
+                "the server's disk has failed: it is out of use until the server is started again"
+            }
             _ => "the database can't be used at present",
         };
         Self::Unavailable { reason: reason.to_owned(), retry_after_ms: 1_000 }

@@ -162,7 +162,7 @@ impl Writer {
                     let _ = reply.send(outcomes.by_ref().take(size).collect());
                 }
             }
-            Err(error) if alone || error.is_transient() || matches!(error, Error::Rewound { .. }) => {
+            Err(error) if alone || error.is_general() => {
                 tracing::error!(%error, appends = appends.len(), "a transaction failed for good");
                 replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
             }

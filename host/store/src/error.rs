@@ -24,6 +24,10 @@ pub enum Error {
     /// The disk is full. Nothing was recorded; it goes on by itself once there is room.
     #[error("the disk of the database is full: {0}")]
     Full(String),
+    /// The disk has not kept what it was given, and nobody knows what is on it. Nothing was done, and this process does
+    /// nothing more with it: one that begins anew can.
+    #[error("the database is out of use until the server is started again: {0}")]
+    OutOfUse(String),
     /// What is stored is not what this code writes.
     #[error("the database holds something unexpected in {place}: {reason}")]
     Corrupt {
@@ -80,6 +84,12 @@ impl Error {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Unheard(_) | Self::Full(_))
+    }
+
+    /// Whether it has nothing to do with what was asked for, so that any part of that would fail as well.
+    #[must_use]
+    pub const fn is_general(&self) -> bool {
+        self.is_transient() || matches!(self, Self::OutOfUse(_) | Self::Rewound { .. })
     }
 
     /// Two rows with the same values in what must be unique.

@@ -393,9 +393,9 @@ mod tests {
             let begun = filling(&database, 2 * CARRIED_OVER).await.unwrap();
             database.place.disk.fails(&"as a test says");
             let refused = Error::from(begun.commit().await.unwrap_err());
-            assert!(matches!(refused, Error::Unavailable(_)), "{refused}");
+            assert!(matches!(refused, Error::OutOfUse(_)), "{refused}");
             let refused = database.write().await.unwrap_err();
-            assert!(matches!(&refused, Error::Unavailable(reason) if reason.contains("start again")), "{refused}");
+            assert!(matches!(&refused, Error::OutOfUse(reason) if reason.contains("start again")), "{refused}");
             assert_eq!(pages(&database).await, before);
         }
     }

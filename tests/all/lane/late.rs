@@ -124,3 +124,22 @@ async fn a_full_disk_is_not_said_to_have_recorded_nothing_if_an_attempt_before_i
         assert!(told.contains("whether it was is not known"), "{told}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_out_of_use_is_asked_once() {
+    for registry in registries().await {
+        let told = async |errors: [fn(String) -> yado_store::Error; 2]| {
+            let lost = errors.map(|error| error("the test says so".into()));
+            *registry.way.journey.astray.lock().await = lost.into();
+            let told = registry.register("b@example.org").await.unwrap_err().to_string();
+            (told, registry.way.journey.astray.lock().await.len())
+        };
+        let (out_of_use, unheard) = (yado_store::Error::OutOfUse, yado_store::Error::Unheard);
+        let (said, left) = told([out_of_use, unheard]).await;
+        assert!(said.contains("nothing was recorded") && said.contains("started again"), "{said}");
+        assert_eq!(left, 1);
+        let (said, left) = told([unheard, out_of_use]).await;
+        assert!(said.contains("whether it was is not known"), "{said}");
+        assert_eq!(left, 0);
+    }
+}

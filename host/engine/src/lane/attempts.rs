@@ -35,7 +35,9 @@ impl Attempts {
     /// What is to be said after the last of them: that nothing was recorded must be true of all.
     pub(super) fn last_word(&self, error: Error) -> Error {
         match &self.unheard {
-            Some(Error::Unheard(earlier)) if matches!(error, Error::Full(_) | Error::Unavailable(_)) => {
+            Some(Error::Unheard(earlier))
+                if matches!(error, Error::Full(_) | Error::Unavailable(_) | Error::OutOfUse(_)) =>
+            {
                 Error::Unheard(format!("{earlier}; and after that: {error}"))
             }
             _ => error,
@@ -58,6 +60,8 @@ mod tests {
         assert_eq!(attempts.unheard(), Some(&gone));
         let told = attempts.last_word(full).to_string();
         assert!(told.contains("did not answer: reset") && told.contains("53100"), "{told}");
+        let told = attempts.last_word(Error::OutOfUse("fsync".into())).to_string();
+        assert!(told.contains("did not answer: reset") && told.contains("fsync"), "{told}");
         let refused = Error::Invalid("too large".into());
         assert_eq!(attempts.last_word(refused.clone()), refused);
     }

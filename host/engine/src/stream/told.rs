@@ -84,6 +84,12 @@ pub(super) fn failed(job: &Job, error: &yado_store::Error) -> Error {
             reason: "the server's disk is full, and nothing was recorded".into(),
             retry_after_ms: 5_000,
         },
+        yado_store::Error::OutOfUse(_) => Error::Unavailable {
+            reason:
+                "the server's disk has failed, and nothing was recorded or will be until the server is started again"
+                    .into(),
+            retry_after_ms: 10_000,
+        },
         yado_store::Error::Unavailable(_) => Error::Unavailable {
             reason: "the database was not available, and nothing was recorded".into(),
             retry_after_ms: 1_000,

@@ -131,9 +131,9 @@ fn of_sqlite(code: i32, message: String) -> Error {
     let message = format!("{message} ({code})");
     match code & 0xff {
         // SQLITE_CONSTRAINT_COMMITHOOK: the adapter lets nothing be committed any more.
-        _ if code == 531 => Error::Unavailable(format!(
-            "the disk has failed, as the server's log says: see to it, and start again ({message})"
-        )),
+        _ if code == 531 => {
+            Error::OutOfUse(format!("the disk has failed, as the server's log says: see to it ({message})"))
+        }
         13 => Error::Full(message),
         11 | 26 => Error::corrupt("SQLite's file", message),
         18 => Error::Invalid(message),
@@ -197,10 +197,12 @@ mod tests {
             assert!(of_postgres(code, String::new()).is_transient(), "{code}");
         }
         // 261 is SQLITE_BUSY_RECOVERY, an extended code of 5.
-        // And 531, one of 19, is what the adapter refuses a commit with when the disk has failed.
-        for code in [5, 6, 10, 261, 531] {
+        for code in [5, 6, 10, 261] {
             assert!(of_sqlite(code, String::new()).is_transient(), "{code}");
         }
+        // 531, one of 19, is what the adapter refuses a commit with when the disk has failed.
+        let failed = of_sqlite(531, String::new());
+        assert!(failed.is_general() && !failed.is_transient(), "{failed}");
         assert!(Error::from(sqlx::Error::PoolTimedOut).is_transient());
     }
 

@@ -45,7 +45,7 @@ impl Disk {
 
     /// Whether it has kept everything so far.
     pub(super) fn allow(&self) -> Result<()> {
-        self.0.failed.get().map_or(Ok(()), |reason| Err(Error::Unavailable(reason.clone())))
+        self.0.failed.get().map_or(Ok(()), |reason| Err(Error::OutOfUse(reason.clone())))
     }
 
     pub(super) fn has_failed(&self) -> bool {

@@ -256,7 +256,7 @@ mod tests {
         assert!(path.with_extension("db-wal").metadata().unwrap().len() > 0);
         assert!(std::fs::read(&path).unwrap() == carried);
         let refused = Events::open(&url, &Options::default()).await.unwrap_err();
-        assert!(matches!(refused, Error::Unavailable(_)), "{refused}");
+        assert!(matches!(refused, Error::OutOfUse(_)), "{refused}");
     }
 
     #[tokio::test]
@@ -267,7 +267,7 @@ mod tests {
         events.writer.run(|connection| Ok(connection.execute_batch(WRONG)?)).await.unwrap();
         events.database.place.disk.fails(&"as a test says");
         let refused = events.rebuild_claims(true).await.unwrap_err();
-        assert!(matches!(&refused, Error::Unavailable(reason) if reason.contains("start again")), "{refused}");
+        assert!(matches!(&refused, Error::OutOfUse(reason) if reason.contains("start again")), "{refused}");
         // What is there may still be read.
         let count = sqlx::query_scalar::<_, i64>("select count(*) from claims").fetch_one(&events.database.readers);
         assert_eq!(count.await.unwrap(), 1);

@@ -409,7 +409,7 @@ mod tests {
         };
         writer.run(failed).await.unwrap();
         let refused = writer.run(|connection| fill(connection, 1)).await.unwrap_err();
-        assert!(matches!(&refused, Error::Unavailable(reason) if reason.contains("start again")), "{refused}");
+        assert!(matches!(&refused, Error::OutOfUse(reason) if reason.contains("start again")), "{refused}");
         assert!(writer.allow().is_err());
         writer.close().await;
         let place = || Place::file(folder.path().join("log.db"), PATIENCE);
