@@ -9,7 +9,7 @@ use crate::contender::System::{
 };
 use crate::figures::{Ratio, grouped};
 use crate::rounds::{Leg, Series};
-use crate::work::Distribution::{Hot, Zipf};
+use crate::work::Distribution::{Hot, Uniform, Zipf};
 
 /// An fsync below this is a fast one, in microseconds.
 pub const FAST_FSYNC_US: f64 = 500.0;
@@ -123,13 +123,14 @@ pub fn prices() -> Vec<Price> {
     ]
 }
 
-/// Legs that are measured for themselves: how Yado does with more and fewer clients, and on other distributions.
+/// Legs that are measured for themselves: how Yado does with more and fewer clients, on each distribution.
 #[must_use]
 pub fn sweep() -> Vec<Leg> {
     let mut legs = Vec::new();
     for system in [BusPostgres, GraphqlPostgres, BusSqlite, GraphqlSqlite] {
-        legs.extend([1, 32, 128, 256].map(|clients| Leg::uniform(system, clients)));
-        legs.extend([Zipf, Hot].map(|distribution| Leg::spread(system, 32, distribution)));
+        for distribution in [Uniform, Zipf, Hot] {
+            legs.extend([1, 32, 128, 256].map(|clients| Leg::spread(system, clients, distribution)));
+        }
     }
     legs.extend([(Pgbench, 1), (NoopGraphql, 128), (Umadb, 32)].map(|(system, clients)| Leg::uniform(system, clients)));
     legs
