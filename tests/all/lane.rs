@@ -38,6 +38,8 @@ enum Fate {
     Unheard,
     /// The log does not have an event any more that was seen.
     Rewound,
+    /// The disk has failed at something before.
+    OutOfUse,
     /// It loses, because its stream has only one event.
     Behind,
 }
@@ -107,6 +109,7 @@ impl Journey for Gated {
         match self.fates.lock().await.pop().unwrap_or(Fate::Through) {
             Fate::Lost => return Err(yado_store::Error::Engine("the test says so".into())),
             Fate::Rewound => return Err(yado_store::Error::Rewound { seen: Position::new(1) }),
+            Fate::OutOfUse => return Err(yado_store::Error::OutOfUse("the test says so".into())),
             Fate::Behind => return Ok(vec![Appended::Conflict { actual: Revision::new(1) }; batch.len()]),
             Fate::Unheard => {
                 store.append(batch).await?;
@@ -348,6 +351,30 @@ async fn a_queue_that_is_full_refuses_at_once_and_loses_nothing() {
     }
     assert!((4..=8).contains(&recorded) && recorded + refused == 40, "{recorded} recorded, {refused} refused");
     assert_eq!(rig.way.head().await.unwrap(), Position::new(recorded));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_out_of_use_is_asked_once_for_all_that_have_gathered() {
+    const GATHERED: usize = 12;
+    let mut rig = Rig::new("sqlite::memory:").await;
+    rig.way.journey.fates.lock().await.extend([Fate::OutOfUse; 2 * GATHERED]);
+    rig.way.journey.fates.lock().await.push(Fate::Through);
+    let first = rig.send("CreateCategory", json!({ "name": "Pens" }), None);
+    assert_eq!(rig.arrivals.recv().await, Some(1));
+    // Of streams of their own, and so of several shards.
+    let names: Vec<String> = (0..GATHERED).map(|n| n.to_string()).collect();
+    let rest = rig.line_up(names.iter().map(|name| ("CreateCategory", json!({ "name": name }), None))).await;
+    rig.open(100);
+    first.await.unwrap().unwrap();
+    for told in join_all(rest).await {
+        let told = told.unwrap_err().to_string();
+        assert!(told.contains("nothing was recorded") && told.contains("started again"), "{told}");
+    }
+    let mut asked = 0;
+    while let Ok(size) = rig.arrivals.try_recv() {
+        asked += size;
+    }
+    assert_eq!(asked, GATHERED);
 }
 
 #[tokio::test(flavor = "multi_thread")]

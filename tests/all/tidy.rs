@@ -183,9 +183,10 @@ fn every_item_of_the_guest_contract_is_documented() {
 }
 
 /// What a statement looks at stays locked until the statement ends. A second look at the same thing waits for whoever wants
-/// to change it, who waits for the first: both threads then stand for good, and all who look after them.
+/// to change it, who waits for the first: both threads then stand for good, and all who look after them. This finds two
+/// looks that are written in one statement, and not one that a function takes or that a `match` keeps.
 #[test]
-fn no_statement_holds_two_locks() {
+fn no_statement_is_written_with_two_looks_at_what_is_locked() {
     let looks = [".borrow()", ".borrow_and_update()", ".lock()"];
     let mut found = Vec::new();
     for (name, text) in texts("host").into_iter().filter(|(name, _)| name.ends_with(".rs")) {

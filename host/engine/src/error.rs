@@ -233,6 +233,12 @@ impl Error {
     }
 }
 
+/// What is said where a disk has failed to keep something. Reading goes on.
+pub(crate) const OUT_OF_USE: &str =
+    "the server's disk has failed: nothing can be recorded until the server is started again";
+/// When that is worth another attempt.
+pub(crate) const OUT_OF_USE_MS: u64 = 10_000;
+
 /// A store's failure as a caller may see it; the whole of it goes to the log.
 impl From<yado_store::Error> for Error {
     fn from(error: yado_store::Error) -> Self {
@@ -240,14 +246,12 @@ impl From<yado_store::Error> for Error {
             return rewound(seen);
         }
         tracing::error!(%error, "the database failed");
-        let reason = match error {
-            yado_store::Error::Full(_) => "the server's disk is full, and nothing was recorded",
-            yado_store::Error::OutOfUse(_) => {
-                "the server's disk has failed: it is out of use until the server is started again"
-            }
-            _ => "the database can't be used at present",
+        let (reason, retry_after_ms) = match error {
+            yado_store::Error::Full(_) => ("the server's disk is full, and nothing was recorded", 1_000),
+            yado_store::Error::OutOfUse(_) => (OUT_OF_USE, OUT_OF_USE_MS),
+            _ => ("the database can't be used at present", 1_000),
         };
-        Self::Unavailable { reason: reason.to_owned(), retry_after_ms: 1_000 }
+        Self::Unavailable { reason: reason.to_owned(), retry_after_ms }
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use notify::Watcher;
 use tokio::sync::{Mutex, mpsc};
@@ -17,6 +17,9 @@ use crate::{Deployment, Engine, Refusal};
 
 /// How long the folder must be quiet before it is read: whoever copies a file writes it in pieces.
 const QUIET_MS: u64 = 100;
+
+/// A folder that is never so quiet is read after this all the same: something else may be writing into it.
+const LONGEST_UNREST: Duration = Duration::from_secs(5);
 
 /// How long to wait before trying again what the host could not do.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -100,8 +103,11 @@ impl Folder {
                     // The host could not deploy something, and may be able to by now.
                     () = tokio::time::sleep(AGAIN), if folder.has_hope().await => continue,
                 }
-                let quiet = Duration::from_millis(QUIET_MS);
-                while tokio::time::timeout(quiet, received.recv()).await.is_ok_and(|news| news.is_some()) {}
+                let (quiet, begun) = (Duration::from_millis(QUIET_MS), Instant::now());
+                while begun.elapsed() < LONGEST_UNREST
+                    && tokio::time::timeout(quiet, received.recv()).await.is_ok_and(|news| news.is_some())
+                {
+                }
             }
         }))
     }

@@ -163,7 +163,11 @@ impl Writer {
                 }
             }
             Err(error) if alone || error.is_general() => {
-                tracing::error!(%error, appends = appends.len(), "a transaction failed for good");
+                match error {
+                    // It has been said, and goes for all that follow.
+                    Error::OutOfUse(_) => tracing::debug!(%error, appends = appends.len(), "a transaction was refused"),
+                    _ => tracing::error!(%error, appends = appends.len(), "a transaction failed for good"),
+                }
                 replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
             }
             Err(error) => {

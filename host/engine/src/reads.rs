@@ -369,7 +369,7 @@ mod tests {
             }
         });
         let (waits, ended) = mpsc::channel::<()>();
-        for _ in 0..WAITING {
+        let waiting = std::array::from_fn::<_, WAITING, _>(|_| {
             let (bus, waits, handle) = (bus.clone(), waits.clone(), runtime.handle().clone());
             std::thread::spawn(move || {
                 let (name, projection) = (Name::parse("ticket").unwrap(), "desk/tickets/1");
@@ -378,12 +378,12 @@ mod tests {
                     handle.block_on(bus.caught_up_of(projection, &name, ahead, None)).unwrap();
                 }
                 drop((bus, waits));
-            });
-        }
+            })
+        });
         drop((bus, waits));
         let ended = ended.recv_timeout(Duration::from_secs(60));
         assert_eq!(ended, Err(RecvTimeoutError::Disconnected), "they wait for each other");
-        gets_on.join().unwrap();
+        waiting.into_iter().chain([gets_on]).for_each(|thread| thread.join().unwrap());
     }
 
     #[tokio::test]

@@ -2,10 +2,11 @@
 //!
 //! There is a limit to how many are open at a time, to how long one may be idle or take to send the head of a request, and
 //! to how long the body may take: a client that opens connections and says nothing, or stops in the middle, takes no other
-//! client's place for long. When the server stops, whoever has begun a request and does not go on with it is hung up on
+//! client's place for long. Neither does one that takes nothing of its answer. When the server stops, whoever has begun a request and does not go on with it is hung up on
 //! soon; what the server itself is still at gets all the time that the configuration gives it.
 
 mod body;
+mod taken;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -32,6 +33,7 @@ use body::Timed;
 pub(crate) use body::is_stalled;
 #[cfg(test)]
 pub(crate) use body::stalled;
+use taken::Taken;
 
 /// The pause after an accept that failed for want of resources, which only time or a closed connection mends.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -117,7 +119,7 @@ async fn connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.idle)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Taken::new(stream, patience.idle)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut told = finishing.clone();

@@ -1,11 +1,16 @@
 //! The log: text where a person reads it, a line of JSON for each event elsewhere.
 //!
-//! It goes to standard error; standard output belongs to what was asked for.
+//! It goes to standard error; standard output belongs to what was asked for. A thread of its own writes it, so that nobody
+//! waits for whoever reads it.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, ErrorKind, Write};
 use std::panic::PanicHookInfo;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::SubscriberBuilder;
@@ -20,11 +25,7 @@ pub(crate) fn start(config: &Config) -> Result<()> {
         || format!("the log filter {:?} is none", config.log),
         "write a level, or levels by crate, as in warn,yado=debug",
     )?;
-    let builder = SubscriberBuilder::default()
-        .with_writer(|| Lines { to: io::stderr().lock(), torn: &TORN })
-        // It would be told where nothing can be.
-        .log_internal_errors(false)
-        .with_env_filter(filter);
+    let builder = SubscriberBuilder::default().with_writer(|| Queue).with_env_filter(filter);
     let text = match config.log_format {
         LogFormat::Auto => terminal::is_watched(),
         LogFormat::Text => true,
@@ -36,36 +37,89 @@ pub(crate) fn start(config: &Config) -> Result<()> {
         builder.json().flatten_event(true).with_current_span(false).try_init()
     };
     started.doing(|| "the log can't be started".to_owned())?;
+    let (way, messages) = mpsc::sync_channel(WAITING);
+    let writer = thread::Builder::new().name("yado-log".into()).spawn(move || write(&messages));
+    writer.doing(|| "there is no thread to write the log".to_owned())?;
+    // There is but one start.
+    let _ = WAY.set(way);
     std::panic::set_hook(Box::new(panicked));
     Ok(())
 }
 
-/// Whether the last line that was written has no end.
-static TORN: AtomicBool = AtomicBool::new(false);
+/// The way to the thread that writes.
+static WAY: OnceLock<SyncSender<Message>> = OnceLock::new();
+/// Lines for which there was no room since that was last told.
+static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// Writes line by line, as far as that can be done. A log whose disk is full, or whose reader has gone away, is no reason
-/// to end: what can't be written is missing, and the next line that can be is whole.
-struct Lines<'a, W> {
-    to: W,
-    torn: &'a AtomicBool,
+/// So many lines may wait to be written. One more is lost, and counted.
+const WAITING: usize = 4_096;
+/// How long the end of the process waits for its last lines.
+const LAST: Duration = Duration::from_secs(1);
+
+enum Message {
+    Line(Box<[u8]>),
+    /// Somebody waits for all before it to be written, which the end of this tells.
+    Settle(SyncSender<()>),
 }
 
-impl<W: Write> Write for Lines<'_, W> {
+/// Hands lines to the thread that writes, and waits for nobody: what stands still because the reader of the log does must
+/// not be the server.
+struct Queue;
+
+impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.torn.load(Relaxed) && self.most_of(b"\n") == 0 {
-            return Ok(line.len());
+        let message = Message::Line(line.into());
+        if WAY.get().is_none_or(|way| way.try_send(message).is_err()) {
+            LOST.fetch_add(1, Relaxed);
         }
-        let written = self.most_of(line);
-        self.torn.store((1..line.len()).contains(&written), Relaxed);
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
+        Ok(())
     }
 }
 
-impl<W: Write> Lines<'_, W> {
+/// Writes what is handed over, for as long as the process lives.
+fn write(messages: &Receiver<Message>) {
+    let mut lines = Lines { to: io::stderr(), torn: false };
+    for message in messages {
+        match message {
+            Message::Line(line) => lines.put(&line),
+            Message::Settle(settled) => drop(settled),
+        }
+        let lost = LOST.swap(0, Relaxed);
+        if lost > 0 {
+            tracing::warn!(lines = lost, "the log was not read as fast as it was written: lines are missing");
+        }
+    }
+}
+
+/// Waits until what has been logged so far is written, if that does not take too long.
+pub(crate) fn settle() {
+    let (settled, end) = mpsc::sync_channel(0);
+    if WAY.get().is_some_and(|way| way.try_send(Message::Settle(settled)).is_ok()) {
+        let _ = end.recv_timeout(LAST);
+    }
+}
+
+/// Writes line by line, as far as that can be done. A log whose disk is full, or whose reader has gone away, is no reason
+/// to end: what can't be written is missing, and the next line that can be is whole.
+struct Lines<W> {
+    to: W,
+    /// Whether the last line has no end.
+    torn: bool,
+}
+
+impl<W: Write> Lines<W> {
+    fn put(&mut self, line: &[u8]) {
+        if self.torn && self.most_of(b"\n") == 0 {
+            return;
+        }
+        let written = self.most_of(line);
+        self.torn = (1..line.len()).contains(&written);
+    }
+
     /// Writes what can be written, and returns how much that was.
     fn most_of(&mut self, bytes: &[u8]) -> usize {
         let mut written = 0;
@@ -86,6 +140,8 @@ fn panicked(panic: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     tracing::error!(reason = panic.payload_as_str(), place, backtrace, "a part of the server has panicked");
+    // It may take the process along.
+    settle();
 }
 
 #[cfg(test)]
@@ -98,7 +154,7 @@ mod tests {
         holds: Vec<u8>,
     }
 
-    impl Write for &mut Disk {
+    impl Write for Disk {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let count = bytes.len().min(self.room);
             if count == 0 {
@@ -116,12 +172,12 @@ mod tests {
 
     #[test]
     fn lines_for_which_there_is_no_room_are_missing_and_the_next_one_is_whole() {
-        let (mut disk, torn) = (Disk { room: 6, holds: Vec::new() }, AtomicBool::new(false));
+        let mut lines = Lines { to: Disk { room: 6, holds: Vec::new() }, torn: false };
         for (line, more) in [("one\n", 0), ("two\n", 0), ("three\n", 0), ("four\n", 6), ("five\n", 9)] {
-            disk.room += more;
-            Lines { to: &mut disk, torn: &torn }.write_all(line.as_bytes()).unwrap();
+            lines.to.room += more;
+            lines.put(line.as_bytes());
         }
-        assert_eq!(String::from_utf8(disk.holds).unwrap(), "one\ntw\nfour\nfive\n");
-        assert!(!torn.load(Relaxed));
+        assert_eq!(String::from_utf8(lines.to.holds).unwrap(), "one\ntw\nfour\nfive\n");
+        assert!(!lines.torn);
     }
 }

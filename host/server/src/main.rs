@@ -39,7 +39,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let began = Instant::now();
-    match cli::Cli::read().run(began) {
+    let ended = cli::Cli::read().run(began);
+    logging::settle();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             terminal::tell(&format!("yado: {failure}"));

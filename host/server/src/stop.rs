@@ -6,6 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::failure::{Doing as _, Result};
+use crate::logging;
 
 /// Whether the server has been told to stop.
 #[derive(Debug, Clone)]
@@ -51,6 +52,7 @@ async fn listen_to(mut interrupts: Signal, mut terminations: Signal, tell: watch
     tell.send_replace(true);
     let number = next().await;
     tracing::warn!("told to stop a second time: exiting at once");
+    logging::settle();
     // What a shell reports of a process that a signal has ended.
     std::process::exit(128 + number);
 }

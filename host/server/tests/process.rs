@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Lines, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -160,7 +161,7 @@ fn a_signal_ends_the_server_in_order() {
     }
 }
 
-/// A log file on a disk that is full is the same to the server as a pipe that nobody reads.
+/// A log file on a disk that is full is the same to the server as a pipe whose reader has gone away.
 #[test]
 fn a_server_whose_log_can_not_be_written_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -173,6 +174,27 @@ fn a_server_whose_log_can_not_be_written_goes_on() {
     }
     server.signal("TERM");
     assert_eq!(server.process.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_server_whose_log_nobody_reads_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = yado(&["serve", "--listen", "127.0.0.1:0", "--log", "debug"], folder.path());
+    let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+    let address = address(&mut log, "ready");
+    let mut server = Server { process, address, folder };
+    // Each of these is a line, and all of them are more than the pipe holds.
+    for _ in 0..1_000 {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(b"this is no request\r\n\r\n").unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    assert!(server.get("/health/ready").starts_with("HTTP/1.1 200"));
+    server.signal("TERM");
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
+    assert!(log.count() > 100, "what was logged is there for whoever reads it later");
 }
 
 #[test]

@@ -24,9 +24,9 @@ pub enum Error {
     /// The disk is full. Nothing was recorded; it goes on by itself once there is room.
     #[error("the disk of the database is full: {0}")]
     Full(String),
-    /// The disk has not kept what it was given, and nobody knows what is on it. Nothing was done, and this process does
-    /// nothing more with it: one that begins anew can.
-    #[error("the database is out of use until the server is started again: {0}")]
+    /// The disk has not kept what it was given, and nobody knows what is on it. Nothing was done, and nothing is recorded
+    /// by this process any more; what is there may still be read.
+    #[error("this process can't record anything more in the database: {0}")]
     OutOfUse(String),
     /// What is stored is not what this code writes.
     #[error("the database holds something unexpected in {place}: {reason}")]

@@ -22,6 +22,7 @@ mod parked;
 #[cfg(test)]
 mod plans;
 mod read;
+mod reading;
 mod registry;
 mod rows;
 mod snapshots;

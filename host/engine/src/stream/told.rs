@@ -3,7 +3,7 @@
 use yado_model::{Position, Rejection, Revision};
 
 use super::Job;
-use crate::error::{misbehaved, rewound};
+use crate::error::{OUT_OF_USE, OUT_OF_USE_MS, misbehaved, rewound};
 use crate::{Error, Receipt, Result};
 
 /// Why a command has no receipt.
@@ -85,10 +85,10 @@ pub(super) fn failed(job: &Job, error: &yado_store::Error) -> Error {
             retry_after_ms: 5_000,
         },
         yado_store::Error::OutOfUse(_) => Error::Unavailable {
-            reason:
-                "the server's disk has failed, and nothing was recorded or will be until the server is started again"
-                    .into(),
-            retry_after_ms: 10_000,
+            reason: format!(
+                "{OUT_OF_USE}; of this attempt nothing was recorded, and whether an earlier one was shows then"
+            ),
+            retry_after_ms: OUT_OF_USE_MS,
         },
         yado_store::Error::Unavailable(_) => Error::Unavailable {
             reason: "the database was not available, and nothing was recorded".into(),
@@ -96,7 +96,7 @@ pub(super) fn failed(job: &Job, error: &yado_store::Error) -> Error {
         },
         _ => Error::Unavailable {
             reason: "the database failed while the command was being recorded; whether it was is not known, and a \
-                     repetition with the same idempotency key finds out"
+                     repetition with the same idempotency key finds out as soon as anything can be recorded again"
                 .into(),
             retry_after_ms: 1_000,
         },

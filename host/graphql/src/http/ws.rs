@@ -25,6 +25,7 @@ use axum::http::{HeaderMap, HeaderValue, Response as HttpResponse, StatusCode};
 use futures::future::{Either, FutureExt as _};
 use futures::stream::{self, AbortHandle, BoxStream, SelectAll, abortable};
 use futures::{SinkExt as _, StreamExt as _};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -272,7 +273,7 @@ impl Socket {
         };
         let (said, lives) = match begun {
             Err(response) => return self.write(text_frame(message::error(&id, &response.errors_to_json()))).await,
-            Ok(Begun::Once(answer)) => (Either::Left(stream::once(answer.map(Said::Answer))), false),
+            Ok(Begun::Once(answer)) => (Either::Left(stream::once(beside(answer).map(Said::Answer))), false),
             Ok(Begun::Live(subscriber)) => (Either::Right(subscriber.told().map(Said::Told)), true),
         };
         let own = id.clone();
@@ -362,6 +363,8 @@ impl Socket {
     /// Says farewell.
     async fn close(mut self, end: End) {
         let End::Close(code, reason) = end else { return };
+        // Nobody is told any more what they come to.
+        self.operations.clear();
         let mut patience = FAREWELL;
         if code == code::SLOW_READER {
             // All that is on its way to it comes before the reason.
@@ -375,6 +378,19 @@ impl Socket {
             Ok::<_, axum::Error>(())
         };
         let _ = timeout(patience, close).await;
+    }
+}
+
+/// Runs an operation beside its socket, and ends it when nobody waits for it any more. What it holds while it runs is not
+/// kept from others by a client that does not take what it is told.
+async fn beside(answer: impl Future<Output = Response> + Send + 'static) -> Response {
+    let mut task = JoinSet::new();
+    task.spawn(answer);
+    match task.join_next().await {
+        Some(Ok(response)) => response,
+        Some(Err(failed)) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+        // The server is at its end.
+        _ => std::future::pending().await,
     }
 }
 

@@ -175,3 +175,18 @@ async fn a_client_beyond_the_limit_is_served_when_another_has_gone() {
     second.read_exact(&mut byte).await.unwrap();
     assert_eq!(&byte, b"H");
 }
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_makes_room_for_the_next() {
+    // More than any buffer on the way holds.
+    let large = get(async || vec![0_u8; 64 * 1024 * 1024]);
+    let router = Router::new().route("/large", large).route("/", get(async || "done"));
+    let server = Server::start(router, Http { connections: 1, idle_ms: 50, ..Http::default() }).await;
+    let mut first = server.connect().await;
+    first.write_all(b"GET /large HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+    first.readable().await.unwrap();
+    let mut second = server.connect().await;
+    ask(&mut second).await;
+    assert!(rest(&mut second).await.ends_with("done"));
+    drop(first);
+}

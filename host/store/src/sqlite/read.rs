@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use futures::TryStreamExt as _;
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
 use yado_model::{Position, TenantId};
 
 use super::bound::{Bound, query};
 use super::dialect::SqliteDialect;
+use super::reading::Reading;
 use super::{Database, journal, parked, rows, tables, uses};
 use crate::number::{loaded, stored};
 use crate::open::Promise;
@@ -190,7 +191,9 @@ impl ReadStore for Reads {
         keys: &[String],
         columns: Option<&[String]>,
     ) -> Result<Rows> {
-        self.fetch(select::by_keys(&SqliteDialect, table, tenant, keys, columns)?).await
+        let question = select::by_keys(&SqliteDialect, table, tenant, keys, columns)?;
+        // Keys are found at once or not at all: there is nothing that would have to be given up.
+        self.fill(question, &self.database.readers).await
     }
 
     async fn select(&self, table: &Table, tenant: &TenantId, select: &Select) -> Result<Rows> {
@@ -206,7 +209,9 @@ impl ReadStore for Reads {
 
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
         let sql = select::count(&SqliteDialect, table, tenant, filter)?;
-        let count: i64 = query(sql)?.fetch_one(&self.database.readers).await?.try_get(0)?;
+        let mut reading = Reading::begin(&self.database).await?;
+        let count: i64 = query(sql)?.fetch_one(reading.connection()).await?.try_get(0)?;
+        reading.ends();
         loaded(count, &table.name)
     }
 
@@ -307,7 +312,7 @@ async fn drop_all(connection: &mut SqliteConnection, projection: &str, tables: &
     journal::forget_all(connection, projection).await
 }
 
-async fn checkpoint(from: impl sqlx::SqliteExecutor<'_>, projection: &str) -> Result<Checkpoint> {
+async fn checkpoint(from: impl SqliteExecutor<'_>, projection: &str) -> Result<Checkpoint> {
     let query = sqlx::query_as::<_, (i64, Option<Uuid>, i64)>(CHECKPOINT).bind(projection);
     let (position, command, replays) = query.fetch_optional(from).await?.unwrap_or_default();
     Checkpoint::loaded(position, command, replays)
@@ -325,18 +330,36 @@ impl Reads {
     }
 
     async fn fetch(&self, question: Question<'_, Bound>) -> Result<Rows> {
+        let mut reading = Reading::begin(&self.database).await?;
+        let rows = self.fill(question, reading.connection()).await?;
+        reading.ends();
+        Ok(rows)
+    }
+
+    async fn fill(&self, question: Question<'_, Bound>, from: impl SqliteExecutor<'_>) -> Result<Rows> {
         let columns = question.columns;
         let mut filling = Rows::filling(columns.iter().copied().cloned().collect(), self.rooms.room());
-        self.each_row(question.sql, |row| aggregate::fill(&mut filling, row, &columns)).await?;
+        each_row(from, question.sql, |row| aggregate::fill(&mut filling, row, &columns)).await?;
         Ok(filling.done())
     }
 
-    /// Takes rows one by one, so that no more of them are read than there is room for, and the few that are on their way.
-    async fn each_row(&self, sql: Sql<Bound>, mut take: impl FnMut(&SqliteRow) -> Result<()> + Send) -> Result<()> {
-        let mut rows = query(sql)?.fetch(&self.database.readers);
-        while let Some(row) = rows.try_next().await? {
-            take(&row)?;
-        }
+    async fn each_row(&self, sql: Sql<Bound>, take: impl FnMut(&SqliteRow) -> Result<()> + Send) -> Result<()> {
+        let mut reading = Reading::begin(&self.database).await?;
+        each_row(reading.connection(), sql, take).await?;
+        reading.ends();
         Ok(())
     }
+}
+
+/// Takes rows one by one, so that no more of them are read than there is room for, and the few that are on their way.
+async fn each_row(
+    from: impl SqliteExecutor<'_>,
+    sql: Sql<Bound>,
+    mut take: impl FnMut(&SqliteRow) -> Result<()> + Send,
+) -> Result<()> {
+    let mut rows = query(sql)?.fetch(from);
+    while let Some(row) = rows.try_next().await? {
+        take(&row)?;
+    }
+    Ok(())
 }

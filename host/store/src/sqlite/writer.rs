@@ -209,8 +209,9 @@ fn open(place: &Place) -> Result<(Connection, Option<Checkpoints>)> {
 pub(super) fn recover(place: &Place) -> Option<Connection> {
     let connection = connect(place).ok()?;
     connection.query_row("pragma schema_version", (), |_| Ok(())).ok()?;
-    // SQLite keeps the write-ahead log where the file is, and not where a link to it is.
-    if let Err(error) = write_anew(&connection, &resolved(&place.path)) {
+    // SQLite keeps the write-ahead log beside the file itself, wherever a link to it is.
+    let file = connection.path().map_or_else(|| resolved(&place.path), PathBuf::from);
+    if let Err(error) = write_anew(&connection, &file) {
         place.disk.fails_for(&error);
     }
     Some(connection)

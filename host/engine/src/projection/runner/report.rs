@@ -13,20 +13,29 @@ impl Runner {
 
     /// Tells that everything up to a position is shown, but for so much that waits, and where the checkpoint is.
     pub(super) fn stands_at(&self, position: Position, kept: Position, parked: Count) {
+        let (mut gets_on, mut filled) = (false, false);
         self.report.send_if_modified(|status| {
-            let before = (status.position, status.stage, status.parked, status.trouble.is_some());
-            if status.trouble.take().is_some() {
-                tracing::info!(projection = status.name, %position, "a projection gets on again");
-            }
+            let before = (status.position, status.stage, status.parked);
+            gets_on = status.trouble.take().is_some();
             status.reach(position);
-            if matches!(before.1, Stage::Anew { .. }) && status.stage == Stage::Following {
-                tracing::info!(projection = status.name, %position, "a projection has been filled anew");
-            }
+            filled = matches!(before.1, Stage::Anew { .. }) && status.stage == Stage::Following;
             status.parked = parked;
             // Nobody waits for news of it.
             status.kept = kept;
-            before != (status.position, status.stage, parked, false)
+            gets_on || before != (status.position, status.stage, parked)
         });
+        // Whoever asks how it stands need not wait for the log.
+        if gets_on {
+            tracing::info!(projection = self.name(), %position, "a projection gets on again");
+        }
+        if filled {
+            tracing::info!(projection = self.name(), %position, "a projection has been filled anew");
+        }
+    }
+
+    /// What people call it.
+    fn name(&self) -> String {
+        self.report.borrow().name.clone()
     }
 
     /// Tells why the projection does not get on.
@@ -41,14 +50,16 @@ impl Runner {
             Failure::Database(error) => Trouble::Database(error.to_string()),
             Failure::Host(reason) => Trouble::Host(reason),
         };
-        self.report.send_if_modified(|status| {
-            if status.trouble.as_ref() == Some(&trouble) {
-                return false;
+        let news = self.report.send_if_modified(|status| {
+            let news = status.trouble.as_ref() != Some(&trouble);
+            if news {
+                status.trouble = Some(trouble.clone());
             }
-            let plugin = &definition.projection.deployed.manifest().name;
-            tracing::error!(projection = status.name, plugin, %trouble, "a projection does not get on");
-            status.trouble = Some(trouble);
-            true
+            news
         });
+        if news {
+            let plugin = &definition.projection.deployed.manifest().name;
+            tracing::error!(projection = self.name(), plugin, %trouble, "a projection does not get on");
+        }
     }
 }
