@@ -67,17 +67,14 @@ impl Throughput {
             .into_iter()
             .filter(|price| bench.arguments.wants_any(price.legs().map(|leg| leg.system)))
             .collect();
+        let compared: BTreeSet<Leg> =
+            comparisons.iter().flat_map(Comparison::legs).chain(prices.iter().flat_map(Price::legs)).collect();
         let swept = sweep().into_iter().filter(|leg| bench.arguments.wants_any(std::iter::once(leg.system)));
-        let legs: BTreeSet<Leg> = comparisons
-            .iter()
-            .flat_map(Comparison::legs)
-            .chain(prices.iter().flat_map(Price::legs))
-            .chain(swept)
-            .collect();
-        let legs: Vec<Leg> = legs.into_iter().collect();
+        let swept: BTreeSet<Leg> = swept.filter(|leg| !compared.contains(leg)).collect();
         let spec = bench.spec();
-        let systems: BTreeSet<System> = legs.iter().map(|leg| leg.system).collect();
-        let mut series: Vec<Series> = legs.into_iter().map(Series::new).collect();
+        let systems: BTreeSet<System> = compared.iter().chain(&swept).map(|leg| leg.system).collect();
+        let (mut compared, mut swept) =
+            (compared.into_iter().map(Series::new).collect::<Vec<_>>(), swept.into_iter().map(Series::new).collect());
         let mut participants = BTreeMap::new();
         let (mut chance, rounds) = (Chance::new(spec.seed), bench.arguments.rounds);
         let kept = bench.cluster.database().await;
@@ -99,13 +96,19 @@ impl Throughput {
                 present.insert(*system, prepared);
             }
             machine::write_out().await?;
-            play((round, rounds), &mut present, &mut series, &spec, &bench.cluster, &mut chance).await;
+            // What is compared comes first: a system that is measured in many ways would otherwise have a longer log by then
+            // than one that is measured in one.
+            for series in [&mut compared, &mut swept] {
+                play((round, rounds), &mut present, series, &spec, &bench.cluster, &mut chance).await;
+            }
             for contender in present.into_values().flatten() {
                 contender.stop().await;
             }
             bench.cluster.drop_all_but(&kept).await?;
         }
         let participants = participants.into_values().collect();
+        let mut series: Vec<Series> = compared.into_iter().chain(swept).collect();
+        series.sort_by_key(|series| series.leg);
         Ok(Self { participants, series, comparisons, prices })
     }
 
