@@ -24,11 +24,13 @@ mod time;
 pub(crate) use log::Events;
 pub(crate) use read::Reads;
 
+use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool, Postgres, Transaction};
+use tokio::time::timeout;
 
 use self::append::Appending;
 use crate::open::Promise;
@@ -103,7 +105,8 @@ impl Database {
             Promise::Derived => DERIVED_SESSION,
         };
         let connect = PgConnectOptions::from_str(url)?.application_name("yado").statement_cache_capacity(STATEMENTS);
-        let patient = || PgPoolOptions::new().acquire_timeout(options.acquire_timeout());
+        let patience = options.acquire_timeout();
+        let patient = || PgPoolOptions::new().acquire_timeout(patience);
         let pool = || {
             patient().after_connect(move |connection, _| {
                 Box::pin(async move { sqlx::query(session).execute(connection).await.map(|_| ()) })
@@ -122,6 +125,14 @@ impl Database {
                         connection.ping().await?;
                     }
                     Ok(true)
+                })
+            })
+            // One that was given up may be one that nothing is heard of any more. It is let go while whoever waits for
+            // another still does.
+            .after_release(move |connection, _| {
+                Box::pin(async move {
+                    let silent = |_| sqlx::Error::Io(ErrorKind::TimedOut.into());
+                    timeout(patience / 2, connection.ping()).await.map_err(silent).flatten().map(|()| true)
                 })
             })
             .connect_with(connect.clone())
@@ -170,6 +181,12 @@ async fn losses(pool: &PgPool) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
+    use tokio::io::copy_bidirectional;
+    use tokio::net::{UnixListener, UnixStream};
+    use tokio::sync::watch;
+
     use super::*;
     use crate::testing::{Fsync, Postgres};
 
@@ -183,5 +200,42 @@ mod tests {
             assert_eq!(losses(&database.pool).await.unwrap(), expected);
             database.close().await;
         }
+    }
+
+    /// What a server's socket is called in its folder.
+    const SOCKET: &str = ".s.PGSQL.5432";
+
+    /// A way to a server. What is connected over it when it falls silent stays connected, and nothing comes through.
+    async fn relay(listener: UnixListener, to: PathBuf, silence: watch::Receiver<()>) {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (to, mut silence) = (to.clone(), silence.clone());
+            silence.mark_unchanged();
+            tokio::spawn(async move {
+                let mut server = UnixStream::connect(to).await.unwrap();
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, &mut server) => {}
+                    _ = silence.changed() => std::future::pending().await,
+                }
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_of_which_nothing_is_heard_any_more_makes_room_for_another() {
+        let url = Postgres::shared().database().await;
+        let (database, server) = url.split_once("?host=").unwrap();
+        let way = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(way.path().join(SOCKET)).unwrap();
+        let (falls_silent, silence) = watch::channel(());
+        tokio::spawn(relay(listener, Path::new(server).join(SOCKET), silence));
+        let url = format!("{database}?host={}", way.path().display());
+        let options = Options { connections: 1, acquire_timeout_ms: 2_000, ..Options::default() };
+        let database = Database::open(&url, &options, Promise::Derived).await.unwrap();
+        let ask = async || sqlx::query("select 1").execute(&database.pool).await.map(|_| ());
+        ask().await.unwrap();
+        falls_silent.send_replace(());
+        assert!(timeout(Duration::from_millis(100), ask()).await.is_err(), "it was not silent");
+        ask().await.unwrap();
+        database.close().await;
     }
 }
