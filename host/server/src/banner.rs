@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use yado_engine::Catalogue;
 
 use crate::config::{Config, LogFormat};
-use crate::{example, terminal};
+use crate::{example, logging, terminal};
 
 /// Shows it, if a person is there to read it.
 pub(crate) fn show(address: SocketAddr, config: &Config, catalogue: &Catalogue) {
     if terminal::is_watched() && config.log_format != LogFormat::Json {
+        logging::settle();
         terminal::tell(&text(address, config, catalogue));
     }
 }

@@ -70,7 +70,7 @@ pub(crate) struct Config {
 pub(crate) struct Http {
     /// Connections at a time.
     pub(crate) connections: u32,
-    /// How long a connection may be idle, or take to send the head of a request.
+    /// How long a connection may be idle, take to send the head of a request, or take nothing of an answer.
     pub(crate) idle_ms: u64,
     /// How long the body of a request may take.
     pub(crate) body_ms: u64,

@@ -2,8 +2,9 @@
 //!
 //! There is a limit to how many are open at a time, to how long one may be idle or take to send the head of a request, and
 //! to how long the body may take: a client that opens connections and says nothing, or stops in the middle, takes no other
-//! client's place for long. Neither does one that takes nothing of its answer. When the server stops, whoever has begun a request and does not go on with it is hung up on
-//! soon; what the server itself is still at gets all the time that the configuration gives it.
+//! client's place for long. Neither does one that takes nothing of its answer. When the server stops, whoever has begun a
+//! request and does not go on with it is hung up on soon; what the server itself is still at gets all the time that the
+//! configuration gives it.
 
 mod body;
 mod taken;

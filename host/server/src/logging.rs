@@ -4,13 +4,14 @@
 //! waits for whoever reads it.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::cell::RefCell;
 use std::io::{self, ErrorKind, Write};
 use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::SubscriberBuilder;
@@ -55,11 +56,18 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 const WAITING: usize = 4_096;
 /// How long the end of the process waits for its last lines.
 const LAST: Duration = Duration::from_secs(1);
+/// How long it waits at a time for room among them.
+const PAUSE: Duration = Duration::from_millis(1);
 
 enum Message {
     Line(Box<[u8]>),
     /// Somebody waits for all before it to be written, which the end of this tells.
     Settle(SyncSender<()>),
+}
+
+thread_local! {
+    /// What the thread that writes has to say itself: its way is not the queue, which may be full.
+    static OWN: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
 /// Hands lines to the thread that writes, and waits for nobody: what stands still because the reader of the log does must
@@ -68,8 +76,8 @@ struct Queue;
 
 impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let message = Message::Line(line.into());
-        if WAY.get().is_none_or(|way| way.try_send(message).is_err()) {
+        let is_own = OWN.with_borrow_mut(|own| own.as_mut().map(|own| own.extend_from_slice(line)).is_some());
+        if !is_own && WAY.get().is_none_or(|way| way.try_send(Message::Line(line.into())).is_err()) {
             LOST.fetch_add(1, Relaxed);
         }
         Ok(line.len())
@@ -82,6 +90,7 @@ impl Write for Queue {
 
 /// Writes what is handed over, for as long as the process lives.
 fn write(messages: &Receiver<Message>) {
+    OWN.set(Some(Vec::new()));
     let mut lines = Lines { to: io::stderr(), torn: false };
     for message in messages {
         match message {
@@ -91,16 +100,24 @@ fn write(messages: &Receiver<Message>) {
         let lost = LOST.swap(0, Relaxed);
         if lost > 0 {
             tracing::warn!(lines = lost, "the log was not read as fast as it was written: lines are missing");
+            lines.put(&OWN.replace(Some(Vec::new())).unwrap_or_default());
         }
     }
 }
 
 /// Waits until what has been logged so far is written, if that does not take too long.
 pub(crate) fn settle() {
+    let Some(way) = WAY.get() else { return };
     let (settled, end) = mpsc::sync_channel(0);
-    if WAY.get().is_some_and(|way| way.try_send(Message::Settle(settled)).is_ok()) {
-        let _ = end.recv_timeout(LAST);
+    let (begun, mut message) = (Instant::now(), Message::Settle(settled));
+    while let Err(TrySendError::Full(back)) = way.try_send(message) {
+        if begun.elapsed() > LAST {
+            return;
+        }
+        message = back;
+        thread::sleep(PAUSE);
     }
+    let _ = end.recv_timeout(LAST.saturating_sub(begun.elapsed()));
 }
 
 /// Writes line by line, as far as that can be done. A log whose disk is full, or whose reader has gone away, is no reason
@@ -140,8 +157,10 @@ fn panicked(panic: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     tracing::error!(reason = panic.payload_as_str(), place, backtrace, "a part of the server has panicked");
-    // It may take the process along.
-    settle();
+    // Others are caught by whoever has called, but this one takes the process along.
+    if thread::current().name() == Some("main") {
+        settle();
+    }
 }
 
 #[cfg(test)]

@@ -177,24 +177,35 @@ fn a_server_whose_log_can_not_be_written_goes_on() {
 }
 
 #[test]
-fn a_server_whose_log_nobody_reads_goes_on() {
+fn a_server_whose_log_nobody_reads_goes_on_and_says_how_much_is_missing() {
+    /// More than the pipe and the queue hold.
+    const LINES: usize = 5_000;
+    const BROKE: &str = "a connection broke";
     let folder = tempfile::tempdir().unwrap();
     let mut command = yado(&["serve", "--listen", "127.0.0.1:0", "--log", "debug"], folder.path());
     let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
     let address = address(&mut log, "ready");
     let mut server = Server { process, address, folder };
-    // Each of these is a line, and all of them are more than the pipe holds.
-    for _ in 0..1_000 {
+    for _ in 0..LINES {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.write_all(b"this is no request\r\n\r\n").unwrap();
-        let _ = stream.read_to_end(&mut Vec::new());
+        stream.read_to_end(&mut Vec::new()).expect("the server goes on");
     }
     assert!(server.get("/health/ready").starts_with("HTTP/1.1 200"));
+    // Somebody reads again.
+    let counted = std::thread::spawn(move || {
+        let lines = log.map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
+        lines.fold((0, 0), |(broke, missing), line| match line["message"].as_str() {
+            Some(BROKE) => (broke + 1, missing),
+            _ => (broke, missing + line["lines"].as_u64().unwrap_or_default()),
+        })
+    });
     server.signal("TERM");
     assert_eq!(server.process.wait().unwrap().code(), Some(0));
-    assert!(log.count() > 100, "what was logged is there for whoever reads it later");
+    let (broke, missing) = counted.join().unwrap();
+    assert!(missing > 0 && broke + missing >= LINES as u64, "{broke} lines, and {missing} are said to be missing");
 }
 
 #[test]

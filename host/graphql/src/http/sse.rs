@@ -9,8 +9,8 @@
 //! so before that, by an answer with the error `SLOW_READER`.
 //!
 //! What is told goes through a few places to the connection, and whoever fills them keeps the place of the stream and the
-//! subscription. A connection that nobody reads from is known only to the HTTP library, which waits for it as long as the
-//! network does; so it is here that it is noticed, and that all that it held is given back. What is left is a few events,
+//! subscription. A connection that nobody reads from is known only to whoever writes to it, who has more patience; so it is
+//! here that it is noticed, and that all that it held is given back. What is left is a few events,
 //! and the reason behind them.
 
 use std::convert::Infallible;

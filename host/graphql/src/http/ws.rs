@@ -10,6 +10,7 @@
 //! Pages of other sites can open sockets, and browsers ask nobody whether they may. Whoever serves this sees to it that
 //! only those do that are meant to.
 
+mod beside;
 mod message;
 
 use std::collections::HashMap;
@@ -25,7 +26,6 @@ use axum::http::{HeaderMap, HeaderValue, Response as HttpResponse, StatusCode};
 use futures::future::{Either, FutureExt as _};
 use futures::stream::{self, AbortHandle, BoxStream, SelectAll, abortable};
 use futures::{SinkExt as _, StreamExt as _};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -37,6 +37,7 @@ use crate::live::{Place, Told};
 use crate::request::{Caller, Request, Response};
 use crate::{GraphQl, Limits};
 
+use beside::{Beside, Turn};
 use message::{Sent, Wrong};
 
 /// The name of the protocol.
@@ -147,8 +148,8 @@ impl From<Wrong> for End {
 
 /// What an operation has to say.
 enum Said {
-    /// The only answer.
-    Answer(Response),
+    /// The only answer, which has its turn until it is told.
+    Answer { response: Response, _turn: Turn },
     /// One of several answers, or why there are no more.
     Told(Told),
 }
@@ -162,6 +163,7 @@ struct Socket {
     /// What ends each of the operations under way, by id, and whether it is a subscription.
     known: HashMap<Arc<str>, (AbortHandle, bool)>,
     operations: Operations,
+    beside: Beside,
     /// Whether the client has said that it speaks the protocol.
     is_acknowledged: bool,
     /// Whether the server is about to stop.
@@ -172,9 +174,9 @@ struct Socket {
 
 impl Socket {
     fn new(graphql: GraphQl, socket: WebSocket, caller: Caller, place: Place) -> Self {
-        let (known, operations) = (HashMap::new(), SelectAll::new());
+        let (known, operations, beside) = (HashMap::new(), SelectAll::new(), Beside::new());
         let (is_acknowledged, is_closing, heard) = (false, false, Instant::now());
-        Self { graphql, socket, caller, known, operations, is_acknowledged, is_closing, heard, _place: place }
+        Self { graphql, socket, caller, known, operations, beside, is_acknowledged, is_closing, heard, _place: place }
     }
 
     fn limits(&self) -> &Limits {
@@ -273,7 +275,12 @@ impl Socket {
         };
         let (said, lives) = match begun {
             Err(response) => return self.write(text_frame(message::error(&id, &response.errors_to_json()))).await,
-            Ok(Begun::Once(answer)) => (Either::Left(stream::once(beside(answer).map(Said::Answer))), false),
+            Ok(Begun::Once(answer)) => (
+                Either::Left(stream::once(
+                    self.beside.clone().run(answer).map(|(response, turn)| Said::Answer { response, _turn: turn }),
+                )),
+                false,
+            ),
             Ok(Begun::Live(subscriber)) => (Either::Right(subscriber.told().map(Said::Told)), true),
         };
         let own = id.clone();
@@ -305,11 +312,11 @@ impl Socket {
     /// What an operation has to say, as it is sent.
     fn frames(&mut self, id: Arc<str>, said: Said) -> Result<Vec<Frame>, End> {
         let told = match said {
-            Said::Answer(response) if response.is_refused() => {
+            Said::Answer { response, .. } if response.is_refused() => {
                 self.known.remove(&id);
                 return Ok(vec![text_frame(message::error(&id, &response.errors_to_json()))]);
             }
-            Said::Answer(response) => {
+            Said::Answer { response, .. } => {
                 self.known.remove(&id);
                 let answer = text_frame(message::next(&id, &response.to_text()));
                 return Ok(vec![answer, text_frame(message::complete(&id))]);
@@ -378,19 +385,6 @@ impl Socket {
             Ok::<_, axum::Error>(())
         };
         let _ = timeout(patience, close).await;
-    }
-}
-
-/// Runs an operation beside its socket, and ends it when nobody waits for it any more. What it holds while it runs is not
-/// kept from others by a client that does not take what it is told.
-async fn beside(answer: impl Future<Output = Response> + Send + 'static) -> Response {
-    let mut task = JoinSet::new();
-    task.spawn(answer);
-    match task.join_next().await {
-        Some(Ok(response)) => response,
-        Some(Err(failed)) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
-        // The server is at its end.
-        _ => std::future::pending().await,
     }
 }
 

@@ -24,8 +24,8 @@ use crate::read::sql::Sql;
 use crate::room::Rooms;
 use crate::table::{check_name, quoted};
 use crate::{
-    Aggregate, ChangePage, ChangeQuery, Checkpoint, Committed, Each, Filter, Forgotten, Group, LetterId, Options,
-    Parked, Progress, ProjectionState, ReadStore, Result, Rows, Select, Step, Table, TablesInUse,
+    Aggregate, ChangePage, ChangeQuery, Checkpoint, Committed, Each, Error, Filter, Forgotten, Group, LetterId,
+    Options, Parked, Progress, ProjectionState, ReadStore, Result, Rows, Select, Step, Table, TablesInUse,
 };
 
 const CHECKPOINT: &str = "select last, command_id, replays from checkpoints where projection = ?";
@@ -210,9 +210,8 @@ impl ReadStore for Reads {
     async fn count(&self, table: &Table, tenant: &TenantId, filter: Option<&Filter>) -> Result<u64> {
         let sql = select::count(&SqliteDialect, table, tenant, filter)?;
         let mut reading = Reading::begin(&self.database).await?;
-        let count: i64 = query(sql)?.fetch_one(reading.connection()).await?.try_get(0)?;
-        reading.ends();
-        loaded(count, &table.name)
+        let counted = query(sql)?.fetch_one(reading.connection()).await.map_err(Error::from);
+        loaded(reading.ends(counted)?.try_get(0)?, &table.name)
     }
 
     async fn aggregate(&self, table: &Table, tenant: &TenantId, aggregate: &Aggregate) -> Result<Vec<Group>> {
@@ -331,9 +330,8 @@ impl Reads {
 
     async fn fetch(&self, question: Question<'_, Bound>) -> Result<Rows> {
         let mut reading = Reading::begin(&self.database).await?;
-        let rows = self.fill(question, reading.connection()).await?;
-        reading.ends();
-        Ok(rows)
+        let rows = self.fill(question, reading.connection()).await;
+        reading.ends(rows)
     }
 
     async fn fill(&self, question: Question<'_, Bound>, from: impl SqliteExecutor<'_>) -> Result<Rows> {
@@ -345,9 +343,8 @@ impl Reads {
 
     async fn each_row(&self, sql: Sql<Bound>, take: impl FnMut(&SqliteRow) -> Result<()> + Send) -> Result<()> {
         let mut reading = Reading::begin(&self.database).await?;
-        each_row(reading.connection(), sql, take).await?;
-        reading.ends();
-        Ok(())
+        let read = each_row(reading.connection(), sql, take).await;
+        reading.ends(read)
     }
 }
 

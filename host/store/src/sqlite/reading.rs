@@ -11,7 +11,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection};
 
 use super::Database;
-use crate::Result;
+use crate::{Error, Result};
 
 /// So many steps of SQLite's machine lie between two questions: a fraction of a millisecond.
 const STEPS: i32 = 10_000;
@@ -40,9 +40,12 @@ impl Reading {
         &mut self.connection
     }
 
-    /// All that was asked for has been read.
-    pub(super) fn ends(mut self) {
-        self.awaited = None;
+    /// The statement has come to its end, unless it has more rows than there was room for.
+    pub(super) fn ends<T>(mut self, read: Result<T>) -> Result<T> {
+        if !matches!(read, Err(Error::TooLarge { .. })) {
+            self.awaited = None;
+        }
+        read
     }
 }
 
@@ -81,8 +84,8 @@ mod tests {
             }
             drop(reading);
             let mut reading = Reading::begin(&database).await.unwrap();
-            sqlx::query("select 1").fetch_one(reading.connection()).await.unwrap();
-            reading.ends();
+            let read = sqlx::query("select 1").fetch_one(reading.connection()).await;
+            reading.ends(read.map_err(Error::from)).unwrap();
         }
         database.close().await;
     }
