@@ -278,7 +278,7 @@ table! {
         "graphql-subscriptions-max" "YADO_GRAPHQL_SUBSCRIPTIONS_MAX" subscriptions_max: Natural => subscriptions_max,
         /// Different subscriptions at a time. Those that ask for the same are one.
         "graphql-cohorts-max" "YADO_GRAPHQL_COHORTS_MAX" cohorts_max: Natural => cohorts_max,
-        /// Operations at a time on one socket.
+        /// Operations that may be open at a time on one socket. Of those with one answer eight run at a time.
         "graphql-operations-per-socket" "YADO_GRAPHQL_OPERATIONS_PER_SOCKET" operations_per_socket: Positive => operations_per_socket,
         /// Messages that are kept for subscribers that are behind. Where there are as many, those that have not taken a
         /// quarter of them within a second, while most others have taken half, are told so and end. Where most are behind,
