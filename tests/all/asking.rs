@@ -228,8 +228,9 @@ async fn what_no_index_serves_is_told_when_a_plugin_is_checked_deployed_and_list
         let advice: Vec<_> = told.lines().filter_map(|line| line.strip_prefix("  advice: ")).collect();
         assert_eq!(advice, expected, "{told}");
     }
+    let log = server.whole_log().await;
     for advice in &expected {
-        assert_eq!(server.log().matches(advice.as_str()).count(), 1, "{}", server.log());
+        assert_eq!(log.matches(advice.as_str()).count(), 1, "{log}");
     }
     let token = std::fs::read_to_string(data.join("admin-token")).unwrap();
     let list = reqwest::Client::new().get(format!("{url}/admin/plugins")).bearer_auth(token.trim());

@@ -81,7 +81,7 @@ async fn ask_whatever(engine: &str, database: &[&str]) {
     let said = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success(), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
     // What a caller may bring about is no matter for the operator: nothing panics, stands or waits for other code.
-    let log = server.log();
+    let log = server.whole_log().await;
     let is_bad = |line: &&str| line.contains("panicked") || line.contains("\"level\":\"ERROR\"");
     assert_eq!(log.lines().find(is_bad), None);
     let told: Value = serde_json::from_slice(&std::fs::read(told).unwrap()).unwrap();

@@ -72,8 +72,14 @@ async fn serve_within(listener: TcpListener, front: Front, http: &Http, grace: D
             () = stop.told() => break,
             Some(_) = open.join_next() => {}
             (accepted, permit) = next => match accepted {
-                Ok((stream, _)) => {
-                    open.spawn(connection(stream, front.clone(), patience, finishing.clone(), permit));
+                Ok((stream, peer)) => {
+                    let connection = connection(stream, front.clone(), patience, finishing.clone(), permit);
+                    open.spawn(async move {
+                        if let Err(error) = connection.await {
+                            // Clients go away whenever they like; that is for the curious.
+                            tracing::debug!(%peer, %error, "a connection broke");
+                        }
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -99,7 +105,7 @@ async fn connection(
     patience: Patience,
     finishing: watch::Receiver<()>,
     permit: Option<OwnedSemaphorePermit>,
-) {
+) -> hyper::Result<()> {
     // Answers are written whole, so there is nothing to gather.
     let _ = stream.set_nodelay(true);
     let begun = AtomicBool::new(false);
@@ -124,7 +130,7 @@ async fn connection(
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut told = finishing.clone();
-    let ended = tokio::select! {
+    tokio::select! {
         ended = connection.as_mut() => ended,
         _ = told.changed() => {
             connection.as_mut().graceful_shutdown();
@@ -134,16 +140,12 @@ async fn connection(
                 ended = connection.as_mut() => ended,
                 () = tokio::time::sleep(patience.grace), if !begun.load(Ordering::Relaxed) => {
                     if !begun.load(Ordering::Relaxed) {
-                        return;
+                        return Ok(());
                     }
                     connection.await
                 }
             }
         }
-    };
-    if let Err(error) = ended {
-        // Clients go away whenever they like; that is for the curious.
-        tracing::debug!(%error, "a connection broke");
     }
 }
 

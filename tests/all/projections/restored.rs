@@ -271,7 +271,8 @@ async fn a_server_whose_log_was_restored_from_a_copy_of_its_file_shows_what_is_i
     }
     std::fs::rename(&backup, &log).unwrap();
     server.start_again().await;
-    assert!(server.log().contains("a history that is no more"), "{}", server.log());
+    let log = server.whole_log().await;
+    assert!(log.contains("a history that is no more"), "{log}");
     assert_eq!(products(&server.client()).await, kept);
     // It grows past where it was.
     for number in 0..12 {

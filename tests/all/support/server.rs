@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use super::patience::patiently;
 use super::{Client, eventually};
@@ -32,7 +34,7 @@ impl Server {
         for (name, component) in plugins {
             std::fs::write(folder.path().join("plugins").join(format!("{name}.wasm")), component).unwrap();
         }
-        let arguments = heard(arguments);
+        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         // The operating system chooses the port, and the server says which one it is.
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let child = spawn(folder.path(), address, &arguments);
@@ -56,7 +58,18 @@ impl Server {
         self.folder.path().join("data")
     }
 
-    /// All that it has logged so far.
+    /// Whatever it has logged before this is called: it writes its log beside all else, line by line in their order, so all of
+    /// that is written once the log tells of a connection that breaks now.
+    pub(crate) async fn whole_log(&self) -> String {
+        let said = self.log().len();
+        let mut broken = TcpStream::connect(self.address).await.unwrap();
+        let own = broken.local_addr().unwrap().to_string();
+        broken.write_all(b"\0").await.unwrap();
+        eventually("the log is written", async || self.log().get(said..).is_some_and(|told| told.contains(&own))).await;
+        self.log()
+    }
+
+    /// What is written of its log. There may be more to come.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -104,7 +117,7 @@ impl Server {
 
     /// Starts it again with further arguments.
     pub(crate) async fn start_again_with(&mut self, arguments: &[&str]) {
-        self.arguments.extend(heard(arguments));
+        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
         self.start_again().await;
     }
 
@@ -141,16 +154,20 @@ fn ready_at(log: &str) -> Option<SocketAddr> {
     })
 }
 
-/// The same arguments, but that the server's own lines are logged, whatever a test wants to see of others: one of them
-/// says where it listens.
-fn heard(arguments: &[&str]) -> Vec<String> {
-    let before = std::iter::once("").chain(arguments.iter().copied());
-    let filtered = before.zip(arguments).map(|(before, argument)| match before {
-        "--log" => format!("{argument},yado=info"),
-        _ => (*argument).to_owned(),
-    });
-    filtered.collect()
+/// The same arguments, but that some lines of the server are logged, whatever a test wants to see of others: one of them says
+/// where it listens, and others how far the log is written.
+fn heard(arguments: &[String]) -> Vec<String> {
+    let mut arguments = arguments.to_vec();
+    let filter = arguments.iter().position(|argument| argument == "--log").and_then(|at| arguments.get_mut(at + 1));
+    match filter {
+        Some(filter) => filter.push_str(HEARD),
+        None => arguments.extend(["--log".to_owned(), format!("info{HEARD}")]),
+    }
+    arguments
 }
+
+/// Filters for lines that are always logged.
+const HEARD: &str = ",yado=info,yado::connections=debug";
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -177,7 +194,7 @@ fn spawn(folder: &Path, address: SocketAddr, arguments: &[String]) -> Child {
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
-    command.args(arguments).args(patiently(arguments)).spawn().unwrap()
+    command.args(heard(arguments)).args(patiently(arguments)).spawn().unwrap()
 }
 
 /// The binary, to be run with arguments of the test's own.
