@@ -7,6 +7,7 @@
 
 mod compatible;
 mod deploy;
+mod filling;
 mod level;
 mod narrower;
 mod readable;
@@ -67,9 +68,19 @@ pub enum Refusal {
     /// It fails at events of the log: it can't bring them up to date, or its read models can't show them.
     #[error("the plugin can't cope with what has happened so far: {0}")]
     History(String),
+    /// An operator has given it up, while it filled this projection.
+    #[error("an operator has given it up while projection {0} was filled")]
+    GivenUp(Name),
     /// The host could not do its part.
     #[error("the host could not deploy it at present: {0}")]
     Unavailable(String),
+}
+
+impl Refusal {
+    /// Whether nobody is to go on with what the plugin has filled.
+    const fn spoils(&self) -> bool {
+        matches!(self, Self::History(_) | Self::GivenUp(_))
+    }
 }
 
 /// What the loop is asked.
@@ -279,7 +290,7 @@ impl Lifecycle {
         answer.await.map_err(|_| gone())?
     }
 
-    /// Gives up filling the tables of a projection anew.
+    /// Gives up filling the tables of a projection anew, or the deployment that fills them.
     pub(crate) async fn cancel(&self, projection: Name) -> Result<(), Error> {
         let gone = || Error::Unavailable { reason: self.gone(), retry_after_ms: 1_000 };
         let (reply, answer) = oneshot::channel();
@@ -331,15 +342,12 @@ impl Owner {
                 Order::Rebuild(projection, reply) => {
                     let _ = reply.send(self.rebuild(&projection).await);
                 }
-                Order::Cancel(projection, reply) => {
-                    let _ = reply.send(self.cancel(&projection).await);
-                }
                 Order::Stop(reply) => {
                     self.stop_projections().await;
                     let _ = reply.send(());
                     return;
                 }
-                Order::Retire(..) | Order::Prune(_) | Order::Filled(..) | Order::Look => self.keep_house(order).await,
+                order => self.keep_house(order).await,
             }
         }
         self.stop_projections().await;
@@ -352,28 +360,17 @@ impl Owner {
         }
     }
 
-    /// Waits for something that may take long, and does meanwhile what can't wait as long: tables that another process has
-    /// replaced are there for a while only. What is live may be something else afterwards.
-    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        loop {
-            let order = tokio::select! {
-                biased;
-                outcome = &mut work => return outcome,
-                Some(order) = self.received.recv(), if self.waiting.len() < QUEUE => order,
-            };
-            self.keep_house(order).await;
-        }
-    }
-
-    /// Does what comes due by itself. Other orders wait.
+    /// Does what comes due by itself, and gives up what an operator does not want any more. Other orders wait.
     async fn keep_house(&mut self, order: Order) {
         match order {
             Order::Retire(key, number) => self.retired(&key, number).await,
             Order::Prune(key) => self.prune(&key).await,
             Order::Filled(projection, epoch) => self.filled(&projection, epoch).await,
             Order::Look => self.look().await,
-            Order::Deploy(..) | Order::Surface(..) | Order::Rebuild(..) | Order::Cancel(..) | Order::Stop(_) => {
+            Order::Cancel(projection, reply) => {
+                let _ = reply.send(self.cancel(&projection).await);
+            }
+            Order::Deploy(..) | Order::Surface(..) | Order::Rebuild(..) | Order::Stop(_) => {
                 self.waiting.push_back(order)
             }
         }

@@ -100,6 +100,9 @@ pub struct Settings {
     pub parked_letters: u32,
     /// How long a projection that has events to show may take without getting on, before health and figures tell of it.
     pub stalled_ms: u64,
+    /// How long a projection that is filled before new code goes live may take without getting on, before the code is refused.
+    /// What has been filled is gone on with when it is deployed again.
+    pub deploy_stalled_ms: u64,
     /// How long a read model's table outlives the version that filled it, for requests that are under way.
     pub retire_ms: u64,
     /// How long tables that no process uses are kept where another process has left them: it may start again, and go on with
@@ -190,6 +193,7 @@ impl Default for Settings {
             parked_streams: 100,
             parked_letters: LONGEST_PAGE,
             stalled_ms: 30_000,
+            deploy_stalled_ms: 120_000,
             retire_ms: 60_000,
             unused_ms: 24 * 60 * 60 * 1_000,
         }

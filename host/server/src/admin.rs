@@ -150,6 +150,7 @@ const fn not_deployed(refusal: &Refusal) -> (StatusCode, Code) {
             (StatusCode::UNPROCESSABLE_ENTITY, Code::PluginFault)
         }
         Refusal::Unfit(_) | Refusal::Incompatible(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::BadUserInput),
+        Refusal::GivenUp(_) => (StatusCode::CONFLICT, Code::Conflict),
         Refusal::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
     }
 }

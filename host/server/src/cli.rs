@@ -107,7 +107,8 @@ enum Projection {
     Rebuild {
         /// Its name, as the list has it.
         name: String,
-        /// Gives up what is being filled: the tables that serve go on, and the others are dropped.
+        /// Gives up what is being filled, also by a plugin that is being deployed: the tables that serve go on, and the others are
+        /// dropped.
         #[arg(long)]
         cancel: bool,
         #[command(flatten)]

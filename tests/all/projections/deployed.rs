@@ -1,9 +1,9 @@
 //! What a deployment leaves as it is: tables that other indexes are wanted for, and loops that code was to take over which
-//! was refused.
+//! was refused. And how one ends that does not get on.
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use yado_engine::Refusal;
+use yado_engine::{Error, Refusal};
 use yado_store::testing::told;
 
 use super::rebuild::{behave, behaves, saying, small, table};
@@ -101,5 +101,98 @@ async fn gives_back_its_loops(postgres: bool) {
     engine.caught_up(&saying(&engine), position).await.unwrap();
     let count = asking(&engine, &TenantId::default()).count(&saying(&engine).manifest.name, None).await.unwrap();
     assert_eq!(count, 2);
+    engine.shutdown().await;
+}
+
+/// Code that fills tables of its own, and whose first commit is held, beside code that serves.
+struct HeldUp {
+    engine: Engine,
+    reads: Arc<Failing>,
+    deploying: JoinHandle<Result<Deployment, Refusal>>,
+    /// What the old code shows.
+    position: Position,
+}
+
+/// How many sayings there are: too many for one commit.
+const SAID: u64 = 30;
+
+impl HeldUp {
+    async fn new(databases: &Databases, settings: Settings) -> Self {
+        let reads = databases.watched(0).await;
+        let engine = start(databases.log().await, reads.clone(), settings).await;
+        engine.deploy(component("rogue")).await.unwrap();
+        let mut position = Position::ZERO;
+        for _ in 0..SAID {
+            position = behaves(&engine).await;
+        }
+        engine.caught_up(&saying(&engine), position).await.unwrap();
+        reads.hold();
+        let deploying = deploying(&engine, "rogue-next");
+        eventually("the new code is at its first commit", async || reads.under_way() > 0).await;
+        Self { engine, reads, deploying, position }
+    }
+
+    /// All that has been said is shown.
+    async fn shows_all(&self) {
+        let saying = saying(&self.engine);
+        self.engine.caught_up(&saying, self.position).await.unwrap();
+        let said = asking(&self.engine, &TenantId::default()).count(&saying.manifest.name, None).await.unwrap();
+        assert_eq!(said, SAID);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_whose_tables_are_not_filled_is_refused_in_the_end_and_goes_on_where_it_was() {
+    let databases = Databases::new(false, 1).await;
+    let mut held_up = HeldUp::new(&databases, Settings { deploy_stalled_ms: 100, ..small() }).await;
+    let before = saying(&held_up.engine).table.name.clone();
+    held_up.reads.die();
+    held_up.reads.let_go();
+    let refused = (&mut held_up.deploying).await.unwrap().unwrap_err();
+    let told = "projection Saying has not got on for 100 ms, at position";
+    assert!(matches!(&refused, Refusal::Unavailable(reason) if reason.contains(told)), "{refused}");
+    held_up.shows_all().await;
+    // The commit that was under way went through.
+    let tables = databases.reads(0).await.tables().await.unwrap();
+    assert_eq!(tables.len(), 2, "{tables:?}");
+    held_up.reads.revive();
+    held_up.engine.deploy(component("rogue-next")).await.unwrap();
+    let next = saying(&held_up.engine).table.name.clone();
+    assert!(next != before && tables.contains(&next), "{next} is not the other one of {tables:?}");
+    held_up.shows_all().await;
+    held_up.engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_can_be_given_up_and_the_next_one_takes_its_turn_on_sqlite() {
+    can_be_given_up(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_can_be_given_up_and_the_next_one_takes_its_turn_on_postgresql() {
+    can_be_given_up(true).await;
+}
+
+async fn can_be_given_up(postgres: bool) {
+    let databases = Databases::new(postgres, 1).await;
+    let mut held_up = HeldUp::new(&databases, small()).await;
+    let (engine, before) = (held_up.engine.clone(), saying(&held_up.engine).table.name.clone());
+    let next = deploying(&engine, "bank");
+    engine.cancel_rebuild("Saying").await.unwrap();
+    held_up.reads.let_go();
+    let refused = (&mut held_up.deploying).await.unwrap().unwrap_err();
+    assert!(matches!(&refused, Refusal::GivenUp(projection) if projection.as_str() == "Saying"), "{refused}");
+    next.await.unwrap().unwrap();
+    held_up.shows_all().await;
+    let mut tables = databases.reads(0).await.tables().await.unwrap();
+    tables.retain(|name| *name != table(&engine));
+    assert_eq!(tables, [before], "what was half filled is still there");
+    // There is nothing more to give up.
+    assert!(matches!(engine.cancel_rebuild("Saying").await, Err(Error::BadInput { .. })));
+    for unknown in ["Nobody", "no name"] {
+        assert!(matches!(engine.cancel_rebuild(unknown).await, Err(Error::Unknown { .. })), "{unknown}");
+    }
+    engine.deploy(component("rogue-next")).await.unwrap();
+    held_up.shows_all().await;
     engine.shutdown().await;
 }

@@ -114,6 +114,11 @@ impl Failing {
         self.dead.send_replace(true);
     }
 
+    /// All is light again.
+    pub(crate) fn revive(&self) {
+        self.dead.send_replace(false);
+    }
+
     /// Lets commits go on.
     pub(crate) fn let_go(&self) {
         self.held.send_replace(false);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use yado_model::schema::Problem;
-use yado_model::{Position, RecordedEvent, Revision};
+use yado_model::{Name, Position, RecordedEvent, Revision};
 use yado_store::limits::LONGEST_PAGE;
 use yado_store::{self as store, LetterId, Parked};
 
@@ -142,12 +142,15 @@ impl Engine {
     }
 
     /// Gives up filling a projection's tables anew, for every process. The tables that serve go on, and the others are
-    /// dropped.
+    /// dropped. Where new code fills them that is to go live here, its deployment is given up.
     ///
     /// # Errors
-    /// When there is no such projection, when it is not being rebuilt, or the database can't be used.
+    /// When there is no such projection, when its tables are not being filled, or the database can't be used.
     pub async fn cancel_rebuild(&self, projection: &str) -> Result<()> {
-        self.lifecycle.cancel(self.known(projection)?.manifest.name.clone()).await
+        // One that is filled for the first time is not in the catalogue yet.
+        let name = Name::parse(projection);
+        let name = name.map_err(|_| Error::Unknown { kind: "projection", name: projection.to_owned() })?;
+        self.lifecycle.cancel(name).await
     }
 
     async fn stand_still(&self, name: &str, paused: bool) -> Result<()> {

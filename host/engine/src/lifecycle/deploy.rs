@@ -4,17 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-use yado_model::{Digest, Name, Position, Timestamp};
+use yado_model::{Digest, Timestamp};
 use yado_runtime::Plugin;
 use yado_store::{EventKind, PluginRecord};
 
 use super::compatible::can_follow;
+use super::filling::Filling;
 use super::rebuild::{Rebuild, States};
 use super::{Begun, Deployment, Order, Owner, Refusal, Retiring, Verdict, readable};
 use crate::advice;
 use crate::catalogue::{Catalogue, Deployed, Model, ProjectionType};
-use crate::projection::{Definition, Running, Status, Surroundings, Trouble, Waiting};
+use crate::projection::{Definition, Running, Surroundings};
 
 /// How often a deployment is prepared anew because tables were put in place meanwhile that it has not reckoned with.
 const ATTEMPTS: usize = 8;
@@ -36,17 +36,6 @@ pub(super) enum Origin {
     Retiring(Arc<ProjectionType>),
     /// It was being filled anew, with this code. Its tables may serve another process already.
     Rebuild(Arc<ProjectionType>),
-}
-
-/// A projection that is filled before it goes live.
-struct Filling {
-    name: Name,
-    status: watch::Receiver<Status>,
-    /// What it is to show.
-    head: Position,
-    /// Whether no older code serves in its place.
-    first: bool,
-    _waiting: Waiting,
 }
 
 impl Owner {
@@ -72,8 +61,11 @@ impl Owner {
                 match self.go_live(vec![deployed.clone()]).await {
                     Ok(mut deployments) => answers[at] = deployments.pop().map(Ok),
                     Err(refusal) => {
+                        // What an operator has given up is not begun again.
+                        if !matches!(refusal, Refusal::GivenUp(_)) {
+                            waiting.push((at, deployed));
+                        }
                         answers[at] = Some(Err(refusal));
-                        waiting.push((at, deployed));
                     }
                 }
             }
@@ -172,7 +164,7 @@ impl Owner {
                 return Ok(None);
             }
             Err(refusal) => {
-                self.undo(started, matches!(refusal, Refusal::History(_))).await;
+                self.undo(started, refusal.spoils()).await;
                 return Err(refusal);
             }
         }
@@ -299,34 +291,15 @@ impl Owner {
                 }
             }
         }
-        let stopped = self.surroundings.stopped.clone();
-        let mut filled = self.meanwhile(all_end(filling, stopped)).await;
+        let mut filled = self.fill_all(filling).await;
         if filled.is_ok() {
             filled = self.draw_level(&started).await;
         }
         if let Err(refusal) = filled {
-            self.undo(started, matches!(refusal, Refusal::History(_))).await;
+            self.undo(started, refusal.spoils()).await;
             return Err(refusal);
         }
         Ok(started)
-    }
-
-    /// Waits until those that replace others show as much as these do, which went on meanwhile: the log has grown for as
-    /// long as it took to fill them, and rows must not go back in time.
-    async fn draw_level(&mut self, started: &Started) -> Result<(), Refusal> {
-        loop {
-            let mut filling = Vec::new();
-            for Fresh { projection, running, .. } in started.values() {
-                if let Some(until) = self.behind(projection, running).await {
-                    filling.push(Filling::begin(projection, running, until, false));
-                }
-            }
-            if filling.is_empty() {
-                return Ok(());
-            }
-            let stopped = self.surroundings.stopped.clone();
-            self.meanwhile(all_end(filling, stopped)).await?;
-        }
     }
 
     /// Gives tables that stay the indexes that they lack.
@@ -529,45 +502,6 @@ impl Owner {
             self.discard(&projection).await;
         }
     }
-}
-
-impl Filling {
-    fn begin(projection: &ProjectionType, running: &Running, head: Position, first: bool) -> Self {
-        let (name, status) = (projection.manifest.name.clone(), running.status());
-        Self { name, status, head, first, _waiting: running.wanted().wait_for(head) }
-    }
-
-    /// Waits until everything is shown, or can't be.
-    async fn ends(mut self, mut stopped: watch::Receiver<bool>) -> Result<(), Refusal> {
-        let Self { head, first, .. } = self;
-        let settled = self.status.wait_for(|status| {
-            let troubled = match &status.trouble {
-                Some(Trouble::Poisoned { .. } | Trouble::Host(_) | Trouble::Held(_)) => true,
-                Some(Trouble::Database(_)) => first,
-                None => false,
-            };
-            status.shows(head) || troubled || (first && status.paused)
-        });
-        let trouble = tokio::select! {
-            known = settled => known.map_err(|error| Refusal::Unavailable(error.to_string()))?.trouble.clone(),
-            _ = stopped.wait_for(|stopped| *stopped) => {
-                return Err(Refusal::Unavailable("the server is shutting down".into()));
-            }
-        };
-        match trouble {
-            Some(trouble @ Trouble::Host(_)) if !first => {
-                Err(Refusal::Unavailable(format!("projection {}: {trouble}", self.name)))
-            }
-            Some(trouble) if !first => Err(Refusal::History(format!("projection {}: {trouble}", self.name))),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Waits until all of them show what they are to.
-async fn all_end(filling: Vec<Filling>, stopped: watch::Receiver<bool>) -> Result<(), Refusal> {
-    let ends = filling.into_iter().map(|filling| filling.ends(stopped.clone()));
-    futures::future::try_join_all(ends).await.map(|_| ())
 }
 
 fn unavailable(error: yado_store::Error) -> Refusal {

@@ -181,7 +181,7 @@ impl Owner {
     }
 
     /// Whether new code is filling tables of its own for a projection. What is filled for the code of before comes too late.
-    fn is_replaced(&self, name: &Name) -> bool {
+    pub(super) fn is_replaced(&self, name: &Name) -> bool {
         self.starting().values().any(|begun| !begun.rebuild && begun.handle.name() == name.as_str())
     }
 

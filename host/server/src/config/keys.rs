@@ -382,6 +382,8 @@ table! {
         "limits-parked-letters" "YADO_LIMITS_PARKED_LETTERS" parked_letters: SmallNatural => parked_letters,
         /// How long a projection may have events to show without getting on, before it is told of, in milliseconds.
         "limits-stalled-ms" "YADO_LIMITS_STALLED_MS" stalled_ms: Positive => stalled_ms,
+        /// How long new code may fill its read models without getting on, before it is refused, in milliseconds.
+        "limits-deploy-stalled-ms" "YADO_LIMITS_DEPLOY_STALLED_MS" deploy_stalled_ms: Positive => deploy_stalled_ms,
         /// How long the table of a replaced read model is kept, in milliseconds.
         "limits-retire-ms" "YADO_LIMITS_RETIRE_MS" retire_ms: Natural => retire_ms,
         /// How long tables that another process has left, and that nobody uses, are kept, in milliseconds.
