@@ -245,8 +245,9 @@ impl Engine {
 
     /// How the engine stands.
     pub async fn health(&self) -> Health {
-        let mut checks =
-            vec![database("event log", self.events.ping()).await, database("read models", self.reads.ping()).await];
+        let (log, reads) =
+            tokio::join!(database("event log", self.events.ping()), database("read models", self.reads.ping()));
+        let mut checks = vec![log, reads];
         if let Some(broken) = self.shared.writers.broken().or_else(|| self.shared.readers.broken()) {
             let name = match broken {
                 Broken::Loop(_) => "loops",

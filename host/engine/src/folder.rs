@@ -42,6 +42,8 @@ struct Seen {
     digest: Digest,
     /// Why it does not run, if it does not.
     refused: Option<String>,
+    /// Whether it may be taken when other files have changed.
+    again: bool,
     /// Whether it may be taken without a change to any file.
     passing: bool,
 }
@@ -93,15 +95,18 @@ impl Folder {
             let stopped = folder.engine.stopped();
             tokio::pin!(stopped);
             loop {
+                let looks = Instant::now();
                 // The first look is for what has come since the folder was opened and before it was watched.
                 if let Err(error) = folder.look().await {
                     tracing::error!(%error, "the plugin folder could not be read");
                 }
+                // What takes long in vain leaves as much time to others.
+                let again = AGAIN.max(looks.elapsed());
                 tokio::select! {
                     () = &mut stopped => return,
                     news = received.recv() => if news.is_none() { return },
                     // The host could not deploy something, and may be able to by now.
-                    () = tokio::time::sleep(AGAIN), if folder.has_hope().await => continue,
+                    () = tokio::time::sleep(again), if folder.has_hope().await => continue,
                 }
                 let (quiet, begun) = (Duration::from_millis(QUIET_MS), Instant::now());
                 while begun.elapsed() < LONGEST_UNREST
@@ -122,7 +127,7 @@ impl Folder {
         let digest = Digest::of(&component);
         let deployment = self.engine.deploy(component.clone()).await?;
         let target = self.path.join(format!("{}.wasm", deployment.plugin));
-        seen.insert(target.clone(), Seen { digest, refused: None, passing: false });
+        seen.insert(target.clone(), Seen { digest, refused: None, again: false, passing: false });
         let (folder, to) = (self.path.clone(), target.clone());
         let written = tokio::task::spawn_blocking(move || put(&folder, &to, &component)).await;
         written.map_err(std::io::Error::other).flatten().map_err(|error| {
@@ -145,8 +150,7 @@ impl Folder {
         let files: Vec<_> = files.into_iter().map(|(file, bytes)| (Digest::of(&bytes), file, bytes)).collect();
         let news = files.iter().any(|(digest, file, _)| seen.get(file).is_none_or(|known| known.digest != *digest));
         let due = |digest: Digest, file: &PathBuf| {
-            seen.get(file)
-                .is_none_or(|known| known.digest != digest || known.passing || (news && known.refused.is_some()))
+            seen.get(file).is_none_or(|known| known.digest != digest || known.passing || (news && known.again))
         };
         let due: Vec<_> = files.into_iter().filter(|(digest, file, _)| due(*digest, file)).collect();
         if due.is_empty() {
@@ -156,12 +160,14 @@ impl Folder {
             due.into_iter().map(|(digest, file, bytes)| ((digest, file), bytes)).unzip();
         for ((digest, file), answer) in files.into_iter().zip(self.engine.deploy_all(components).await) {
             let passing = matches!(answer, Err(Refusal::Unavailable(_)));
+            // What an operator has given up is begun again when its file is another one.
+            let again = answer.as_ref().is_err_and(|refusal| !matches!(refusal, Refusal::GivenUp(_)));
             let refused = answer.err().map(|refusal| refusal.to_string());
             let known = seen.get(&file).filter(|known| known.digest == digest).and_then(|known| known.refused.as_ref());
             if let Some(reason) = refused.as_ref().filter(|reason| known != Some(reason)) {
                 tracing::error!(file = %file.display(), reason, "a plugin was refused; what ran before goes on");
             }
-            seen.insert(file, Seen { digest, refused, passing });
+            seen.insert(file, Seen { digest, refused, again, passing });
         }
         Ok(())
     }

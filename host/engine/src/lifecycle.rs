@@ -76,13 +76,6 @@ pub enum Refusal {
     Unavailable(String),
 }
 
-impl Refusal {
-    /// Whether nobody is to go on with what the plugin has filled.
-    const fn spoils(&self) -> bool {
-        matches!(self, Self::History(_) | Self::GivenUp(_))
-    }
-}
-
 /// What the loop is asked.
 enum Order {
     Deploy(Vec<Vec<u8>>, oneshot::Sender<Vec<Result<Deployment, Refusal>>>),
@@ -368,7 +361,11 @@ impl Owner {
             Order::Filled(projection, epoch) => self.filled(&projection, epoch).await,
             Order::Look => self.look().await,
             Order::Cancel(projection, reply) => {
-                let _ = reply.send(self.cancel(&projection).await);
+                // What has not begun yet does not begin.
+                let before = self.waiting.len();
+                self.waiting.retain(|order| !matches!(order, Order::Rebuild(name, _) if *name == projection));
+                let outcome = self.cancel(&projection).await;
+                let _ = reply.send(if self.waiting.len() < before { Ok(()) } else { outcome });
             }
             Order::Deploy(..) | Order::Surface(..) | Order::Rebuild(..) | Order::Stop(_) => {
                 self.waiting.push_back(order)

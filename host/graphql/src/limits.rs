@@ -1,5 +1,7 @@
 //! What one request may ask for.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 /// How many rows of one page stores give at once.
@@ -99,6 +101,13 @@ impl Limits {
         between("nesting_max", self.nesting_max, 1, known.nesting_max)?;
         between("page_max", self.page_max, 1, PAGE_MOST)?;
         between("page_default", self.page_default, 1, self.page_max)
+    }
+
+    /// How long a connection has to stay, of which nothing is taken, so that whoever is too slow can still be told so: one
+    /// [`Limits::slow_ms`] for what is not taken, another one for the reason, and a second for the rest.
+    #[must_use]
+    pub const fn farewell(&self) -> Duration {
+        Duration::from_millis(self.slow_ms.saturating_mul(2)).saturating_add(Duration::from_secs(1))
     }
 }
 

@@ -272,8 +272,16 @@ impl<'a> Reader<'a> {
                 // A condition that is null is none: the variable for it was left empty.
                 (_, Json::Null) => {}
                 ("and", Json::Array(items)) => all.extend(self.each(place, items)?),
-                ("or", Json::Array(items)) => all.push(Filter::Any(self.each(place, items)?)),
-                ("not", Json::Object(inner)) => all.push(Filter::Not(Box::new(self.together(place, inner)?))),
+                ("or", Json::Array(items)) => {
+                    let any = self.each(place, items)?;
+                    // One of none is none. One of those that are all left out is no condition.
+                    if items.is_empty() || !any.is_empty() {
+                        all.push(Filter::Any(any));
+                    }
+                }
+                ("not", Json::Object(inner)) => {
+                    all.extend(self.together(place, inner)?.map(|inner| Filter::Not(Box::new(inner))));
+                }
                 (field, Json::Object(inner)) => match self.resolve(place.model, field) {
                     Some(Resolve::ToOne { model, key, field }) => {
                         let there = (Quantifier::Some, inner);
@@ -294,14 +302,16 @@ impl<'a> Reader<'a> {
     }
 
     fn each(&mut self, place: Place<'_>, items: &[Json]) -> Result<Vec<Filter>, Error> {
-        items.iter().filter_map(Json::as_object).map(|item| self.together(place, item)).collect()
+        let items = items.iter().filter_map(Json::as_object);
+        items.filter_map(|item| self.together(place, item).transpose()).collect()
     }
 
-    fn together(&mut self, place: Place<'_>, item: &Map<String, Json>) -> Result<Filter, Error> {
+    /// Nothing, if all of it is left out.
+    fn together(&mut self, place: Place<'_>, item: &Map<String, Json>) -> Result<Option<Filter>, Error> {
         self.count()?;
         let mut all = Vec::new();
         self.conditions(Place { level: place.level + 1, ..place }, item, &mut all)?;
-        Ok(Filter::All(all))
+        Ok(conjunction(all))
     }
 
     /// A condition on the rows of another read model that a relation leads to.

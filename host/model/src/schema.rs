@@ -19,6 +19,7 @@
 //! A property that has more to say than its type does (a description of its own, say) wraps it: `"allOf": [{…}]` with one
 //! schema in it is that schema.
 
+mod bare;
 mod check;
 mod shape;
 
@@ -45,6 +46,12 @@ impl Schema {
     #[must_use]
     pub const fn document(&self) -> &Value {
         &self.0
+    }
+
+    /// The document without what it only says to people: what rows, commands and events are does not depend on that.
+    #[must_use]
+    pub fn bare(&self) -> Value {
+        bare::of(&self.0)
     }
 
     /// The schema as a type.

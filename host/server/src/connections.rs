@@ -48,18 +48,22 @@ const GRACE: Duration = Duration::from_secs(1);
 struct Patience {
     idle: Duration,
     body: Duration,
+    /// How long nothing of an answer may be taken.
+    taken: Duration,
     grace: Duration,
 }
 
-/// Serves until it is told to stop, then lets the requests under way finish for as long as the configuration says.
-pub(crate) async fn serve(listener: TcpListener, front: Front, http: &Http, stop: &Stop) {
-    serve_within(listener, front, http, GRACE, stop).await;
+/// Serves until it is told to stop, then lets the requests under way finish for as long as the configuration says. Whoever
+/// follows what happens and is too slow for it may take so long to be told so.
+pub(crate) async fn serve(listener: TcpListener, front: Front, http: &Http, farewell: Duration, stop: &Stop) {
+    let idle = Duration::from_millis(http.idle_ms);
+    let patience =
+        Patience { idle, body: Duration::from_millis(http.body_ms), taken: idle.max(farewell), grace: GRACE };
+    serve_within(listener, front, http, patience, stop).await;
 }
 
-async fn serve_within(listener: TcpListener, front: Front, http: &Http, grace: Duration, stop: &Stop) {
+async fn serve_within(listener: TcpListener, front: Front, http: &Http, patience: Patience, stop: &Stop) {
     let permits = Arc::new(Semaphore::new(usize::try_from(http.connections).unwrap_or(Semaphore::MAX_PERMITS)));
-    let (idle, body) = (Duration::from_millis(http.idle_ms), Duration::from_millis(http.body_ms));
-    let patience = Patience { idle, body, grace };
     let (finish, finishing) = watch::channel(());
     let mut open = JoinSet::new();
     loop {
@@ -126,7 +130,7 @@ async fn connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.idle)
-        .serve_connection(TokioIo::new(Taken::new(stream, patience.idle)), service)
+        .serve_connection(TokioIo::new(Taken::new(stream, patience.taken)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut told = finishing.clone();

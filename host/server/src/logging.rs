@@ -56,6 +56,8 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 const WAITING: usize = 4_096;
 /// How long the end of the process waits for its last lines.
 const LAST: Duration = Duration::from_secs(1);
+/// How long a panic does that may be the end of the process, and hardly ever is.
+const PERHAPS_LAST: Duration = Duration::from_millis(50);
 /// How long it waits at a time for room among them.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -93,31 +95,40 @@ fn write(messages: &Receiver<Message>) {
     OWN.set(Some(Vec::new()));
     let mut lines = Lines { to: io::stderr(), torn: false };
     for message in messages {
-        match message {
-            Message::Line(line) => lines.put(&line),
-            Message::Settle(settled) => drop(settled),
-        }
+        let settled = match message {
+            Message::Line(line) => {
+                lines.put(&line);
+                None
+            }
+            Message::Settle(settled) => Some(settled),
+        };
         let lost = LOST.swap(0, Relaxed);
         if lost > 0 {
-            tracing::warn!(lines = lost, "the log was not read as fast as it was written: lines are missing");
+            // Whoever wants to see only the worst sees what he sees for all that there was.
+            tracing::error!(lines = lost, "the log was not read as fast as it was written: lines are missing");
             lines.put(&OWN.replace(Some(Vec::new())).unwrap_or_default());
         }
+        drop(settled);
     }
 }
 
 /// Waits until what has been logged so far is written, if that does not take too long.
 pub(crate) fn settle() {
+    settle_within(LAST);
+}
+
+fn settle_within(limit: Duration) {
     let Some(way) = WAY.get() else { return };
     let (settled, end) = mpsc::sync_channel(0);
     let (begun, mut message) = (Instant::now(), Message::Settle(settled));
     while let Err(TrySendError::Full(back)) = way.try_send(message) {
-        if begun.elapsed() > LAST {
+        if begun.elapsed() > limit {
             return;
         }
         message = back;
         thread::sleep(PAUSE);
     }
-    let _ = end.recv_timeout(LAST.saturating_sub(begun.elapsed()));
+    let _ = end.recv_timeout(limit.saturating_sub(begun.elapsed()));
 }
 
 /// Writes line by line, as far as that can be done. A log whose disk is full, or whose reader has gone away, is no reason
@@ -157,10 +168,8 @@ fn panicked(panic: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     tracing::error!(reason = panic.payload_as_str(), place, backtrace, "a part of the server has panicked");
-    // Others are caught by whoever has called, but this one takes the process along.
-    if thread::current().name() == Some("main") {
-        settle();
-    }
+    // Most are caught by whoever has called. One of the first thread takes the process along, and so does one within another.
+    settle_within(if thread::current().name() == Some("main") { LAST } else { PERHAPS_LAST });
 }
 
 #[cfg(test)]

@@ -38,8 +38,9 @@ pub(crate) async fn run(config: Config, began: Instant) -> Result<()> {
     tokio::spawn(metrics.clone().keep());
     let front = Front::closed(metrics.clone());
     let serving = tokio::spawn({
-        let (front, http, stop) = (front.clone(), config.http.clone(), stop.clone());
-        async move { connections::serve(listener, front, &http, &stop).await }
+        let (front, http, stop, farewell) =
+            (front.clone(), config.http.clone(), stop.clone(), config.graphql.farewell());
+        async move { connections::serve(listener, front, &http, farewell, &stop).await }
     });
     let serving = async { serving.await.doing(|| "connections can't be served any more".to_owned()) };
     tracing::info!(%address, "starting");

@@ -82,10 +82,10 @@ impl ProjectionType {
 }
 
 /// What the rows depend on, in a few letters. Two builds whose rows depend on the same share their tables. Indexes are not
-/// among it: a table may get others while it stays what it is.
+/// among it, since a table may get others while it stays what it is; and what is said of rows to people is not either.
 fn generation(projection: &Projection, manifest: &Manifest, epoch: u32) -> String {
     let models: Vec<_> = projection.models.iter().filter_map(|name| manifest.read_model(name.as_str())).collect();
-    let rows = models.iter().map(|model| (&model.name, &model.key, &model.row, &model.unique, &model.search));
+    let rows = models.iter().map(|model| (&model.name, &model.key, model.row.bare(), &model.unique, &model.search));
     // Serialising our own types can't fail: they have string keys only.
     let text =
         serde_json::json!([LAYOUT_VERSION, epoch, projection.version, projection.events, rows.collect::<Vec<_>>()]);

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use yado_model::{Digest, Timestamp};
+use futures::future::join_all;
+use yado_model::{Digest, Position, Timestamp};
 use yado_runtime::Plugin;
 use yado_store::{EventKind, PluginRecord};
 
@@ -31,7 +32,10 @@ pub(super) struct Fresh {
 /// Where a projection comes from that is to go live. One that does not go live goes back there.
 pub(super) enum Origin {
     /// It has been started for this.
-    New,
+    New {
+        /// Whether its tables were begun for this as well.
+        tables: bool,
+    },
     /// It was on its way out, with this code.
     Retiring(Arc<ProjectionType>),
     /// It was being filled anew, with this code. Its tables may serve another process already.
@@ -61,8 +65,8 @@ impl Owner {
                 match self.go_live(vec![deployed.clone()]).await {
                     Ok(mut deployments) => answers[at] = deployments.pop().map(Ok),
                     Err(refusal) => {
-                        // What an operator has given up is not begun again.
-                        if !matches!(refusal, Refusal::GivenUp(_)) {
+                        // What an operator has given up is not begun again, nor is what no other plugin can help.
+                        if !matches!(refusal, Refusal::GivenUp(_) | Refusal::Unavailable(_)) {
                             waiting.push((at, deployed));
                         }
                         answers[at] = Some(Err(refusal));
@@ -73,11 +77,19 @@ impl Owner {
                 break;
             }
         }
-        if waiting.len() > 1
-            && let Ok(deployments) = self.go_live(waiting.iter().map(|(_, deployed)| deployed.clone()).collect()).await
-        {
-            for ((at, _), deployment) in waiting.into_iter().zip(deployments) {
-                answers[at] = Some(Ok(deployment));
+        if waiting.len() > 1 {
+            match self.go_live(waiting.iter().map(|(_, deployed)| deployed.clone()).collect()).await {
+                Ok(deployments) => {
+                    for ((at, _), deployment) in waiting.into_iter().zip(deployments) {
+                        answers[at] = Some(Ok(deployment));
+                    }
+                }
+                Err(Refusal::GivenUp(projection)) => {
+                    for (at, _) in waiting {
+                        answers[at] = Some(Err(Refusal::GivenUp(projection.clone())));
+                    }
+                }
+                Err(_) => {}
             }
         }
         let unanswered = || Err(Refusal::Unavailable("the deployment came to nothing".into()));
@@ -160,11 +172,11 @@ impl Owner {
         match self.still_fits(plugins, (&live, &next), kinds, &started, &states).await {
             Ok(true) => {}
             Ok(false) => {
-                self.undo(started, false).await;
+                self.undo(started, None).await;
                 return Ok(None);
             }
             Err(refusal) => {
-                self.undo(started, refusal.spoils()).await;
+                self.undo(started, Some(&refusal)).await;
                 return Err(refusal);
             }
         }
@@ -278,7 +290,7 @@ impl Owner {
             let known = self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&projection.key);
             if known {
                 if let Err(refusal) = self.index_anew(projection).await {
-                    self.undo(started, false).await;
+                    self.undo(started, None).await;
                     return Err(refusal);
                 }
                 continue;
@@ -286,7 +298,7 @@ impl Owner {
             match self.begin(next, projection, states, &mut started).await {
                 Ok(begun) => filling.push(begun),
                 Err(refusal) => {
-                    self.undo(started, false).await;
+                    self.undo(started, None).await;
                     return Err(refusal);
                 }
             }
@@ -296,7 +308,7 @@ impl Owner {
             filled = self.draw_level(&started).await;
         }
         if let Err(refusal) = filled {
-            self.undo(started, refusal.spoils()).await;
+            self.undo(started, Some(&refusal)).await;
             return Err(refusal);
         }
         Ok(started)
@@ -343,10 +355,12 @@ impl Owner {
                 (running, origin)
             }
             None => {
+                let checkpoint = self.surroundings.reads.checkpoint(&projection.key).await.map_err(unavailable)?;
                 self.surroundings.make_tables(projection).await.map_err(unavailable)?;
                 let of = (projection.deployed.manifest().name.clone(), projection.manifest.name.clone());
                 let paused = first && states.get(&of).is_some_and(|state| state.paused && state.pending.is_none());
-                (Running::start(definition, self.surroundings.clone(), paused), Origin::New)
+                let origin = Origin::New { tables: checkpoint.position == Position::ZERO };
+                (Running::start(definition, self.surroundings.clone(), paused), origin)
             }
         };
         self.starting().insert(projection.key.clone(), Begun::new(running.handle(), false));
@@ -360,8 +374,9 @@ impl Owner {
 
     /// Ends projections that were started for a catalogue that does not go live; others go back to where they came from, and
     /// on with the code that they had. What code has written that fails on the history must not be built upon by code that
-    /// does not.
-    async fn undo(&mut self, started: Started, discard: bool) {
+    /// does not, and what was begun for code that was given up is of no use.
+    async fn undo(&mut self, started: Started, why: Option<&Refusal>) {
+        let mut ends = Vec::new();
         for (key, Fresh { projection, running, origin }) in started {
             self.starting().remove(&key);
             let again = |before: &Arc<ProjectionType>| Definition {
@@ -370,13 +385,10 @@ impl Owner {
                 parks: true,
             };
             match origin {
-                Origin::New => {
+                Origin::New { tables } => ends.push(async move {
                     running.stop().await;
-                    self.surroundings.changes.close(&key);
-                    if discard {
-                        self.discard(&projection).await;
-                    }
-                }
+                    (key, projection, tables)
+                }),
                 Origin::Retiring(before) => {
                     running.replace(again(&before));
                     self.retire(key, before, running);
@@ -384,8 +396,23 @@ impl Owner {
                 Origin::Rebuild(before) => {
                     running.replace(again(&before));
                     self.starting().insert(key, Begun::new(running.handle(), true));
+                    // It may have been filled meanwhile, when there was nobody to tell.
+                    let head = *self.surroundings.feed.head().borrow();
+                    self.tell_when_filled(&running, &before.manifest.name, before.epoch, head);
                     self.rebuilds.insert(before.manifest.name.clone(), Rebuild { projection: before, running });
                 }
+            }
+        }
+        // Each may wait for what it has on its way to a database that does not answer.
+        for (key, projection, tables) in join_all(ends).await {
+            self.surroundings.changes.close(&key);
+            let is_spoilt = match why {
+                Some(Refusal::History(_)) => true,
+                Some(Refusal::GivenUp(_)) => tables,
+                _ => false,
+            };
+            if is_spoilt {
+                self.discard(&projection).await;
             }
         }
     }

@@ -119,7 +119,7 @@ impl Owner {
         Ok(())
     }
 
-    fn tell_when_filled(&self, running: &Running, name: &Name, epoch: u32, head: Position) {
+    pub(super) fn tell_when_filled(&self, running: &Running, name: &Name, epoch: u32, head: Position) {
         let (mut status, wanted, orders) = (running.status(), running.wanted(), self.orders.clone());
         let name = name.clone();
         tokio::spawn(async move {

@@ -199,12 +199,12 @@ pub(super) fn order(model: &str) -> Argument {
 
 /// The arguments that say which part of what there is.
 pub(super) fn range(default: u32, most: u32, nested: bool) -> Vec<Argument> {
-    let text = format!("At most so many{}; {most} at most.", if nested { " for each" } else { "" });
-    let ty = || TypeRef::named(TypeRef::INT);
-    let mut arguments = vec![Argument { default: Some(default.into()), ..Argument::new("limit", &text, ty()) }];
-    if !nested {
-        let offset = Argument::new("offset", "So many are skipped first.", ty());
-        arguments.push(Argument { default: Some(0.into()), ..offset });
-    }
-    arguments
+    let each = if nested { " for each" } else { "" };
+    let [limit, offset] =
+        [format!("At most so many{each}; {most} at most."), format!("So many are skipped first{each}.")];
+    let argument = |name: &str, text: &str, default: u32| {
+        let argument = Argument::new(name, text, TypeRef::named(TypeRef::INT));
+        Argument { default: Some(default.into()), ..argument }
+    };
+    vec![argument("limit", &limit, default), argument("offset", &offset, 0)]
 }

@@ -115,7 +115,12 @@ fn relations(builder: &Builder<'_>, model: &ReadModel, owner: &str) -> Result<Ve
             let key = other.key.to_string();
             (TypeRef::named(target.as_str()), Vec::new(), Resolve::ToOne { model: target, key, field })
         };
-        let (name, description) = (relation.name.to_string(), relation.description.clone());
+        let name = relation.name.to_string();
+        let description = match (relation.description.as_str(), relation.many) {
+            ("", true) => format!("Each {} whose {} names it.", relation.model, relation.field),
+            ("", false) => format!("The {} that {} names.", relation.model, relation.field),
+            (said, _) => said.to_owned(),
+        };
         fields.push(Field { name, description, arguments, ty, resolve });
         if relation.many {
             fields.push(aggregates::related(&other, relation, &model.key));

@@ -1,9 +1,11 @@
 //! Commands: from the arguments of a mutation to what is answered.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
+use futures::future::join_all;
 use serde_json::{Map, Value as Json, json};
-use yado_engine::{CommandOptions, Receipt, Shown};
+use yado_engine::{self as engine, CommandOptions, Receipt, Shown};
 use yado_model::{IdempotencyKey, Name, Revision};
 
 use super::path::Places;
@@ -76,8 +78,12 @@ impl Execution<'_> {
         one: &Selected<'_>,
     ) -> Result<Resolved<'p>, Error> {
         let id = receipt.stream.id();
-        // Whoever has the answer may ask for lists next, and expects to find the change in them.
-        let waited = self.session.caught_up(model, receipt.position).await;
+        // Whoever has the answer may ask for lists next, and expects to find the change in them; and so he does in what is
+        // selected beside the row.
+        let mut models = BTreeSet::from([model]);
+        self.models_below(one, &mut models);
+        let waits = models.into_iter().map(|model| self.session.caught_up(model, receipt.position));
+        let waited = join_all(waits).await.into_iter().collect::<engine::Result<()>>();
         waited.map_err(|error| Error::from(error).of_row(receipt.position))?;
         // The key is known already, and need not be read.
         if one.below.iter().all(|one| [key, "__typename"].contains(&one.name())) {

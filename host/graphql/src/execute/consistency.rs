@@ -173,6 +173,11 @@ impl Execution<'_> {
             Resolve::Query { query, .. } => models.extend(self.models_of(query)),
             _ => {}
         }
+        self.models_below(one, models);
+    }
+
+    /// The read models of all that is selected below a field.
+    pub(super) fn models_below<'f>(&'f self, one: &Selected<'f>, models: &mut BTreeSet<&'f Name>) {
         for below in &one.below {
             let Some(field) = below.field else { continue };
             self.models(field, below, models);

@@ -149,7 +149,7 @@ impl From<Wrong> for End {
 /// What an operation has to say.
 enum Said {
     /// The only answer, which has its turn until it is told.
-    Answer { response: Response, _turn: Turn },
+    Answer { response: Response, turn: Turn },
     /// One of several answers, or why there are no more.
     Told(Told),
 }
@@ -277,7 +277,7 @@ impl Socket {
             Err(response) => return self.write(text_frame(message::error(&id, &response.errors_to_json()))).await,
             Ok(Begun::Once(answer)) => (
                 Either::Left(stream::once(
-                    self.beside.clone().run(answer).map(|(response, turn)| Said::Answer { response, _turn: turn }),
+                    self.beside.clone().run(answer).map(|(response, turn)| Said::Answer { response, turn }),
                 )),
                 false,
             ),
@@ -293,10 +293,11 @@ impl Socket {
     /// Sends on what operations have to say, with what else there is to say at this moment.
     async fn say(&mut self, id: Arc<str>, said: Said) -> Result<(), End> {
         let limit = Duration::from_millis(self.limits().slow_ms);
-        let (first, mut frames) = (id.clone(), self.frames(id, said)?);
+        let (first, mut turns) = (id.clone(), Vec::new());
+        let mut frames = self.frames(id, said, &mut turns)?;
         for _ in 1..GATHERED {
             match self.operations.next().now_or_never() {
-                Some(Some((id, said))) => frames.extend(self.frames(id, said)?),
+                Some(Some((id, said))) => frames.extend(self.frames(id, said, &mut turns)?),
                 _ => break,
             }
         }
@@ -309,15 +310,15 @@ impl Socket {
         sent(timeout(limit, send).await).map_err(|unsent| self.unsent(unsent, Some(&first)))
     }
 
-    /// What an operation has to say, as it is sent.
-    fn frames(&mut self, id: Arc<str>, said: Said) -> Result<Vec<Frame>, End> {
+    /// What an operation has to say, as it is sent. Its turn goes on until that is done.
+    fn frames(&mut self, id: Arc<str>, said: Said, turns: &mut Vec<Turn>) -> Result<Vec<Frame>, End> {
         let told = match said {
-            Said::Answer { response, .. } if response.is_refused() => {
+            Said::Answer { response, turn } => {
+                turns.push(turn);
                 self.known.remove(&id);
-                return Ok(vec![text_frame(message::error(&id, &response.errors_to_json()))]);
-            }
-            Said::Answer { response, .. } => {
-                self.known.remove(&id);
+                if response.is_refused() {
+                    return Ok(vec![text_frame(message::error(&id, &response.errors_to_json()))]);
+                }
                 let answer = text_frame(message::next(&id, &response.to_text()));
                 return Ok(vec![answer, text_frame(message::complete(&id))]);
             }

@@ -64,6 +64,21 @@ async fn the_argument_wins_over_the_header_and_null_leaves_it_to_that() {
 }
 
 #[tokio::test]
+async fn a_mutation_waits_for_all_that_is_selected_of_what_it_has_changed() {
+    let fixture = fixture();
+    let open = "mutation { openVenue(input: { name: \"Hall\" }) { name tickets { id } } }";
+    fixture.ask(open).await;
+    let asked = fixture.memory.statements();
+    assert_eq!(asked[..3], ["dispatch OpenVenue", "wait Ticket 1", "wait Venue 1"], "{asked:?}");
+    // What is recorded is told all the same.
+    let (wanted, reached) = (Position::new(2), Position::new(1));
+    *fixture.memory.failure.lock().unwrap() =
+        Some(Error::Lagging { model: "Ticket".into(), wanted, reached, limit_ms: 200 });
+    let answer = fixture.ask(open).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "LAGGING", "{answer}");
+}
+
+#[tokio::test]
 async fn a_position_may_be_a_variable_and_is_not_below_zero() {
     let fixture = fixture();
     let query = "query ($p: BigInt) { venues(minPosition: $p) { id } }";

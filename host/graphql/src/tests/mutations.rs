@@ -27,7 +27,10 @@ async fn a_mutation_reads_what_it_has_written() {
         .await;
     let expected = json!({ "id": "new1", "price": 999.99, "status": "OPEN", "venue": { "name": "Hall" } });
     assert_eq!(answer["data"]["addTicket"].to_string(), expected.to_string());
-    assert_eq!(fixture.memory.statements(), ["dispatch AddTicket", "wait Ticket 1", "rows Ticket 1", "rows Venue 1"]);
+    assert_eq!(
+        fixture.memory.statements(),
+        ["dispatch AddTicket", "wait Ticket 1", "wait Venue 1", "rows Ticket 1", "rows Venue 1"]
+    );
 }
 
 #[tokio::test]

@@ -130,6 +130,14 @@ async fn rows_are_chosen_by_arguments_and_conditions() {
         ("{ tickets(where: { label: { eq: null, in: null, contains: null, lt: null, isNull: null } }) { id } }", 9),
         ("query ($v: [ID!]) { tickets(where: { venueId: { in: $v } }) { id } }", 9),
         ("{ tickets(where: { label: null, and: null, or: null, not: null }) { id } }", 9),
+        ("query ($v: ID) { tickets(where: { not: { venueId: { eq: $v } } }) { id } }", 9),
+        ("query ($v: ID) { tickets(where: { not: { or: [{ venueId: { eq: $v } }] } }) { id } }", 9),
+        ("query ($v: ID) { tickets(where: { or: [{ venueId: { eq: $v } }, { venueId: { eq: \"v1\" } }] }) { id } }", 3),
+        (
+            "query ($v: ID) { tickets(where: { or: [{ venueId: { eq: $v } }, { label: { contains: null } }] }) { id } }",
+            9,
+        ),
+        ("{ tickets(where: { or: [] }) { id } }", 0),
     ] {
         let answer = fixture.ask(query).await;
         assert_eq!(answer["data"]["tickets"].as_array().map(Vec::len), Some(expected), "{query}: {answer}");

@@ -107,7 +107,8 @@ where
 pub(crate) fn stalled() -> axum::body::Body {
     use std::time::Duration;
 
-    let patience = Patience { idle: Duration::ZERO, body: Duration::ZERO, grace: Duration::ZERO };
+    let patience =
+        Patience { idle: Duration::ZERO, body: Duration::ZERO, taken: Duration::ZERO, grace: Duration::ZERO };
     let (_, finishing) = watch::channel(());
     axum::body::Body::new(Timed::new(axum::body::Body::from("still coming"), patience, finishing))
 }

@@ -28,8 +28,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, stop) = Stop::by_hand();
-        let serving =
-            tokio::spawn(async move { serve_within(listener, front, &http, Duration::from_millis(1), &stop).await });
+        let [idle, body] = [http.idle_ms, http.body_ms].map(Duration::from_millis);
+        let patience = Patience { idle, body, taken: idle, grace: Duration::from_millis(1) };
+        let serving = tokio::spawn(async move { serve_within(listener, front, &http, patience, &stop).await });
         Self { address, stop: tell, serving }
     }
 

@@ -32,7 +32,8 @@ impl Beside {
     pub(super) async fn run<T: Send + 'static>(self, mut operation: BoxFuture<'static, T>) -> (T, Turn) {
         // Nobody closes the semaphore.
         let turn = Turn { _permit: self.0.acquire_owned().await.ok() };
-        // The first step is taken right here, so that commands go their way in the order in which they were sent.
+        // The first step is taken right here, so that commands go their way in the order in which they were sent, but for
+        // those for which it is looked first whether what they refer to is there.
         if let Poll::Ready(answer) = futures::poll!(&mut operation) {
             return (answer, turn);
         }
