@@ -317,7 +317,7 @@ fn projection(status: &Status, pace: Pace) -> Check {
         None if pace.stalled => format!("has events to show and does not get on, at position {position}"),
         None => format!("at position {position}"),
     };
-    let Count { streams, tenants } = status.parked;
+    let Count { streams, tenants } = status.parked.count();
     let parked = match streams {
         0 => String::new(),
         1 => "; a stream is parked, and waits for a replay".to_owned(),

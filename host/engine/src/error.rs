@@ -138,6 +138,23 @@ pub enum Error {
         /// How long it was waited for.
         limit_ms: u64,
     },
+    /// What was asked to be seen is recorded, and the read model does not show it, because its projection has failed at an
+    /// event of the same stream, or at too many of the tenant, and has put that aside.
+    #[error(
+        "{model} does not show {stream} beyond what happened before position {from}, at which its projection has failed: it \
+         does when other code has come, or when an operator has it tried again; the change at {wanted} is recorded: don't \
+         repeat the command"
+    )]
+    Aside {
+        /// Which read model.
+        model: String,
+        /// The stream whose change was to be seen.
+        stream: String,
+        /// The position that was waited for.
+        wanted: Position,
+        /// From where on nothing is shown.
+        from: Position,
+    },
     /// What has changed since a place is not kept any more, as far as that.
     #[error(
         "what has changed in {model} after {cursor} is not kept any more: read it anew, and subscribe without a place"
@@ -187,7 +204,7 @@ impl Error {
             Self::Unauthenticated { .. } => Code::Unauthenticated,
             Self::Forbidden { .. } => Code::Forbidden,
             Self::Unavailable { .. } => Code::Unavailable,
-            Self::Lagging { .. } => Code::Lagging,
+            Self::Lagging { .. } | Self::Aside { .. } => Code::Lagging,
             Self::ResumeExpired { .. } => Code::ResumeExpired,
             Self::SchemaChanged { .. } => Code::SchemaChanged,
             Self::IdempotencyKeyReused { .. } => Code::IdempotencyKeyReused,
@@ -216,6 +233,9 @@ impl Error {
             Self::Unavailable { retry_after_ms, .. } => vec![("retryAfterMs", (*retry_after_ms).into())],
             Self::Lagging { wanted, reached, .. } => {
                 vec![("position", wanted.get().into()), ("reachedPosition", reached.get().into())]
+            }
+            Self::Aside { wanted, from, .. } => {
+                vec![("position", wanted.get().into()), ("reachedPosition", from.get().saturating_sub(1).into())]
             }
             Self::TooLarge { limit_bytes, .. } => vec![("limit", (*limit_bytes).into())],
             Self::ResumeExpired { floor, .. } => floor.map(|floor| ("floor", floor.get().into())).into_iter().collect(),

@@ -76,6 +76,7 @@ impl Handles {
     /// How a projection stands.
     pub(crate) fn projection(&self, status: &Status, pace: Pace, head: Position) {
         let Status { name, position, parked, .. } = status;
+        let parked = parked.count();
         gauge!("yado_projection_position", "projection" => name.clone()).set(number(position.get()));
         let lag = head.get().saturating_sub(position.get());
         gauge!("yado_projection_lag_events", "projection" => name.clone()).set(number(lag));

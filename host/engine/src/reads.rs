@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use tokio::sync::watch;
-use yado_model::{Name, Position, TenantId};
+use yado_model::{Name, Position, StreamId, TenantId};
 use yado_runtime::{Comparison, Condition, Selection};
 use yado_store::{Aggregate, Checkpoint, Each, Filter, Group, Op, Order, ReadStore, Rows, Select, Table};
 
@@ -87,6 +87,13 @@ impl QueryBus {
         // something to tell, and the projection waits until the first look ends.
         let status = status.borrow();
         if waited || status.shows(position) { Ok(()) } else { Err(lagging(status.position)) }
+    }
+
+    /// From which position on a model shows nothing of a stream, because it has been put aside.
+    pub(crate) fn stands_from(&self, model: &Model, tenant: &TenantId, stream: &StreamId) -> Option<Position> {
+        let progress = self.progress();
+        let (status, _) = progress.get(&model.projection)?;
+        status.borrow().parked.stands_from(tenant, stream)
     }
 
     /// The position up to which everything is in what is read of a model from now on; zero, if that is not known here.

@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
-use yado_model::{Actor, IdempotencyKey, Name, Position, Revision, TenantId};
+use yado_model::{Actor, IdempotencyKey, Name, Position, Revision, StreamId, TenantId};
 use yado_store::{Aggregate, Each, Filter, Group, Link, Order, Rows, Select, Table};
 
 use crate::bus::CommandBus;
@@ -185,6 +185,22 @@ impl Session {
             },
         };
         self.ground.dispatch(&self.catalogue, &dispatch, *until).await
+    }
+
+    /// Waits until a read model shows what has been recorded of a stream.
+    ///
+    /// # Errors
+    /// `LAGGING` when it takes too long, or when the stream has been put aside.
+    pub async fn shows(&self, model: &Name, stream: &StreamId, position: Position) -> Result<()> {
+        self.caught_up(model, position).await?;
+        let from = self.reads.stands_from(self.model(model)?, &self.circumstances.tenant, stream);
+        match from.filter(|from| *from <= position) {
+            Some(from) => {
+                let (model, stream) = (model.to_string(), stream.to_string());
+                Err(Error::Aside { model, stream, wanted: position, from })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Waits until a read model shows everything up to a position.

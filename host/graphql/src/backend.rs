@@ -12,7 +12,7 @@ use yado_engine::{
     Aggregate, Answered, Catalogue, Circumstances, CommandOptions, Each, Engine, Filter, Group, PageOptions, Receipt,
     Result, Rows, Select, Table, What,
 };
-use yado_model::{Name, Position};
+use yado_model::{Name, Position, StreamId};
 
 /// Opens sessions.
 pub(crate) trait Backend: Send + Sync {
@@ -28,6 +28,9 @@ pub(crate) trait Session: Send + Sync {
 
     /// Waits until a read model shows everything up to a position.
     async fn caught_up(&self, model: &Name, position: Position) -> Result<()>;
+
+    /// Waits until a read model shows what has been recorded of a stream.
+    async fn shows(&self, model: &Name, stream: &StreamId, position: Position) -> Result<()>;
 
     /// The position up to which everything is in what is read of a read model from now on.
     fn position(&self, model: &Name) -> Position;
@@ -74,6 +77,10 @@ impl Session for yado_engine::Session {
 
     async fn caught_up(&self, model: &Name, position: Position) -> Result<()> {
         self.caught_up(model, position).await
+    }
+
+    async fn shows(&self, model: &Name, stream: &StreamId, position: Position) -> Result<()> {
+        self.shows(model, stream, position).await
     }
 
     fn position(&self, model: &Name) -> Position {

@@ -163,7 +163,7 @@ impl Error {
     /// already.
     pub(crate) fn of_row(self, position: Position) -> Self {
         match self {
-            Self::Engine(lagging @ engine::Error::Lagging { .. }) => Self::Engine(lagging),
+            Self::Engine(lags @ (engine::Error::Lagging { .. } | engine::Error::Aside { .. })) => Self::Engine(lags),
             Self::Engine(why) => Self::Unread { position, why },
             other => other,
         }

@@ -16,6 +16,7 @@ mod mutations;
 mod named;
 mod names;
 mod past;
+mod patience;
 mod queries;
 mod related;
 mod sdl;

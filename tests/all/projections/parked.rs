@@ -2,6 +2,7 @@
 //! come. Wherever a process dies on the way, rows are those of code that never failed.
 
 mod among_others;
+mod aside;
 mod tenants;
 mod too_large;
 mod unique;
@@ -138,7 +139,7 @@ async fn dies_while_parking(postgres: bool, parked_streams: u32) {
     let commits = |store: &Failing| store.commits.load(SeqCst);
     // How many commits each of the two takes when nothing fails.
     let counted = whole.another().await;
-    let counting = Arc::new(Failing::new(open_reads(&counted, &Options::default()).await.unwrap(), 0, 0));
+    let counting = Arc::new(Failing::new(open_reads(&counted, &patient_options()).await.unwrap(), 0, 0));
     let engine = start(whole.log().await, counting.clone(), settings()).await;
     engine.deploy(component("bank-wary")).await.unwrap();
     assert_eq!(shown(&engine, Position::new(EVENTS)).await, held);
@@ -152,7 +153,7 @@ async fn dies_while_parking(postgres: bool, parked_streams: u32) {
         for fate in [Fate::Lost, Fate::Unheard] {
             let url = whole.another().await;
             dies(&whole, &url, "bank-wary", commit, fate, settings()).await;
-            let next = start(whole.log().await, open_reads(&url, &Options::default()).await.unwrap(), settings()).await;
+            let next = start(whole.log().await, open_reads(&url, &patient_options()).await.unwrap(), settings()).await;
             next.deploy(component("bank-wary")).await.unwrap();
             assert_eq!(shown(&next, Position::new(EVENTS)).await, held, "commit {commit}, {fate:?}");
             let streams =
@@ -163,7 +164,7 @@ async fn dies_while_parking(postgres: bool, parked_streams: u32) {
                 continue;
             }
             dies(&whole, &url, "bank", commit, fate, settings()).await;
-            let last = start(whole.log().await, open_reads(&url, &Options::default()).await.unwrap(), settings()).await;
+            let last = start(whole.log().await, open_reads(&url, &patient_options()).await.unwrap(), settings()).await;
             last.deploy(component("bank")).await.unwrap();
             nothing_waits(&last).await;
             assert_eq!(shown(&last, Position::new(EVENTS)).await, right, "replay, commit {commit}, {fate:?}");
@@ -174,7 +175,7 @@ async fn dies_while_parking(postgres: bool, parked_streams: u32) {
 
 /// Runs a plugin until everything goes dark.
 async fn dies(databases: &Databases, reads: &str, plugin: &str, commit: usize, fate: Fate, settings: Settings) {
-    let store = open_reads(reads, &Options::default()).await.unwrap();
+    let store = open_reads(reads, &patient_options()).await.unwrap();
     let dying = Arc::new(Failing::dying(store, commit, fate));
     let engine = start(databases.log().await, dying.clone(), settings).await;
     let deploying = deploying(&engine, plugin);

@@ -107,7 +107,7 @@ impl Engine {
         let left = Duration::try_from_secs_f64(f64::from(left) / rate).ok().filter(|_| left == 0 || rate > 0.0);
         let left_ms = if target == position { Some(0) } else { left.map(|left| left.as_millis() as u64) };
         let trouble = trouble.map(|trouble| trouble.to_string());
-        let Count { streams: parked, tenants: parked_tenants } = parked;
+        let Count { streams: parked, tenants: parked_tenants } = parked.count();
         let key = key.to_owned();
         ProjectionStatus { name, key, state, position, target, rate, left_ms, parked, parked_tenants, trouble }
     }

@@ -10,7 +10,7 @@ use yado_store::{Held, Parked, ReadStore, Result, Scope};
 
 /// The streams that a projection has put aside. A copy shares them until one of the two changes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Quarantine {
+pub(crate) struct Quarantine {
     tenants: Arc<HashMap<TenantId, OfTenant>>,
     count: Count,
 }
@@ -18,9 +18,9 @@ pub(super) struct Quarantine {
 /// What waits of a tenant.
 #[derive(Debug, Clone, Default)]
 struct OfTenant {
-    streams: HashMap<StreamId, Parked>,
+    streams: HashMap<StreamId, Arc<Parked>>,
     /// All of it, from the position of this letter on.
-    whole: Option<Parked>,
+    whole: Option<Arc<Parked>>,
 }
 
 /// How much is put aside.
@@ -42,6 +42,15 @@ pub(super) struct Letters {
     /// The tenant of which rows are others than before, because of events that have waited.
     pub(super) again: Option<TenantId>,
 }
+
+/// Two are the same if they share what they have.
+impl PartialEq for Quarantine {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tenants, &other.tenants)
+    }
+}
+
+impl Eq for Quarantine {}
 
 impl Quarantine {
     /// What is put aside by now, by this process or another one.
@@ -74,10 +83,10 @@ impl Quarantine {
             let of_tenant = tenants.entry(parked.tenant.clone()).or_default();
             match parked.scope {
                 Scope::Stream => {
-                    let before = of_tenant.streams.insert(parked.stream.clone(), parked);
+                    let before = of_tenant.streams.insert(parked.stream.clone(), Arc::new(parked));
                     self.count.streams += usize::from(before.is_none());
                 }
-                Scope::Tenant => self.count.tenants += usize::from(of_tenant.whole.replace(parked).is_none()),
+                Scope::Tenant => self.count.tenants += usize::from(of_tenant.whole.replace(Arc::new(parked)).is_none()),
             }
         }
     }
@@ -97,9 +106,16 @@ impl Quarantine {
     pub(super) fn get(&self, Held { tenant, stream }: &Held) -> Option<&Parked> {
         let of_tenant = self.tenants.get(tenant)?;
         match stream {
-            Some(stream) => of_tenant.streams.get(stream),
-            None => of_tenant.whole.as_ref(),
+            Some(stream) => of_tenant.streams.get(stream).map(Arc::as_ref),
+            None => of_tenant.whole.as_deref(),
         }
+    }
+
+    /// From which position on nothing is shown of a stream, because it waits or all of its tenant does.
+    pub(crate) fn stands_from(&self, tenant: &TenantId, stream: &StreamId) -> Option<Position> {
+        let of_tenant = self.tenants.get(tenant)?;
+        let letters = of_tenant.streams.get(stream).into_iter().chain(&of_tenant.whole);
+        letters.map(|parked| parked.position).min()
     }
 
     /// How many streams of a tenant wait, each by itself.
@@ -113,7 +129,7 @@ impl Quarantine {
     }
 
     /// How much waits.
-    pub(super) const fn count(&self) -> Count {
+    pub(crate) const fn count(&self) -> Count {
         self.count
     }
 
@@ -138,7 +154,7 @@ impl Quarantine {
 
 impl OfTenant {
     fn letters(&self) -> impl Iterator<Item = &Parked> {
-        self.streams.values().chain(&self.whole)
+        self.streams.values().chain(&self.whole).map(Arc::as_ref)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use yado_model::Position;
 
-use super::Count;
+use super::quarantine::Quarantine;
 
 /// How a projection stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub(crate) struct Status {
     pub(crate) kept: Position,
     /// Whether what is shown is of the log that there is.
     pub(crate) stage: Stage,
-    /// How much waits, because it fails at an event.
-    pub(crate) parked: Count,
+    /// What waits, because it fails at an event of it.
+    pub(crate) parked: Quarantine,
     /// Whether it stands still because it was told to.
     pub(crate) paused: bool,
     /// Why it does not get on, if it does not.
@@ -57,13 +57,13 @@ pub(crate) enum Trouble {
 }
 
 impl Status {
-    pub(crate) const fn begin(name: String) -> Self {
+    pub(crate) fn begin(name: String) -> Self {
         Self {
             name,
             position: Position::ZERO,
             kept: Position::ZERO,
             stage: Stage::Unknown,
-            parked: Count { streams: 0, tenants: 0 },
+            parked: Quarantine::default(),
             paused: false,
             trouble: None,
         }

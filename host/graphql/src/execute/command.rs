@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use futures::future::join_all;
+use futures::future;
 use serde_json::{Map, Value as Json, json};
 use yado_engine::{self as engine, CommandOptions, Receipt, Shown};
 use yado_model::{IdempotencyKey, Name, Revision};
@@ -80,11 +80,14 @@ impl Execution<'_> {
         let id = receipt.stream.id();
         // Whoever has the answer may ask for lists next, and expects to find the change in them; and so he does in what is
         // selected beside the row.
-        let mut models = BTreeSet::from([model]);
-        self.models_below(one, &mut models);
-        let waits = models.into_iter().map(|model| self.session.caught_up(model, receipt.position));
-        let waited = join_all(waits).await.into_iter().collect::<engine::Result<()>>();
-        waited.map_err(|error| Error::from(error).of_row(receipt.position))?;
+        let mut others = BTreeSet::new();
+        self.models_below(one, &mut others);
+        others.remove(model);
+        let others = others.into_iter().map(|other| self.session.caught_up(other, receipt.position));
+        let own = self.session.shows(model, &receipt.stream, receipt.position);
+        let (own, others) = future::join(own, future::join_all(others)).await;
+        let shown = others.into_iter().fold(own, engine::Result::and);
+        shown.map_err(|error| Error::from(error).of_row(receipt.position))?;
         // The key is known already, and need not be read.
         if one.below.iter().all(|one| [key, "__typename"].contains(&one.name())) {
             return Ok(Resolved::Json(json!({ key: id })));

@@ -4,6 +4,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value as Json, json};
 
 use super::fixture::{Fixture, fixture, limited};
+use super::patience::patient;
 use crate::Limits;
 
 fn filled(count: usize) -> Fixture {
@@ -116,7 +117,7 @@ async fn what_is_not_selected_is_not_read() {
 
 #[tokio::test]
 async fn a_connection_weighs_what_it_has_once_and_what_it_has_for_each_row() {
-    let fixture = limited(Limits { complexity_max: 51, ..Limits::default() });
+    let fixture = limited(Limits { complexity_max: 51, ..patient() });
     let query = |first: u32| {
         format!(
             "{{ ticketsConnection(first: {first}) {{ ...C totalCount pageInfo {{ endCursor hasNextPage }} }} }} \

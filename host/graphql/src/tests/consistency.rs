@@ -69,7 +69,7 @@ async fn a_mutation_waits_for_all_that_is_selected_of_what_it_has_changed() {
     let open = "mutation { openVenue(input: { name: \"Hall\" }) { name tickets { id } } }";
     fixture.ask(open).await;
     let asked = fixture.memory.statements();
-    assert_eq!(asked[..3], ["dispatch OpenVenue", "wait Ticket 1", "wait Venue 1"], "{asked:?}");
+    assert_eq!(asked[..3], ["dispatch OpenVenue", "wait Venue 1", "wait Ticket 1"], "{asked:?}");
     // What is recorded is told all the same.
     let (wanted, reached) = (Position::new(2), Position::new(1));
     *fixture.memory.failure.lock().unwrap() =

@@ -6,6 +6,7 @@ use yado_engine::{Answered, Order, PageOptions, Row, Rows};
 use yado_model::{Name, Position};
 
 use super::fixture::{Fixture, fixture, limited, shown};
+use super::patience::patient;
 use crate::{Caller, Limits, Request};
 
 fn ticket(id: usize) -> Row {
@@ -111,7 +112,7 @@ async fn who_asks_for_a_list_says_how_many_within_what_its_author_allows() {
     let refused = fixture.refused("{ openTickets(offset: -1) { id } }").await;
     assert_eq!(refused, "BAD_USER_INPUT: offset is -1, and must be between 0 and 100000");
     // A server that gives fewer rows at once gives fewer of these as well.
-    let fixture = limited(Limits { page_max: 10, page_default: 10, ..Limits::default() });
+    let fixture = limited(Limits { page_max: 10, page_default: 10, ..patient() });
     answer(&fixture);
     fixture.ask("{ openTickets { id } findTickets { total } }").await;
     assert_eq!(fixture.memory.pages.lock().unwrap()[0].1.limit, Some(10));
@@ -167,7 +168,7 @@ async fn a_declared_query_waits_for_its_read_model_and_for_what_is_selected_belo
 
 #[tokio::test]
 async fn a_declared_query_weighs_as_much_as_it_may_answer() {
-    let fixture = limited(Limits { page_max: 100, page_default: 10, complexity_max: 100, ..Limits::default() });
+    let fixture = limited(Limits { page_max: 100, page_default: 10, complexity_max: 100, ..patient() });
     answer(&fixture);
     let light = async |query: &str| fixture.ask(query).await.get("errors").is_none();
     // As many rows as the author gives if nobody says, or as are asked for.

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::fixture::{fixture, limited, manifest, venues};
+use super::patience::patient;
 use crate::api::Source;
 use crate::{Limits, Request};
 
@@ -49,7 +50,7 @@ async fn variables_below_the_root_are_validated_for_each_request() {
 
 #[tokio::test]
 async fn a_known_document_is_weighed_by_the_variables_of_each_request() {
-    let fixture = limited(Limits { complexity_max: 100, ..Limits::default() });
+    let fixture = limited(Limits { complexity_max: 100, ..patient() });
     for ask in [
         "query ($n: Int!) { venues(limit: $n) { id } }",
         "query ($n: Int!) { ...F } fragment F on Query { venues(limit: $n) { id } }",
@@ -63,7 +64,7 @@ async fn a_known_document_is_weighed_by_the_variables_of_each_request() {
 
 #[tokio::test]
 async fn a_known_document_is_weighed_by_the_size_of_page_that_a_declared_query_is_given() {
-    let fixture = limited(Limits { complexity_max: 100, page_max: 1_000, ..Limits::default() });
+    let fixture = limited(Limits { complexity_max: 100, page_max: 1_000, ..patient() });
     let part = "query ($n: PartInput) { findTickets(part: $n) { tickets { id } } }";
     let size = "query ($n: Int) { findTickets(part: { size: $n }) { tickets { id } } }";
     let within = "query ($n: Int) { ...F } fragment F on Query { findTickets(part: { size: $n }) { tickets { id } } }";
@@ -150,7 +151,7 @@ async fn another_deployment_knows_no_document_of_the_one_before() {
 
 #[tokio::test]
 async fn documents_beyond_the_bounds_are_answered_all_the_same() {
-    let fixture = limited(Limits { documents_kept: 2, ..Limits::default() });
+    let fixture = limited(Limits { documents_kept: 2, ..patient() });
     for round in 0..3 {
         for at in 0..5 {
             let answer = fixture.ask(&format!("{{ yado {{ v{at}: version }} }}")).await;
@@ -158,7 +159,7 @@ async fn documents_beyond_the_bounds_are_answered_all_the_same() {
         }
         assert_eq!(fixture.graphql.documents_kept(), 2);
     }
-    let none = limited(Limits { documents_kept: 0, ..Limits::default() });
+    let none = limited(Limits { documents_kept: 0, ..patient() });
     for _ in 0..2 {
         assert!(none.ask("{ yado { version } }").await.get("errors").is_none());
     }

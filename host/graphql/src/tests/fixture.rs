@@ -18,6 +18,7 @@ use yado_engine::{
 use yado_model::{Digest, EntityId, Manifest, Name, Position, Revision, StreamId};
 
 use super::past::Past;
+use super::patience::patient;
 use crate::api::Source;
 use crate::backend::{Backend, Session};
 use crate::{Caller, GraphQl, Limits, Request};
@@ -142,7 +143,7 @@ pub(super) struct Fixture {
 }
 
 pub(super) fn fixture() -> Fixture {
-    limited(Limits::default())
+    limited(patient())
 }
 
 pub(super) fn limited(limits: Limits) -> Fixture {
@@ -399,6 +400,10 @@ impl Session for OnMemory {
             written.into_iter().for_each(|(_, model, row)| self.put(&model, Json::Object(row)));
         }
         Ok(())
+    }
+
+    async fn shows(&self, model: &Name, _: &StreamId, position: Position) -> Result<()> {
+        self.caught_up(model, position).await
     }
 
     fn position(&self, model: &Name) -> Position {

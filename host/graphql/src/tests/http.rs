@@ -6,6 +6,7 @@ use futures::StreamExt as _;
 use tower::ServiceExt as _;
 
 use super::fixture::{fixture, limited};
+use super::patience::patient;
 use crate::{Limits, router};
 
 async fn send(request: Request<Body>) -> (u16, String) {
@@ -103,7 +104,7 @@ async fn reads_may_come_by_get_and_changes_may_not() {
 
 #[tokio::test]
 async fn a_body_that_is_too_long_is_refused_before_it_is_read() {
-    let limits = Limits { body_bytes: 1_000, ..Limits::default() };
+    let limits = Limits { body_bytes: 1_000, ..patient() };
     let router = router(limited(limits).graphql);
     let long = "x".repeat(2_000);
     let told = Request::post("/graphql")
@@ -119,7 +120,7 @@ async fn a_body_that_is_too_long_is_refused_before_it_is_read() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for() {
-    let router = router(limited(Limits { body_ms: 1, ..Limits::default() }).graphql);
+    let router = router(limited(Limits { body_ms: 1, ..patient() }).graphql);
     let begun = futures::stream::iter([Ok::<_, std::io::Error>("{")]).chain(futures::stream::pending());
     let request = Request::post("/graphql").header("content-type", "application/json").body(Body::from_stream(begun));
     let response = router.oneshot(request.unwrap()).await.unwrap();

@@ -6,6 +6,7 @@ use serde_json::json;
 use yado_engine::ChangeKind;
 
 use super::fixture::{fixture, limited};
+use super::patience::patient;
 use crate::Limits;
 
 #[tokio::test]
@@ -46,7 +47,7 @@ async fn what_happens_is_followed_once_however_many_different_things_are_asked_f
 
 #[tokio::test]
 async fn whoever_comes_in_late_reads_for_himself_and_misses_nothing() {
-    let fixture = limited(Limits { live_buffer: 4, ..Limits::default() });
+    let fixture = limited(Limits { live_buffer: 4, ..patient() });
     let mut odd = fixture.follow("subscription { it: events(names: [\"Odd\"]) { position } }", json!({})).await;
     let mut all = fixture.follow("subscription { it: events { position } }", json!({})).await;
     for position in 1..=200 {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::fixture::{fixture, limited};
+use super::patience::patient;
 use crate::Limits;
 
 /// The query that GraphiQL and other tools ask first.
@@ -93,7 +94,7 @@ async fn every_measure_has_its_limit() {
         root_fields_max: 5,
         aliases_max: 3,
         directives_max: 2,
-        ..Limits::default()
+        ..patient()
     };
     let fixture = limited(small);
     let root: String = (0..6).fold(String::new(), |all, _| all + " yado { version }");
@@ -128,7 +129,7 @@ async fn an_alias_is_no_longer_than_it_may_be() {
 
 #[tokio::test]
 async fn pages_are_weighed_by_what_is_asked_for() {
-    let fixture = limited(Limits { complexity_max: 100, ..Limits::default() });
+    let fixture = limited(Limits { complexity_max: 100, ..patient() });
     let ask = "query ($n: Int!) { venues(limit: $n) { id } }";
     assert!(fixture.ask_with(ask, serde_json::json!({ "n": 99 })).await.get("errors").is_none());
     let answer = fixture.ask_with(ask, serde_json::json!({ "n": 100 })).await;

@@ -7,6 +7,7 @@ use yado_engine::Error;
 use yado_model::schema::Problem;
 
 use super::fixture::{Fixture, fixture, keyed, limited};
+use super::patience::patient;
 use crate::Limits;
 
 fn payloads(fixture: &Fixture) -> Vec<Json> {
@@ -331,7 +332,7 @@ async fn a_request_without_a_command_has_no_receipts() {
 
 #[tokio::test]
 async fn mutations_that_are_done_in_time_are_answered_and_those_after_it_are_not_begun() {
-    let fixture = limited(Limits { timeout_ms: 300, ..Limits::default() });
+    let fixture = limited(Limits { timeout_ms: 300, ..patient() });
     fixture.memory.slow.send_replace(true);
     let query = "mutation { a: openVenue(input: { name: \"Hall\" }) { id } b: closeAll { id } \
                  c: openVenue(input: { name: \"Barn\" }) { id } }";
@@ -346,7 +347,7 @@ async fn mutations_that_are_done_in_time_are_answered_and_those_after_it_are_not
 
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_given_up() {
-    let fixture = limited(Limits { timeout_ms: 1, ..Limits::default() });
+    let fixture = limited(Limits { timeout_ms: 1, ..patient() });
     fixture.memory.slow.send_replace(true);
     let answer = fixture.ask("{ ticket(id: \"t\") { id } }").await;
     assert_eq!(answer["data"], json!({ "ticket": null }), "{answer}");

@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 use yado_engine::Error;
 
 use super::fixture::{Fixture, fixture, limited, over, venues};
+use super::patience::patient;
 use crate::Limits;
 
 /// What `searchTickets` answers: a page of tickets, and the best of them.
@@ -84,7 +85,7 @@ async fn an_answer_may_be_null_where_its_schema_says_so_and_nowhere_else() {
 
 #[tokio::test]
 async fn an_answer_is_weighed_as_a_page_and_is_no_longer_than_one() {
-    let limits = Limits { page_max: 10, page_default: 10, complexity_max: 200, ..Limits::default() };
+    let limits = Limits { page_max: 10, page_default: 10, complexity_max: 200, ..patient() };
     let fixture = limited(limits);
     let answer = json!({ "tickets": (0..11).map(ticket).collect::<Vec<_>>(), "best": null, "total": 11 });
     fixture.memory.answers.lock().unwrap().insert("searchTickets".into(), answer);
@@ -121,7 +122,7 @@ async fn an_argument_of_a_guests_query_that_its_author_calls_like_the_servers_st
     let queries = document["queries"].as_array_mut().unwrap();
     let sold_out = queries.iter_mut().find(|query| query["name"] == "soldOut").unwrap();
     sold_out["arguments"]["properties"] = json!({ "minPosition": { "type": "string" } });
-    let fixture = over(&document, Limits::default());
+    let fixture = over(&document, patient());
     fixture.ask("{ soldOut(minPosition: \"front\") }").await;
     assert_eq!(fixture.memory.statements(), ["ask soldOut"]);
     assert_eq!(asked(&fixture), json!({ "minPosition": "front" }));

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use yado_engine::Error;
 
 use super::fixture::{Fixture, fixture, limited};
+use super::patience::patient;
 use crate::Limits;
 
 fn filled(venues: usize, tickets: usize) -> Fixture {
@@ -63,7 +64,7 @@ async fn a_relation_to_many_reads_no_more_rows_than_it_answers() {
 
 #[tokio::test]
 async fn an_answer_larger_than_stores_give_at_once_takes_several_statements() {
-    let fixture = limited(Limits { complexity_max: 1_000_000, ..Limits::default() });
+    let fixture = limited(Limits { complexity_max: 1_000_000, ..patient() });
     for venue in 0..120 {
         fixture.memory.put("Venue", json!({ "id": format!("v{venue}"), "name": "Hall" }));
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::fixture::{Fixture, fixture, limited};
+use super::patience::patient;
 use crate::Limits;
 
 fn filled() -> Fixture {
@@ -122,7 +123,7 @@ async fn rows_are_put_in_order_by_what_they_are_related_to() {
 
 #[tokio::test]
 async fn relations_in_conditions_have_their_weight() {
-    let fixture = limited(Limits { complexity_max: 80, page_default: 10, ..Limits::default() });
+    let fixture = limited(Limits { complexity_max: 80, page_default: 10, ..patient() });
     let light = "{ tickets(where: { venue: { name: { eq: \"Hall\" } } }) { id venueId } }";
     assert!(fixture.ask(light).await.get("errors").is_none());
     let relations = "{ or: [{ venue: {} }, { venue: {} }, { venue: { tickets: { some: {}, none: {}, every: {} } } }] }";

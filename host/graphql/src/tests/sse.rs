@@ -8,6 +8,7 @@ use tower::ServiceExt as _;
 use yado_engine::Error;
 
 use super::fixture::{Fixture, fixture, limited};
+use super::patience::patient;
 use super::ws::gone;
 use crate::{Limits, Streaming, router};
 
@@ -140,7 +141,7 @@ async fn what_is_no_request_is_refused_by_a_status() {
 
 #[tokio::test]
 async fn a_stream_that_ends_says_why_and_is_complete_unless_its_client_is_to_come_back() {
-    let fixture = limited(Limits { live_buffer: 2, ..Limits::default() });
+    let fixture = limited(Limits { live_buffer: 2, ..patient() });
     let mut slow = Events::post(&fixture, "subscription { events { name } }").await;
     let mut other = Events::post(&fixture, "subscription { events { name } }").await;
     for _ in 0..10 {
@@ -169,7 +170,7 @@ async fn streams_break_off_when_the_server_is_about_to_stop_so_that_their_client
 
 #[tokio::test]
 async fn a_stream_that_nobody_reads_gives_back_all_that_it_holds() {
-    let fixture = limited(Limits { sockets_max: 1, slow_ms: 1, ..Limits::default() });
+    let fixture = limited(Limits { sockets_max: 1, slow_ms: 1, ..patient() });
     let mut unread = Events::post(&fixture, "subscription { events { name } }").await;
     for _ in 0..20 {
         fixture.memory.past.record("x", "A", json!({}));
@@ -191,7 +192,7 @@ async fn a_stream_that_nobody_reads_gives_back_all_that_it_holds() {
 
 #[tokio::test]
 async fn there_is_a_sign_of_life_where_there_is_nothing_to_tell() {
-    let fixture = limited(Limits { keep_alive_ms: 1, ..Limits::default() });
+    let fixture = limited(Limits { keep_alive_ms: 1, ..patient() });
     let mut events = Events::post(&fixture, "subscription { events { name } }").await;
     for _ in 0..3 {
         assert_eq!(events.event().await, Some(":".to_owned()));
@@ -200,7 +201,7 @@ async fn there_is_a_sign_of_life_where_there_is_nothing_to_tell() {
 
 #[tokio::test]
 async fn there_is_a_bound_to_the_streams() {
-    let fixture = limited(Limits { sockets_max: 1, ..Limits::default() });
+    let fixture = limited(Limits { sockets_max: 1, ..patient() });
     let _events = Events::post(&fixture, "subscription { events { name } }").await;
     let request = Request::post("/graphql").header("accept", "text/event-stream");
     let body = Body::from(r#"{"query":"subscription { events { name } }"}"#);

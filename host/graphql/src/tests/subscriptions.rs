@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use yado_engine::{ChangeKind, Error};
 
 use super::fixture::{Fixture, fixture, limited, manifest, venues};
+use super::patience::patient;
 use crate::api::Source;
 use crate::graphql::Begun;
 use crate::live::Told;
@@ -351,7 +352,7 @@ async fn a_place_that_decides_more_than_where_to_begin_keeps_subscriptions_apart
 
 #[tokio::test]
 async fn whoever_does_not_take_what_is_told_is_told_so_and_the_others_go_on() {
-    let fixture = limited(Limits { live_buffer: 5, ..Limits::default() });
+    let fixture = limited(Limits { live_buffer: 5, ..patient() });
     let mut slow = fixture.follow(EVENTS, json!({})).await;
     let mut quick = fixture.follow(EVENTS, json!({})).await;
     for position in 1..=20 {
@@ -368,7 +369,7 @@ async fn whoever_does_not_take_what_is_told_is_told_so_and_the_others_go_on() {
 
 #[tokio::test]
 async fn a_burst_is_told_to_all_who_take_it() {
-    let fixture = limited(Limits { live_buffer: 8, ..Limits::default() });
+    let fixture = limited(Limits { live_buffer: 8, ..patient() });
     let mut all = Vec::new();
     for _ in 0..5 {
         all.push(fixture.follow(EVENTS, json!({})).await);
@@ -385,7 +386,7 @@ async fn a_burst_is_told_to_all_who_take_it() {
 
 #[tokio::test]
 async fn whoever_takes_nothing_holds_up_the_others_once() {
-    let fixture = limited(Limits { live_buffer: 8, ..Limits::default() });
+    let fixture = limited(Limits { live_buffer: 8, ..patient() });
     let mut slow = fixture.follow(EVENTS, json!({})).await;
     let mut quick = fixture.follow(EVENTS, json!({})).await;
     for _ in 0..1_000 {
@@ -401,7 +402,7 @@ async fn whoever_takes_nothing_holds_up_the_others_once() {
 
 #[tokio::test]
 async fn whoever_has_a_long_way_to_catch_up_is_not_taken_for_slow() {
-    let fixture = limited(Limits { live_buffer: 2, ..Limits::default() });
+    let fixture = limited(Limits { live_buffer: 2, ..patient() });
     for _ in 0..50 {
         fixture.memory.past.record("a", "A", json!({}));
     }
@@ -461,7 +462,7 @@ async fn what_can_not_be_followed_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn there_are_bounds_to_how_many_there_are() {
-    let fixture = limited(Limits { subscriptions_max: 3, cohorts_max: 2, ..Limits::default() });
+    let fixture = limited(Limits { subscriptions_max: 3, cohorts_max: 2, ..patient() });
     let _a = fixture.follow("subscription { events { name } }", json!({})).await;
     let _b = fixture.follow("subscription { venueUpdated { id } }", json!({})).await;
     let third = "subscription { venueCreated { id } }";
@@ -531,7 +532,7 @@ async fn a_subscription_is_not_answered_where_one_answer_is_awaited() {
 #[tokio::test]
 async fn nothing_is_lost_or_told_twice_however_often_one_goes_on() {
     for seed in 0..20_u64 {
-        let fixture = limited(Limits { live_buffer: 4, ..Limits::default() });
+        let fixture = limited(Limits { live_buffer: 4, ..patient() });
         let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut below = move |most: u64| {
             random ^= random << 13;

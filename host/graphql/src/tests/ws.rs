@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::fixture::{Fixture, fixture, limited};
+use super::patience::patient;
 use crate::{GraphQl, Limits, router};
 
 /// A client that sends and takes frames, and knows nothing of the protocol.
@@ -118,14 +119,14 @@ async fn a_socket_speaks_the_protocol_or_is_closed_with_its_code() {
 
 #[tokio::test]
 async fn whoever_does_not_begin_the_protocol_is_not_waited_for() {
-    let fixture = limited(Limits { socket_init_ms: 1, ..Limits::default() });
+    let fixture = limited(Limits { socket_init_ms: 1, ..patient() });
     let client = Client::connect(&fixture, Some("graphql-transport-ws")).await;
     assert_eq!(client.closed().await, (4408, "Connection initialisation timeout".to_owned()));
 }
 
 #[tokio::test]
 async fn a_message_beyond_the_limit_is_not_read() {
-    let fixture = limited(Limits { document_bytes: 100, ..Limits::default() });
+    let fixture = limited(Limits { document_bytes: 100, ..patient() });
     let mut client = Client::begun(&fixture).await;
     client.send(json!({ "type": "ping", "payload": { "much": "x".repeat(70_000) } })).await;
     let (code, reason) = client.closed().await;
@@ -184,7 +185,7 @@ pub(super) async fn gone(fixture: &Fixture) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(120), wait).await.unwrap();
 }
 
 #[tokio::test]
@@ -212,7 +213,7 @@ async fn queries_and_mutations_go_over_a_socket_as_well() {
 
 #[tokio::test]
 async fn there_is_a_bound_to_the_operations_of_a_socket_and_to_the_sockets() {
-    let fixture = limited(Limits { operations_per_socket: 1, sockets_max: 1, ..Limits::default() });
+    let fixture = limited(Limits { operations_per_socket: 1, sockets_max: 1, ..patient() });
     let mut client = Client::begun(&fixture).await;
     client.subscribe("a", "subscription { events { name } }").await;
     client.send(json!({ "id": "b", "type": "subscribe", "payload": { "query": "{ yado { version } }" } })).await;
@@ -229,7 +230,7 @@ async fn there_is_a_bound_to_the_operations_of_a_socket_and_to_the_sockets() {
 
 #[tokio::test]
 async fn whoever_takes_nothing_is_closed_with_a_code_of_its_own() {
-    let fixture = limited(Limits { live_buffer: 8, slow_ms: 100, ..Limits::default() });
+    let fixture = limited(Limits { live_buffer: 8, slow_ms: 100, ..patient() });
     let mut client = Client::begun(&fixture).await;
     client.subscribe("a", "subscription { events { name payload } }").await;
     // More than the buffers of the connection take, and more messages than are kept.

@@ -22,7 +22,7 @@ impl Runner {
             let definition = self.definition.borrow().clone();
             match self.find(&definition).await {
                 Ok((checkpoint, quarantine)) => {
-                    self.stands_at(checkpoint.position, checkpoint.position, quarantine.count());
+                    self.stands_at(checkpoint.position, checkpoint.position, &quarantine);
                     return Some((checkpoint, quarantine));
                 }
                 Err(failure) => {

@@ -3,26 +3,30 @@
 use yado_model::Position;
 
 use super::{Runner, Work};
-use crate::projection::{Count, Definition, Failure, Stage, Trouble};
+use crate::projection::quarantine::Quarantine;
+use crate::projection::{Definition, Failure, Stage, Trouble};
 
 impl Runner {
     /// Tells how far the projection has come.
     pub(super) fn reached(&self, work: &Work) {
-        self.stands_at(work.settled.position, work.committed.position, work.quarantine.count());
+        self.stands_at(work.settled.position, work.committed.position, &work.quarantine);
     }
 
-    /// Tells that everything up to a position is shown, but for so much that waits, and where the checkpoint is.
-    pub(super) fn stands_at(&self, position: Position, kept: Position, parked: Count) {
+    /// Tells that everything up to a position is shown, but for what waits, and where the checkpoint is.
+    pub(super) fn stands_at(&self, position: Position, kept: Position, parked: &Quarantine) {
         let (mut gets_on, mut filled) = (false, false);
         self.report.send_if_modified(|status| {
-            let before = (status.position, status.stage, status.parked);
+            let before = (status.position, status.stage);
             gets_on = status.trouble.take().is_some();
             status.reach(position);
             filled = matches!(before.1, Stage::Anew { .. }) && status.stage == Stage::Following;
-            status.parked = parked;
+            let parks = status.parked != *parked;
+            if parks {
+                status.parked = parked.clone();
+            }
             // Nobody waits for news of it.
             status.kept = kept;
-            gets_on || before != (status.position, status.stage, parked)
+            gets_on || parks || before != (status.position, status.stage)
         });
         // Whoever asks how it stands need not wait for the log.
         if gets_on {

@@ -10,7 +10,8 @@ use serde_json::json;
 use tokio::time::timeout;
 use yado_engine::{ChangeKind, Error};
 
-use super::super::fixture::limited;
+use super::super::fixture::{fixture, limited};
+use super::super::patience::patient;
 use super::EVENTS;
 use crate::Limits;
 use crate::live::Told;
@@ -27,7 +28,7 @@ impl Wake for Woken {
 
 #[tokio::test]
 async fn whoever_goes_on_while_a_cohort_is_busy_with_what_it_began_with_waits_and_misses_nothing() {
-    let fixture = limited(Limits::default());
+    let fixture = fixture();
     let past = &fixture.memory.past;
     let change = |id: &str| {
         past.change("Ticket", ChangeKind::Updated, json!({ "id": id, "venueId": "v", "price": "1" }));
@@ -62,7 +63,7 @@ async fn whoever_goes_on_while_a_cohort_is_busy_with_what_it_began_with_waits_an
 
 #[tokio::test]
 async fn nothing_is_kept_for_whoever_has_a_long_way_to_catch_up() {
-    let fixture = limited(Limits { live_buffer: 200, ..Limits::default() });
+    let fixture = limited(Limits { live_buffer: 200, ..patient() });
     let record = |count| (0..count).for_each(|_| _ = fixture.memory.past.record("a", "A", json!({})));
     record(5_000);
     let mut quick = fixture.follow(EVENTS, json!({})).await;
@@ -98,7 +99,7 @@ const TICKETS: &str = "subscription { ticketUpdated(after: \"0\") { id label ven
 
 #[tokio::test]
 async fn little_is_made_ready_where_others_have_taken_all_of_the_memory() {
-    let fixture = limited(Limits::default());
+    let fixture = fixture();
     let label = "x".repeat(50_000);
     for id in 0..20 {
         let row = json!({ "id": id.to_string(), "venueId": "v", "price": "1", "label": label });
@@ -116,7 +117,7 @@ async fn little_is_made_ready_where_others_have_taken_all_of_the_memory() {
 
 #[tokio::test]
 async fn those_who_are_live_have_room_whatever_those_take_who_catch_up() {
-    let fixture = limited(Limits::default());
+    let fixture = fixture();
     let _filled = fixture.graphql.live().fill_behind();
     let query = "subscription { ticketUpdated { id label } }";
     let mut live = fixture.follow(query, json!({})).await;
@@ -137,7 +138,7 @@ async fn those_who_are_live_have_room_whatever_those_take_who_catch_up() {
 
 #[tokio::test]
 async fn what_is_ready_is_bounded_however_long_it_gets_when_it_is_formed() {
-    let fixture = limited(Limits::default());
+    let fixture = fixture();
     fixture.memory.put("Venue", json!({ "id": "v", "name": "x".repeat(300_000) }));
     for id in 0..100 {
         let row = json!({ "id": id.to_string(), "venueId": "v", "price": "1" });
@@ -157,7 +158,7 @@ async fn what_is_ready_is_bounded_however_long_it_gets_when_it_is_formed() {
 
 #[tokio::test]
 async fn nothing_is_told_again_where_what_is_followed_begins_before_the_place_that_was_asked_for() {
-    let fixture = limited(Limits::default());
+    let fixture = fixture();
     let past = &fixture.memory.past;
     for id in 1..=6 {
         past.change("Ticket", ChangeKind::Updated, json!({ "id": id.to_string(), "venueId": "v", "price": "1" }));
@@ -187,7 +188,7 @@ async fn nothing_is_told_again_where_what_is_followed_begins_before_the_place_th
 
 #[tokio::test]
 async fn whoever_asks_while_a_cohort_lags_is_told_nothing_that_happened_before() {
-    let fixture = limited(Limits::default());
+    let fixture = fixture();
     let change = |id: &str| {
         let row = json!({ "id": id, "venueId": "v", "price": "1" });
         fixture.memory.past.change("Ticket", ChangeKind::Updated, row);
@@ -214,7 +215,7 @@ async fn whoever_asks_while_a_cohort_lags_is_told_nothing_that_happened_before()
 /// Whoever takes one message whenever the others have to wait for him is no quicker than one who takes none.
 #[tokio::test]
 async fn whoever_takes_little_does_not_set_the_pace_of_the_others() {
-    let fixture = limited(Limits { live_buffer: 8, slow_ms: 200, ..Limits::default() });
+    let fixture = limited(Limits { live_buffer: 8, slow_ms: 200, ..patient() });
     let mut slow = fixture.follow(EVENTS, json!({})).await;
     let mut quick = fixture.follow(EVENTS, json!({})).await;
     for _ in 0..200 {

@@ -5,13 +5,14 @@ use yado_engine::Cursor;
 use yado_model::Position;
 
 use super::super::fixture::{Fixture, limited};
+use super::super::patience::patient;
 use super::turns::soon;
 use super::{EVENTS, Followed};
 use crate::Limits;
 
 /// Little is kept for those who do not take it.
 fn fixture() -> Fixture {
-    limited(Limits { live_buffer: 4, ..Limits::default() })
+    limited(Limits { live_buffer: 4, ..patient() })
 }
 
 fn record(fixture: &Fixture, count: usize, name: &str) {

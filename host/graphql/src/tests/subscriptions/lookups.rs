@@ -6,6 +6,7 @@ use serde_json::json;
 use yado_engine::{ChangeKind, Error};
 
 use super::super::fixture::{Fixture, fixture, limited};
+use super::super::patience::patient;
 use crate::Limits;
 
 fn away() -> Error {
@@ -42,7 +43,7 @@ async fn what_can_not_be_looked_up_for_a_while_is_told_when_it_can() {
 
 #[tokio::test]
 async fn what_can_not_be_looked_up_for_long_is_told_as_it_is_and_not_waited_for_again() {
-    let fixture = limited(Limits { slow_ms: 150, ..Limits::default() });
+    let fixture = limited(Limits { slow_ms: 150, ..patient() });
     let mut followed = fixture.follow("subscription { ticketUpdated { id venue { name } } }", json!({})).await;
     *fixture.memory.failure.lock().unwrap() = Some(away());
     for (id, is_patient) in [("t", true), ("u", false), ("v", false)] {
@@ -69,7 +70,7 @@ async fn what_can_not_be_looked_up_for_long_is_told_as_it_is_and_not_waited_for_
 
 #[tokio::test]
 async fn what_takes_too_long_at_once_is_told_one_by_one() {
-    let fixture = limited(Limits { slow_ms: 0, ..Limits::default() });
+    let fixture = limited(Limits { slow_ms: 0, ..patient() });
     let query = "subscription ($c: String) { ticketUpdated(after: $c) { venue { name } } }";
     let changes = |id: &str| {
         fixture.memory.put("Venue", json!({ "id": id, "name": id }));
@@ -93,7 +94,7 @@ async fn what_takes_too_long_at_once_is_told_one_by_one() {
 
 #[tokio::test]
 async fn those_behind_one_that_can_not_be_looked_up_in_time_have_no_time_of_their_own() {
-    let fixture = limited(Limits { slow_ms: 0, ..Limits::default() });
+    let fixture = limited(Limits { slow_ms: 0, ..patient() });
     (0..8).for_each(|id| ticket_changes(&fixture, &id.to_string()));
     *fixture.memory.keys_in_time.lock().unwrap() = Some(0);
     let query = "subscription { ticketUpdated(after: \"0\") { id venue { name } } }";
