@@ -9,9 +9,9 @@ use yado_engine::{
 use yado_model::{Code, Name, TenantId};
 use yado_runtime::Runtime;
 use yado_store::testing::{self, Postgres};
-use yado_store::{Options, open_events, open_reads};
+use yado_store::{open_events, open_reads};
 
-use crate::support::{Server, component, eventually, patient, yado};
+use crate::support::{Server, component, eventually, patient, patient_options, yado};
 
 /// What a guest can be asked for and can't answer.
 const PROVOCATIONS: [&str; 5] = ["askForEver", "askForATrap", "askForAHoard", "askForBabble", "askForALie"];
@@ -97,9 +97,9 @@ impl House {
     async fn with(postgres: bool, settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
-        let events = open_events(&url("log.db"), &Options::default()).await.unwrap();
+        let events = open_events(&url("log.db"), &patient_options()).await.unwrap();
         let reads = if postgres { Postgres::shared().database().await } else { url("reads.db") };
-        let store = open_reads(&reads, &Options::default()).await.unwrap();
+        let store = open_reads(&reads, &patient_options()).await.unwrap();
         let runtime = Runtime::new(yado_runtime::Settings::default()).unwrap();
         let engine = Engine::start(Parts { events, reads: store, runtime }, settings).await.unwrap();
         engine.deploy(component("asking")).await.unwrap();
@@ -182,6 +182,10 @@ async fn a_database_that_does_not_answer_keeps_no_place_from_those_who_come_late
     let (url, table) = (house.reads.clone(), model.table.name.clone());
     let held = format!("do $$ begin lock table \"{table}\" in access exclusive mode; perform pg_sleep(600); end $$");
     let holder = tokio::spawn(async move { testing::execute(&url, &held).await });
+    let locked = format!(
+        "select mode from pg_locks where granted and mode = 'AccessExclusiveLock' and relation = '\"{table}\"'::regclass"
+    );
+    eventually("the table is held", async || !testing::told(&house.reads, &locked).await.is_empty()).await;
     let late = async || match house.ask(&tenant, "howMany", json!({})).await {
         Err(error @ Error::Late { .. }) => {
             assert_eq!(error.code(), Code::Timeout);

@@ -7,9 +7,9 @@ use yado_engine::{Answered, Circumstances, CommandOptions, Engine, Error, PageOp
 use yado_model::{Name, Position};
 use yado_runtime::Runtime;
 use yado_store::testing::Postgres;
-use yado_store::{Options, Order, open_events, open_reads};
+use yado_store::{Order, open_events, open_reads};
 
-use crate::support::{Server, component, eventually, patient};
+use crate::support::{Server, component, eventually, patient, patient_options};
 
 /// What the guest's own tests say is there, and is found.
 const THINGS: &str = include_str!("../guests/declaring/things.json");
@@ -33,9 +33,9 @@ impl House {
     async fn with(postgres: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
-        let events = open_events(&url("log.db"), &Options::default()).await.unwrap();
+        let events = open_events(&url("log.db"), &patient_options()).await.unwrap();
         let reads = if postgres { Postgres::shared().database().await } else { url("reads.db") };
-        let reads = open_reads(&reads, &Options::default()).await.unwrap();
+        let reads = open_reads(&reads, &patient_options()).await.unwrap();
         let runtime = Runtime::new(yado_runtime::Settings::default()).unwrap();
         let engine = Engine::start(Parts { events, reads, runtime }, patient()).await.unwrap();
         engine.deploy(component("declaring")).await.unwrap();

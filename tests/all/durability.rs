@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use yado_model::Position;
+use yado_store::open_events;
 use yado_store::testing::{Fsync, Postgres};
-use yado_store::{Options, open_events};
 
-use crate::support::{Client, Server, component, eventually};
+use crate::support::{Client, Server, component, eventually, patient_options};
 
 /// How often the server is killed.
 const KILLS: u32 = 20;
@@ -125,7 +125,7 @@ async fn survive(mut server: Server, log: &str, anew: &str) {
 
 /// How often each product was created, by the log; the log itself has no gaps.
 async fn created(log: &str) -> BTreeMap<String, u32> {
-    let store = open_events(log, &Options::default()).await.unwrap();
+    let store = open_events(log, &patient_options()).await.unwrap();
     let mut created = BTreeMap::new();
     let mut at = Position::ZERO;
     loop {

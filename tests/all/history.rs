@@ -35,10 +35,10 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use yado_model::Position;
 use yado_runtime::Runtime;
+use yado_store::open_events;
 use yado_store::testing::Postgres;
-use yado_store::{Options, open_events};
 
-use crate::support::{Client, Server, component, eventually};
+use crate::support::{Client, Server, component, eventually, patient_options};
 use check::{Accounts, check};
 use drive::{Node, Run};
 use engines::Local;
@@ -171,7 +171,7 @@ fn verify<'a>(seed: u64, history: &'a [Operation], log: &'a [Entry]) -> Accounts
 
 /// The whole log.
 async fn entries(url: &str) -> Vec<Entry> {
-    let store = open_events(url, &Options::default()).await.unwrap();
+    let store = open_events(url, &patient_options()).await.unwrap();
     let mut entries: Vec<Entry> = Vec::new();
     loop {
         let after = entries.last().map_or(Position::ZERO, |entry| Position::new(entry.position));

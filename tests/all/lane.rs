@@ -23,9 +23,9 @@ use tokio::task::unconstrained;
 use yado_engine::{Dispatch, DispatchOptions, Engine, Error, Parts, Receipt, Settings};
 use yado_model::{Code, Digest, IdempotencyKey, Name, Position, Revision, StreamId, TenantId};
 use yado_runtime::Runtime;
-use yado_store::{Append, Appended, EventKind, EventStore, Options, Result, open_events, open_reads};
+use yado_store::{Append, Appended, EventKind, EventStore, Result, open_events, open_reads};
 
-use crate::support::{Freight, Journey, Way, component, eventually, patient, variant};
+use crate::support::{Freight, Journey, Way, component, eventually, patient, patient_options, variant};
 
 /// What happens to an append on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,11 +163,11 @@ impl Rig {
     }
 
     async fn with(url: &str, settings: Settings) -> Self {
-        let store = open_events(url, &Options::default()).await.unwrap();
+        let store = open_events(url, &patient_options()).await.unwrap();
         let (way, received) = Gated::way(store);
         let parts = Parts {
             events: way.clone(),
-            reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
+            reads: open_reads("sqlite::memory:", &patient_options()).await.unwrap(),
             runtime: Runtime::new(yado_runtime::Settings::default()).unwrap(),
         };
         let engine = Engine::start(parts, settings).await.unwrap();
@@ -322,7 +322,7 @@ async fn a_queue_that_is_full_refuses_at_once_and_loses_nothing() {
     let (way, _received) = Gated::way(store);
     let parts = Parts {
         events: way.clone(),
-        reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
+        reads: open_reads("sqlite::memory:", &patient_options()).await.unwrap(),
         runtime: Runtime::new(yado_runtime::Settings::default()).unwrap(),
     };
     let engine = Engine::start(parts, settings).await.unwrap();

@@ -13,9 +13,9 @@ use yado_engine::{
 use yado_graphql::{Caller, GraphQl, Limits, Request};
 use yado_model::{Actor, Code, Name, Position};
 use yado_runtime::Runtime;
-use yado_store::{Options, open_events, open_reads};
+use yado_store::{open_events, open_reads};
 
-use crate::support::{component, patient};
+use crate::support::{component, patient, patient_options};
 
 /// Keeps some things from everybody but the owner, and takes note of what was asked and answered.
 #[derive(Default)]
@@ -70,14 +70,15 @@ impl House {
     async fn with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
-        let events = open_events(&url("log.db"), &Options::default()).await.unwrap();
-        let reads = open_reads(&url("reads.db"), &Options::default()).await.unwrap();
+        let events = open_events(&url("log.db"), &patient_options()).await.unwrap();
+        let reads = open_reads(&url("reads.db"), &patient_options()).await.unwrap();
         let runtime = Runtime::new(yado_runtime::Settings::default()).unwrap();
         let warden = Arc::new(Warden::default());
         let hooks = Hooks { guard: warden.clone(), observers: vec![warden.clone()] };
+        let limits = Limits { timeout_ms: settings.command_ms, ..Limits::default() };
         let engine = Engine::start_with(Parts { events, reads, runtime }, settings, hooks).await.unwrap();
         engine.deploy(component("catalog")).await.unwrap();
-        let graphql = GraphQl::new(engine.clone(), Limits::default()).await.unwrap();
+        let graphql = GraphQl::new(engine.clone(), limits).await.unwrap();
         Self { engine, graphql, warden, _folder: folder }
     }
 

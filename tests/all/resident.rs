@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use yado_engine::{Dispatch, DispatchOptions, Engine, Error, Parts, Receipt};
 use yado_model::{CommandId, CommandMeta, Digest, Name, NewEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_runtime::Runtime;
-use yado_store::{Appended, Draft, EventStore, Options, PluginRecord, Result, Snapshot, open_events, open_reads};
+use yado_store::{Appended, Draft, EventStore, PluginRecord, Result, Snapshot, open_events, open_reads};
 
-use crate::support::{Freight, Journey, Way, component, eventually, patient, variant};
+use crate::support::{Freight, Journey, Way, component, eventually, patient, patient_options, variant};
 
 /// A journey that counts what is read of streams, and how often snapshots are kept. The store is a database that outlives
 /// the engines of a test.
@@ -53,7 +53,7 @@ impl Journey for Counting {
 type Log = Way<Counting>;
 
 async fn store() -> Arc<Log> {
-    let store = open_events("sqlite::memory:", &Options::default()).await.unwrap();
+    let store = open_events("sqlite::memory:", &patient_options()).await.unwrap();
     Arc::new(Way { store, journey: Counting::default() })
 }
 
@@ -61,7 +61,7 @@ async fn store() -> Arc<Log> {
 async fn bank(store: &Arc<Log>) -> Engine {
     let parts = Parts {
         events: store.clone(),
-        reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
+        reads: open_reads("sqlite::memory:", &patient_options()).await.unwrap(),
         runtime: Runtime::new(yado_runtime::Settings::default()).unwrap(),
     };
     let engine = Engine::start(parts, patient()).await.unwrap();

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use yado_engine::{Engine, Parts, Refusal};
 use yado_model::{CommandId, CommandMeta, EntityId, Name, NewEvent, Revision, StreamId, TenantId, Timestamp};
 use yado_runtime::Runtime;
-use yado_store::{Append, Appended, Draft, EventStore, Options, PluginVersion, open_events, open_reads};
+use yado_store::{Append, Appended, Draft, EventStore, PluginVersion, open_events, open_reads};
 
-use crate::support::{component, patient, variant};
+use crate::support::{component, patient, patient_options, variant};
 
 /// An engine over a log that tests write to as they like.
 struct House {
@@ -21,8 +21,8 @@ impl House {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
-        let log = open_events(&url("log.db"), &Options::default()).await.unwrap();
-        let reads = open_reads(&url("reads.db"), &Options::default()).await.unwrap();
+        let log = open_events(&url("log.db"), &patient_options()).await.unwrap();
+        let reads = open_reads(&url("reads.db"), &patient_options()).await.unwrap();
         let runtime = Runtime::new(yado_runtime::Settings::default()).unwrap();
         let parts = Parts { events: log.clone(), reads, runtime };
         Self { engine: Engine::start(parts, patient()).await.unwrap(), log, _folder: folder }

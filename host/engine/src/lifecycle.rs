@@ -361,11 +361,9 @@ impl Owner {
             Order::Filled(projection, epoch) => self.filled(&projection, epoch).await,
             Order::Look => self.look().await,
             Order::Cancel(projection, reply) => {
-                // What has not begun yet does not begin.
-                let before = self.waiting.len();
-                self.waiting.retain(|order| !matches!(order, Order::Rebuild(name, _) if *name == projection));
+                let waited = self.forestall(&projection);
                 let outcome = self.cancel(&projection).await;
-                let _ = reply.send(if self.waiting.len() < before { Ok(()) } else { outcome });
+                let _ = reply.send(if waited { Ok(()) } else { outcome });
             }
             Order::Deploy(..) | Order::Surface(..) | Order::Rebuild(..) | Order::Stop(_) => {
                 self.waiting.push_back(order)

@@ -10,12 +10,12 @@ use uuid::Uuid;
 use yado_engine::{Dispatch, DispatchOptions, Engine, Error, Parts, Settings};
 use yado_model::{IdempotencyKey, Name, Revision, TenantId};
 use yado_runtime::Runtime;
-use yado_store::{Options, Result, open_events, open_reads};
+use yado_store::{Result, open_events, open_reads};
 
 use super::drive::Node;
 use super::random::Random;
 use super::record::{Outcome, Request, is_certain};
-use crate::support::{Freight, Journey, Way, component};
+use crate::support::{Freight, Journey, Way, component, patient_options};
 
 /// How long something is held up at most if nobody else gets ahead in the meantime.
 const HELD_UP: Duration = Duration::from_millis(20);
@@ -36,10 +36,10 @@ impl<J: Journey + 'static> Local<J> {
         settings: Settings,
         journey: J,
     ) -> Arc<Self> {
-        let way = Arc::new(Way { store: open_events(url, &Options::default()).await.unwrap(), journey });
+        let way = Arc::new(Way { store: open_events(url, &patient_options()).await.unwrap(), journey });
         let parts = Parts {
             events: way.clone(),
-            reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
+            reads: open_reads("sqlite::memory:", &patient_options()).await.unwrap(),
             runtime: runtime.clone(),
         };
         let engine = Engine::start(parts, settings).await.unwrap();

@@ -37,12 +37,12 @@ struct Registry {
 
 impl Registry {
     async fn new(url: &str) -> Self {
-        let store = open_events(url, &Options::default()).await.unwrap();
+        let store = open_events(url, &patient_options()).await.unwrap();
         let (astray, late, full) = Default::default();
         let way = Arc::new(Way { store, journey: Detour { astray, late, full } });
         let parts = Parts {
             events: way.clone(),
-            reads: open_reads("sqlite::memory:", &Options::default()).await.unwrap(),
+            reads: open_reads("sqlite::memory:", &patient_options()).await.unwrap(),
             runtime: Runtime::new(yado_runtime::Settings::default()).unwrap(),
         };
         let settings = Settings { lane_attempts: 2, ..patient() };

@@ -16,6 +16,17 @@ fn much() -> String {
     format!("subscription($c: String) {{ categoryCreated(after: $c) {{ name {} }} }}", again.join(" "))
 }
 
+/// Whether the server has had enough of somebody: its log says so, or it has told him so, and counts those.
+async fn has_had_enough(server: &Server) -> bool {
+    let log = server.log();
+    if ["did not take", "was not taken"].iter().any(|said| log.contains(said)) {
+        return true;
+    }
+    let figures = reqwest::get(format!("{}/metrics", server.url())).await.unwrap().text().await.unwrap();
+    let told = figures.lines().find_map(|line| line.strip_prefix("yado_slow_readers_total "));
+    told.is_some_and(|told| told != "0")
+}
+
 /// Records categories, of which somebody quick is told each, until the server has had enough of somebody slow. Returns how
 /// many.
 async fn until_it_is_closed(server: &Server) -> usize {
@@ -24,7 +35,7 @@ async fn until_it_is_closed(server: &Server) -> usize {
     quick.subscribe(CREATED, &json!({})).await;
     let long = "x".repeat(90);
     let mut recorded = 0;
-    while !["did not take", "was not taken"].iter().any(|said| server.log().contains(said)) {
+    while !has_had_enough(server).await {
         let name_of = format!("{recorded:06}{long}");
         create(&client, &name_of).await;
         assert_eq!(name(&quick.next().await), name_of);

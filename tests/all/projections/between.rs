@@ -41,7 +41,7 @@ async fn rows_after(databases: &Databases, end: u64) -> (Shown, u64) {
     let settings = || Settings { projection_retry_ms: 1, ..patient() };
     // The tables are there, and nothing is in them yet.
     let empty = Databases::new(true, 0).await;
-    let reads = async || open_reads(&url, &Options::default()).await.unwrap();
+    let reads = async || open_reads(&url, &patient_options()).await.unwrap();
     let engine = start(empty.log().await, reads().await, settings()).await;
     engine.deploy(component("bank")).await.unwrap();
     let table = model(&engine).table.name.clone();

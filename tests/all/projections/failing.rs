@@ -149,8 +149,13 @@ impl Failing {
         self.dead.subscribe().wait_for(|dead| *dead).await.unwrap();
     }
 
+    /// Whether all is dark.
+    pub(crate) fn is_dead(&self) -> bool {
+        *self.dead.borrow()
+    }
+
     fn alive(&self) -> Result<()> {
-        if *self.dead.borrow() { Err(failed()) } else { Ok(()) }
+        if self.is_dead() { Err(failed()) } else { Ok(()) }
     }
 
     fn below(&self, bound: u64) -> u64 {

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use yado_engine::Settings;
+use yado_store::Options;
 
 /// How long anything may take. It is a limit for when something is broken; what is waited for takes a fraction of it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -16,8 +17,18 @@ const ANSWERED_MS: u64 = 90_000;
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The times that one who asks a server for something meets, which are all that a server by itself is short of.
-const TIMES: [&str; 4] = ["--limits-command-ms", "--limits-query-ms", "--limits-caught-up-ms", "--graphql-timeout-ms"];
+/// The times that one who asks a server for something meets, or who follows something there, and the one that the server has
+/// to reach its databases: they are all that a server by itself is short of.
+const TIMES: [&str; 8] = [
+    "--limits-command-ms",
+    "--limits-query-ms",
+    "--limits-caught-up-ms",
+    "--graphql-timeout-ms",
+    "--graphql-socket-init-ms",
+    "--graphql-keep-alive-ms",
+    "--graphql-slow-ms",
+    "--database-acquire-timeout-ms",
+];
 
 /// Waits until a condition holds.
 pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
@@ -31,6 +42,11 @@ pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> b
 /// Settings of an engine that takes as long as it needs.
 pub(crate) fn patient() -> Settings {
     Settings { command_ms: ANSWERED_MS, query_ms: ANSWERED_MS, caught_up_ms: ANSWERED_MS, ..Settings::default() }
+}
+
+/// Options of a store that waits for its database as long as it needs.
+pub(crate) fn patient_options() -> Options {
+    Options { acquire_timeout_ms: ANSWERED_MS, ..Options::default() }
 }
 
 /// The arguments that give a server as much time as it needs, but for those times that a test has an opinion on.

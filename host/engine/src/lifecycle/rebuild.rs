@@ -7,7 +7,7 @@
 //! first has taken it for all. When the tables show as much as those that serve, the epoch is noted, and every process puts
 //! them in place for itself; those of before are kept for as long as it may take the others to look.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError};
 
 use yado_model::schema::Problem;
@@ -78,6 +78,21 @@ impl Owner {
             tracing::warn!(projection = %name, %error, "a projection that is to be filled anew can't be yet, and will be");
         }
         Ok(())
+    }
+
+    /// Sees to it that what has not begun yet does not begin. Returns whether there was anything.
+    pub(super) fn forestall(&mut self, name: &Name) -> bool {
+        let (forestalled, waiting): (VecDeque<_>, _) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|order| matches!(order, Order::Rebuild(waits, _) if waits == name));
+        self.waiting = waiting;
+        let any = !forestalled.is_empty();
+        for order in forestalled {
+            if let Order::Rebuild(name, reply) = order {
+                let _ = reply.send(Err(refused(&name, "was cancelled before its rebuild began")));
+            }
+        }
+        any
     }
 
     /// Gives up the filling of a projection's tables, for all processes. The tables that serve go on, and not even what was

@@ -7,7 +7,7 @@ const LITTLE_ROOM: usize = 4_000;
 
 /// A process that has nothing in memory of the rows that there are.
 async fn begin(databases: &Databases, answer_bytes: usize) -> Engine {
-    let options = Options { answer_bytes, ..Options::default() };
+    let options = Options { answer_bytes, ..patient_options() };
     let reads = open_reads(&databases.reads[0], &options).await.unwrap();
     let engine = start(databases.log().await, reads, Settings { rows_kept_bytes: 0, ..quick() }).await;
     engine.deploy(component("bank")).await.unwrap();
