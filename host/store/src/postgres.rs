@@ -190,7 +190,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::testing::{Fsync, Postgres};
+    use crate::testing::{Fsync, Postgres, patient};
 
     #[tokio::test]
     async fn a_server_that_does_not_wait_for_its_disk_is_told_from_one_that_does() {
@@ -198,7 +198,7 @@ mod tests {
         for (url, expected) in
             [(Postgres::shared().database().await, vec!["fsync".to_owned()]), (safe.database().await, vec![])]
         {
-            let database = Database::open(&url, &Options::default(), Promise::Durable).await.unwrap();
+            let database = Database::open(&url, &patient(), Promise::Durable).await.unwrap();
             assert_eq!(losses(&database.pool).await.unwrap(), expected);
             database.close().await;
         }

@@ -282,6 +282,7 @@ fn chunks<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::patient;
 
     #[test]
     fn chunks_are_of_a_few_sizes_and_leave_nothing_out() {
@@ -299,7 +300,7 @@ mod tests {
 
     async fn opened(folder: &tempfile::TempDir, promise: Promise) -> Database {
         let url = format!("sqlite:{}", folder.path().join("both.db").display());
-        Database::open(&url, &Options::default(), promise).await.unwrap()
+        Database::open(&url, &patient(), promise).await.unwrap()
     }
 
     /// In a transaction that is not committed yet.
@@ -405,7 +406,7 @@ mod tests {
     async fn a_disk_that_was_full_is_written_to_again_once_there_is_room() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("full.db").display());
-        let database = Database::open(&url, &Options::default(), Promise::Durable).await.unwrap();
+        let database = Database::open(&url, &patient(), Promise::Durable).await.unwrap();
         let write = async |bytes: usize| {
             let mut transaction = database.write().await?;
             sqlx::query("create table if not exists filler (bytes blob)").execute(&mut *transaction).await?;

@@ -12,7 +12,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
+
+use crate::Options;
 
 /// Names the folder with `initdb` and `pg_ctl`, if they are where nobody would look.
 const FOLDER: &str = "YADO_TEST_POSTGRES_BIN";
@@ -179,6 +182,12 @@ impl Drop for Postgres {
     }
 }
 
+/// Options of a test that is about something else than waiting: on a busy machine anybody may stand still for a while.
+#[must_use]
+pub fn patient() -> Options {
+    Options { acquire_timeout_ms: 120_000, ..Options::default() }
+}
+
 /// Executes a statement in a database, past all that the stores promise: for tests of what becomes of damage.
 ///
 /// # Panics
@@ -186,7 +195,7 @@ impl Drop for Postgres {
 pub async fn execute(url: &str, statement: &str) {
     let statement = AssertSqlSafe(statement.to_owned());
     let outcome = match url.starts_with("sqlite:") {
-        true => match SqliteConnection::connect(url).await {
+        true => match sqlite(url).await {
             Ok(mut database) => database.execute(statement).await.map(|_| ()),
             Err(error) => Err(error),
         },
@@ -205,7 +214,7 @@ pub async fn execute(url: &str, statement: &str) {
 pub async fn told(url: &str, question: &str) -> Vec<String> {
     let statement = AssertSqlSafe(question.to_owned());
     let answer = match url.starts_with("sqlite:") {
-        true => match SqliteConnection::connect(url).await {
+        true => match sqlite(url).await {
             Ok(mut database) => sqlx::query_scalar(statement).fetch_all(&mut database).await,
             Err(error) => Err(error),
         },
@@ -215,6 +224,11 @@ pub async fn told(url: &str, question: &str) -> Vec<String> {
         },
     };
     answer.expect("the question is answered with texts")
+}
+
+async fn sqlite(url: &str) -> sqlx::Result<SqliteConnection> {
+    let options = url.parse::<SqliteConnectOptions>()?.busy_timeout(patient().acquire_timeout());
+    SqliteConnection::connect_with(&options).await
 }
 
 /// A program that runs in the cluster's folder as its owner.

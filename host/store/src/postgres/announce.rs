@@ -103,14 +103,13 @@ fn raise(heard: &watch::Sender<Position>, position: Position) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::pin::pin;
 
     use tokio::net::{UnixListener, UnixStream};
 
     use super::*;
-    use crate::Options;
     use crate::open::Promise;
-    use crate::testing::Postgres;
+    use crate::testing::{Postgres, patient};
 
     /// The name of a server's socket in its folder.
     const SOCKET: &str = ".s.PGSQL.5432";
@@ -140,39 +139,62 @@ mod tests {
         let socket = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
         tokio::spawn(forward(socket, Postgres::shared().folder().join(SOCKET), cuts));
         let indirect = format!("{}?host={}", direct.split('?').next().unwrap(), folder.path().display());
-        let database = Arc::new(Database::open(&indirect, &Options::default(), Promise::Durable).await.unwrap());
-        let pulse = || Pulse { silence: Duration::from_millis(10), answer: Duration::from_millis(500) };
-
-        let (heard, mut hears) = watch::channel(Position::ZERO);
-        let listening = tokio::spawn({
-            let (database, heard) = (database.clone(), heard.clone());
-            async move { hear(&database, &heard, &pulse()).await }
-        });
+        let database = Database::open(&indirect, &patient(), Promise::Durable).await.unwrap();
         let execute = async |statement: &str| crate::testing::execute(&direct, statement).await;
         let grow = async |head: u64| {
             execute(&format!("update log_head set last = {head}")).await;
             execute(&format!("select pg_notify('yado_log_' || 'log_head'::regclass::oid::text, '{head}')")).await;
         };
-        // It may not be listening yet, and then finds it by looking.
-        grow(5).await;
-        hears.wait_for(|position| position.get() == 5).await.unwrap();
-        // As long as the connection stands it stays, and hears what comes after it has asked.
-        grow(6).await;
-        hears.wait_for(|position| position.get() == 6).await.unwrap();
-        // What nobody has announced it finds when it asks.
-        execute("update log_head set last = 7").await;
-        hears.wait_for(|position| position.get() == 7).await.unwrap();
-        cut.send_replace(());
-        let error = listening.await.unwrap().unwrap_err();
-        assert!(matches!(error, Error::Unheard(_)), "{error}");
+        let (heard, mut hears) = watch::channel(Position::ZERO);
+        let silence = Duration::from_millis(10);
 
-        let again = async { hear(&database, &heard, &pulse()).await };
+        // As long as the connection stands, and whoever listens waits for what he has asked, he stays.
+        let patient = Pulse { silence, answer: Duration::from_secs(60 * 60) };
         let news = async {
-            grow(8).await;
-            hears.wait_for(|position| position.get() == 8).await.unwrap();
+            // It may not be listening yet, and then finds it by looking.
+            grow(5).await;
+            hears.wait_for(|position| position.get() == 5).await.unwrap();
+            // It hears what comes after it has asked.
+            grow(6).await;
+            hears.wait_for(|position| position.get() == 6).await.unwrap();
+            // What nobody has announced it finds when it asks.
+            execute("update log_head set last = 7").await;
+            hears.wait_for(|position| position.get() == 7).await.unwrap();
         };
         tokio::select! {
-            ended = again => panic!("{ended:?}"),
+            ended = hear(&database, &heard, &patient) => panic!("{ended:?}"),
+            () = news => {}
+        }
+
+        let impatient = Pulse { silence, answer: Duration::from_millis(500) };
+        let mut head = 7;
+        let mut is_cut = false;
+        while !is_cut {
+            head += 1;
+            let mut listening = pin!(hear(&database, &heard, &impatient));
+            let news = async {
+                grow(head).await;
+                hears.wait_for(|position| position.get() == head).await.unwrap();
+            };
+            let ended = tokio::select! {
+                // The server may take longer than that for an answer, and the connection has not been cut.
+                ended = &mut listening => ended,
+                // It has heard something over the connection that is cut now.
+                () = news => {
+                    is_cut = true;
+                    cut.send_replace(());
+                    listening.await
+                }
+            };
+            assert!(matches!(ended, Err(Error::Unheard(_))), "{ended:?}");
+        }
+
+        let news = async {
+            grow(head + 1).await;
+            hears.wait_for(|position| position.get() == head + 1).await.unwrap();
+        };
+        tokio::select! {
+            ended = hear(&database, &heard, &patient) => panic!("{ended:?}"),
             () = news => {}
         }
     }

@@ -58,7 +58,7 @@ pub(super) enum Failure {
     Trouble(Trouble),
 }
 
-/// How much a connection keeps, and how much comes over it at once.
+/// How much a connection keeps, how much comes over it at once, and how long it is waited for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// At most so many statements are kept prepared.
@@ -66,6 +66,8 @@ pub(super) struct Limits {
     /// The rows of an answer have at most so many bytes, together with those of all that were answered before it and that
     /// nobody has fetched yet.
     pub(super) answer_bytes: usize,
+    /// A connection that gives no answer for so long, although questions are under way, holds them up: [`HELD_UP`].
+    pub(super) held_up: Duration,
 }
 
 /// What went wrong.
@@ -153,7 +155,7 @@ impl Line {
     pub(super) async fn open(address: &Address, limits: Limits) -> Result<Self, Trouble> {
         let opened = open::open(address).await?;
         let shared = Arc::new(Shared::new(Statements::new(limits.statements)));
-        let driver = tokio::spawn(drive::drive(opened, Arc::clone(&shared), address.clone(), limits.answer_bytes));
+        let driver = tokio::spawn(drive::drive(opened, Arc::clone(&shared), address.clone(), limits));
         Ok(Self { shared, driver })
     }
 

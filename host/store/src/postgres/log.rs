@@ -190,19 +190,19 @@ mod tests {
     use super::*;
     use crate::conformance::fixtures::{counted, record};
     use crate::snapshot::{FIND, NOTE_FOUND};
-    use crate::testing::Postgres as Cluster;
+    use crate::testing::{Postgres as Cluster, patient};
 
     #[tokio::test]
     async fn a_table_that_others_have_changed_is_told_by_its_column() {
         let url = Cluster::shared().database().await;
-        let events = Events::open(&url, &Options::default()).await.unwrap();
+        let events = Events::open(&url, &patient()).await.unwrap();
         record(&events, &[counted("Counter-a", 0, 1)]).await.unwrap();
         assert_eq!(events.read_log(Position::ZERO, 10).await.unwrap().len(), 1);
         for sql in ["drop view event_log", "alter table events alter recorded_at type text"] {
             events.database.pool.execute(sql).await.unwrap();
         }
         // With connections that have not prepared the statement for the table as it was.
-        let events = Events::open(&url, &Options::default()).await.unwrap();
+        let events = Events::open(&url, &patient()).await.unwrap();
         let error = events.read_log(Position::ZERO, 10).await.unwrap_err().to_string();
         assert!(error.contains("the table of events") && error.contains("recorded_at is of the type TEXT"), "{error}");
     }
@@ -211,8 +211,7 @@ mod tests {
     /// otherwise get, the planner finds one, and nothing is left to sort.
     #[tokio::test]
     async fn every_statement_has_its_index() {
-        let database =
-            Database::open(&Cluster::shared().database().await, &Options::default(), Promise::Durable).await.unwrap();
+        let database = Database::open(&Cluster::shared().database().await, &patient(), Promise::Durable).await.unwrap();
         let mut connection = database.pool.acquire().await.unwrap();
         connection.execute("set enable_seqscan = off; set plan_cache_mode = force_generic_plan").await.unwrap();
         connection.execute("set enable_bitmapscan = off").await.unwrap();

@@ -31,9 +31,8 @@ pub(super) async fn migrate(patient: PgPoolOptions, connect: &PgConnectOptions) 
 #[cfg(test)]
 mod tests {
     use super::super::Database;
-    use crate::Options;
     use crate::open::Promise;
-    use crate::testing::Postgres;
+    use crate::testing::{Postgres, patient};
 
     #[tokio::test]
     async fn migrations_have_no_limit_but_that_on_waiting_for_tables() {
@@ -49,7 +48,7 @@ mod tests {
         ] {
             crate::testing::execute(&url, statement).await;
         }
-        let database = Database::open(&url, &Options::default(), Promise::Durable).await.unwrap();
+        let database = Database::open(&url, &patient(), Promise::Durable).await.unwrap();
         let told: Vec<(String, String)> =
             sqlx::query_as("select distinct * from told").fetch_all(&database.pool).await.unwrap();
         // The one that defines the trigger is not told of.

@@ -168,7 +168,11 @@ impl Readers {
     fn new(address: Address, patience: Duration, answer_bytes: usize, shared: usize, alone: usize) -> Self {
         Self {
             address,
-            limits: Limits { statements: NonZeroUsize::new(STATEMENTS).unwrap_or(NonZeroUsize::MIN), answer_bytes },
+            limits: Limits {
+                statements: NonZeroUsize::new(STATEMENTS).unwrap_or(NonZeroUsize::MIN),
+                answer_bytes,
+                held_up: HELD_UP,
+            },
             patience,
             shapes: Shapes::new(),
             shared: (0..shared).map(|_| Slot::default()).collect(),

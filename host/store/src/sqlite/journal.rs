@@ -88,12 +88,12 @@ mod tests {
 
     use super::super::Database;
     use super::*;
-    use crate::Options;
     use crate::open::Promise;
+    use crate::testing::patient;
 
     #[tokio::test]
     async fn a_page_is_read_by_the_index_alone() {
-        let database = Database::open("sqlite::memory:", &Options::default(), Promise::Derived).await.unwrap();
+        let database = Database::open("sqlite::memory:", &patient(), Promise::Derived).await.unwrap();
         let sql = AssertSqlSafe(format!("explain query plan {CHANGES}"));
         let steps = sqlx::query(sql).fetch_all(&database.readers).await.unwrap();
         let plan = steps.iter().map(|step| step.get::<String, _>("detail")).collect::<Vec<_>>().join("; ");

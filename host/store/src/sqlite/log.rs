@@ -209,6 +209,7 @@ mod tests {
     use super::*;
     use crate::ReadStore as _;
     use crate::snapshot::{FIND, NOTE_FOUND};
+    use crate::testing::patient;
 
     /// What the writer's connection is told of transactions while something is done.
     async fn transactions(events: &Events, done: impl Future<Output = Result<Forgotten>>) -> Vec<TransactionOperation> {
@@ -228,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_are_forgotten_where_a_disk_that_fails_is_noticed() {
-        let events = Events::open("sqlite::memory:", &Options::default()).await.unwrap();
+        let events = Events::open("sqlite::memory:", &patient()).await.unwrap();
         let now = Timestamp::now();
         let expected = transactions(&events, events.forget_snapshots(&[], now)).await;
         // There is no word for a commit.
@@ -241,8 +242,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.db");
         let url = format!("sqlite:{}", path.display());
-        let events = Events::open(&url, &Options::default()).await.unwrap();
-        let reads = Reads::open(&url, &Options::default()).await.unwrap();
+        let events = Events::open(&url, &patient()).await.unwrap();
+        let reads = Reads::open(&url, &patient()).await.unwrap();
         events.forget_answers(Timestamp::now()).await.unwrap();
         events.head().await.unwrap();
         reads.checkpoint("any").await.unwrap();
@@ -255,7 +256,7 @@ mod tests {
         reads.close().await;
         assert!(path.with_extension("db-wal").metadata().unwrap().len() > 0);
         assert!(std::fs::read(&path).unwrap() == carried);
-        let refused = Events::open(&url, &Options::default()).await.unwrap_err();
+        let refused = Events::open(&url, &patient()).await.unwrap_err();
         assert!(matches!(refused, Error::OutOfUse(_)), "{refused}");
     }
 
@@ -263,7 +264,7 @@ mod tests {
     async fn claims_are_not_put_right_on_a_disk_that_has_failed() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("log.db").display());
-        let events = Events::open(&url, &Options::default()).await.unwrap();
+        let events = Events::open(&url, &patient()).await.unwrap();
         events.writer.run(|connection| Ok(connection.execute_batch(WRONG)?)).await.unwrap();
         events.database.place.disk.fails(&"as a test says");
         let refused = events.rebuild_claims(true).await.unwrap_err();
@@ -278,7 +279,7 @@ mod tests {
 
     /// How SQLite goes about a statement.
     async fn plan(sql: &str, parameters: usize) -> String {
-        let database = Database::open("sqlite::memory:", &Options::default(), Promise::Durable).await.unwrap();
+        let database = Database::open("sqlite::memory:", &patient(), Promise::Durable).await.unwrap();
         let mut query = sqlx::query(sqlx::AssertSqlSafe(format!("explain query plan {sql}")));
         for _ in 0..parameters {
             query = query.bind("[]");

@@ -13,10 +13,11 @@ use crate::conformance::fixtures::places;
 use crate::open::Promise;
 use crate::read::select::{by_keys, select};
 use crate::read::sql::Sql;
-use crate::{Filter, Link, Mark, Op, Options, Order, Quantifier, Select, Table};
+use crate::testing::patient;
+use crate::{Filter, Link, Mark, Op, Order, Quantifier, Select, Table};
 
 async fn opened() -> Database {
-    let database = Database::open("sqlite::memory:", &Options::default(), Promise::Derived).await.unwrap();
+    let database = Database::open("sqlite::memory:", &patient(), Promise::Derived).await.unwrap();
     let mut transaction = database.write().await.unwrap();
     tables::ensure(&mut transaction, &places()).await.unwrap();
     transaction.commit().await.unwrap();

@@ -66,12 +66,13 @@ mod tests {
     use super::*;
     use crate::Options;
     use crate::open::Promise;
+    use crate::testing::patient;
 
     #[tokio::test]
     async fn a_read_that_is_given_up_leaves_its_connection_to_the_next() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("reads.db").display());
-        let options = Options { connections: 1, ..Options::default() };
+        let options = Options { connections: 1, ..patient() };
         let database = Database::open(&url, &options, Promise::Derived).await.unwrap();
         for _ in 0..3 {
             let mut reading = Reading::begin(&database).await.unwrap();

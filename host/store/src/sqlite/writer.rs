@@ -314,7 +314,7 @@ fn keep(connection: &Connection, promise: Promise) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const PATIENCE: Duration = Duration::from_secs(120);
 
     async fn writer() -> (tempfile::TempDir, Writer) {
         let folder = tempfile::tempdir().unwrap();

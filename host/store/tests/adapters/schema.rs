@@ -3,7 +3,7 @@
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 use yado_model::{Claim, ClaimValue, CommandId, Digest, Position, Revision, TenantId, Timestamp};
 use yado_store::conformance::{counted, record, stream};
-use yado_store::testing::Postgres;
+use yado_store::testing::{Postgres, patient};
 use yado_store::{Appended, Draft, Error, EventStore, Options, PluginRecord, Snapshot, open_events};
 
 /// Records three events of a registered plugin.
@@ -23,14 +23,14 @@ async fn three_events(store: &dyn EventStore) {
 async fn sqlite() -> (tempfile::TempDir, std::sync::Arc<dyn EventStore>, SqliteConnection) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}/log.db", folder.path().display());
-    let store = open_events(&url, &Options::default()).await.unwrap();
+    let store = open_events(&url, &patient()).await.unwrap();
     three_events(&*store).await;
     (folder, store, SqliteConnection::connect(&url).await.unwrap())
 }
 
 async fn postgres() -> (std::sync::Arc<dyn EventStore>, PgConnection) {
     let url = Postgres::shared().database().await;
-    let store = open_events(&url, &Options { connections: 2, ..Options::default() }).await.unwrap();
+    let store = open_events(&url, &Options { connections: 2, ..patient() }).await.unwrap();
     three_events(&*store).await;
     (store, PgConnection::connect(&url).await.unwrap())
 }
@@ -105,10 +105,10 @@ async fn damage_is_reported_and_not_passed_on_in_postgresql() {
 async fn a_damaged_migration_is_refused_at_start() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}/log.db", folder.path().display());
-    open_events(&url, &Options::default()).await.unwrap().close().await;
+    open_events(&url, &patient()).await.unwrap().close().await;
     let mut connection = SqliteConnection::connect(&url).await.unwrap();
     sqlx::query("update _sqlx_migrations set checksum = x'00'").execute(&mut connection).await.unwrap();
-    let error = open_events(&url, &Options::default()).await.err().unwrap();
+    let error = open_events(&url, &patient()).await.err().unwrap();
     assert!(matches!(error, Error::Migration(_)), "{error}");
 }
 
@@ -245,7 +245,7 @@ async fn claims_are_compared_without_holding_anybody_up_in_postgresql() {
     let impatient =
         "do $$ begin execute format('alter database %I set lock_timeout = 100', current_database()); end $$";
     yado_store::testing::execute(&url, impatient).await;
-    let store = open_events(&url, &Options { connections: 2, ..Options::default() }).await.unwrap();
+    let store = open_events(&url, &Options { connections: 2, ..patient() }).await.unwrap();
     two_claims(&*store).await;
     let mut connection = PgConnection::connect(&url).await.unwrap();
     for statement in STRAYED {

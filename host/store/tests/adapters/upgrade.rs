@@ -6,8 +6,8 @@ use sqlx::migrate::Migrator;
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use yado_model::{Claim, ClaimValue, Position, Revision, TenantId, Timestamp};
 use yado_store::conformance::{counted, record, stream};
-use yado_store::testing::Postgres;
-use yado_store::{Appended, Draft, EventStore, Options, ReadStore, open_events, open_reads};
+use yado_store::testing::{Postgres, patient};
+use yado_store::{Appended, Draft, EventStore, ReadStore, open_events, open_reads};
 
 static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
@@ -104,13 +104,13 @@ async fn a_log_of_before_is_carried_over_in_sqlite() {
     first(&SQLITE).run(&mut connection).await.unwrap();
     let before = before("1700000000000000", "zeroblob(16)", "zeroblob(32)", "x'00'");
     connection.execute(sqlx::AssertSqlSafe(before)).await.unwrap();
-    let store = open_events(&url, &Options::default()).await.unwrap();
+    let store = open_events(&url, &patient()).await.unwrap();
     check_upgraded(&*store).await;
     let shown: String =
         sqlx::query_scalar("select claims from event_log where position = 2").fetch_one(&mut connection).await.unwrap();
     assert_eq!(shown, r#"[{"take":{"constraint":"unique_label","value":"y"}}]"#);
     store.close().await;
-    check_checkpoint(&*open_reads(&url, &Options::default()).await.unwrap()).await;
+    check_checkpoint(&*open_reads(&url, &patient()).await.unwrap()).await;
     let old = connection.execute(MOVED).await.unwrap_err();
     assert!(old.to_string().contains("position"), "{old}");
 }
@@ -128,7 +128,7 @@ async fn a_log_of_before_is_carried_over_in_postgresql() {
     );
     connection.execute(sqlx::AssertSqlSafe(before)).await.unwrap();
     connection.execute("update log_head set position = 4").await.unwrap();
-    let store = open_events(&url, &Options::default()).await.unwrap();
+    let store = open_events(&url, &patient()).await.unwrap();
     check_upgraded(&*store).await;
     let shown: String = sqlx::query_scalar("select claims->0->'take'->>'value' from event_log where position = 2")
         .fetch_one(&mut connection)
@@ -139,7 +139,7 @@ async fn a_log_of_before_is_carried_over_in_postgresql() {
     let old = connection.execute("update log_head set position = position + 1").await.unwrap_err();
     assert!(old.to_string().contains("position"), "{old}");
     store.close().await;
-    check_checkpoint(&*open_reads(&url, &Options::default()).await.unwrap()).await;
+    check_checkpoint(&*open_reads(&url, &patient()).await.unwrap()).await;
     let old = connection.execute(MOVED).await.unwrap_err();
     assert!(old.to_string().contains("position"), "{old}");
 }

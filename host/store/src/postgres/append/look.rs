@@ -56,8 +56,8 @@ mod tests {
     use crate::conformance::counted;
     use crate::kinds::Noted;
     use crate::open::Promise;
-    use crate::testing::Postgres;
-    use crate::{Answer, Append, Appended, Draft, Idempotency, Options};
+    use crate::testing::{Postgres, patient};
+    use crate::{Answer, Append, Appended, Draft, Idempotency};
 
     struct Node {
         database: Database,
@@ -67,7 +67,7 @@ mod tests {
 
     impl Node {
         async fn new(url: &str) -> Self {
-            let database = Database::open(url, &Options::default(), Promise::Durable).await.unwrap();
+            let database = Database::open(url, &patient(), Promise::Durable).await.unwrap();
             Self { database, noted: Noted::default(), witnessed: Witnessed::default() }
         }
 

@@ -32,7 +32,7 @@ use super::answer::complaint;
 use super::open::{Opened, Process, Stream, cancel};
 use super::statements::Statements;
 use super::way::Way;
-use super::{Address, Failure, Trouble};
+use super::{Address, Failure, Limits, Trouble};
 
 /// A line that gives no answer for so long, although questions are under way, holds them up. It is long beside what a question
 /// takes that shares its line, and beside what a busy machine lets a process wait for.
@@ -188,6 +188,8 @@ pub(super) struct Driver {
     rows: usize,
     most: usize,
     unfetched: Arc<AtomicUsize>,
+    /// After so long without an answer those behind the first question ask elsewhere.
+    held_up: Duration,
     /// What is dropped of it, if it has more: nothing of it is kept then.
     dropped: Option<Dropped>,
     /// Since when it is known that the server has something to do for us.
@@ -215,9 +217,8 @@ struct Whole {
     dropped: Option<Failure>,
 }
 
-/// Drives a connection until nobody asks any more, or there is none. An answer may have so many bytes of rows, and so may all
-/// together that nobody has fetched yet.
-pub(super) async fn drive(opened: Opened, shared: Arc<Shared>, address: Address, most: usize) {
+/// Drives a connection until nobody asks any more, or there is none.
+pub(super) async fn drive(opened: Opened, shared: Arc<Shared>, address: Address, limits: Limits) {
     let Opened { stream, process, reach } = opened;
     let mut driver = Driver {
         stream,
@@ -228,8 +229,9 @@ pub(super) async fn drive(opened: Opened, shared: Arc<Shared>, address: Address,
         scanned: 0,
         failed: false,
         rows: 0,
-        most,
+        most: limits.answer_bytes,
         unfetched: Arc::default(),
+        held_up: limits.held_up,
         dropped: None,
         busy: None,
         clock: Box::pin(tokio::time::sleep(KEPT_FOR)),
@@ -294,7 +296,7 @@ impl Driver {
     fn begin(&mut self) {
         let now = Instant::now();
         self.busy = Some(now);
-        let look = now + HELD_UP;
+        let look = now + self.held_up;
         if self.clock.deadline() > look.into() {
             self.clock.as_mut().reset(look.into());
         }
@@ -431,12 +433,12 @@ impl Driver {
         let now = Instant::now();
         let mut traffic = self.shared.traffic();
         let next = match self.busy {
-            Some(busy) if now.saturating_duration_since(busy) < HELD_UP => busy + HELD_UP,
+            Some(busy) if now.saturating_duration_since(busy) < self.held_up => busy + self.held_up,
             Some(_) => {
                 let first = traffic.waiting.front().and_then(|first| first.asker.as_ref());
                 let is_unwanted = first.is_none_or(oneshot::Sender::is_closed);
                 // The rest of what is dropped has as long, from the moment on at which it was known that it would be.
-                let last = self.dropped.as_ref().map(|dropped| dropped.since + HELD_UP);
+                let last = self.dropped.as_ref().map(|dropped| dropped.since + self.held_up);
                 let next = last.filter(|last| now < *last);
                 if is_unwanted && next.is_none() {
                     drop(traffic);
@@ -444,7 +446,7 @@ impl Driver {
                 }
                 drop(traffic);
                 self.send_on(State::HeldUp);
-                next.unwrap_or(now + HELD_UP)
+                next.unwrap_or(now + self.held_up)
             }
             None if now.saturating_duration_since(traffic.heard) < KEPT_FOR => traffic.heard + KEPT_FOR,
             None if traffic.waiting.is_empty() => {
@@ -452,7 +454,7 @@ impl Driver {
                 return Some(End::Left);
             }
             // Somebody asks just now.
-            None => now + HELD_UP,
+            None => now + self.held_up,
         };
         self.clock.as_mut().reset(next.into());
         None

@@ -137,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn a_page_is_read_by_the_index_alone() {
         let url = testing::Postgres::shared().database().await;
-        let reads = Reads::open(&url, &Options { connections: 2, ..Options::default() }).await.unwrap();
+        let reads = Reads::open(&url, &Options { connections: 2, ..testing::patient() }).await.unwrap();
         reads.database.pool.execute(FILL).await.unwrap();
         reads.database.pool.execute("vacuum analyze model_changes").await.unwrap();
         for mode in ["force_custom_plan", "force_generic_plan"] {

@@ -24,10 +24,11 @@ const FILL: &str = "\
 
 async fn opened() -> Reads {
     let url = testing::Postgres::shared().database().await;
-    let reads = Reads::open(&url, &Options { connections: 2, ..Options::default() }).await.unwrap();
+    let reads = Reads::open(&url, &Options { connections: 2, ..testing::patient() }).await.unwrap();
     reads.ensure_table(&places()).await.unwrap();
     reads.database.pool.execute(FILL).await.unwrap();
     reads.index_search(&places()).await.unwrap();
+    made(&reads, &index("_f0_label")).await;
     // All rows and not a sample of them, so that the planner has the same figures each time. With a sample, as servers have
     // it, one of the hundred bounds of the histogram may happen to match a search, which is then taken for a frequent one:
     // the key is gone along until there are rows enough.
@@ -137,12 +138,20 @@ async fn names(reads: &Reads) -> Vec<String> {
     sqlx::query_scalar(sql).fetch_all(&reads.database.pool).await.unwrap()
 }
 
+fn kept(names: &[String], name: &str) -> bool {
+    names.iter().any(|found| found.trim_matches('"') == name)
+}
+
+/// Waits until an index is there, which may take longer than a deployment waits for it.
+async fn made(reads: &Reads, index: &str) {
+    while !kept(&names(reads).await, index) {}
+}
+
 #[tokio::test]
 async fn indexes_are_made_beside_rows_and_what_was_left_over_is_made_anew() {
     let reads = opened().await;
     let table = Table { indexes: vec![vec![name("hall"), name("price")]], ..places() };
     let [new] = &table.lookups()[..] else { panic!("one index") };
-    let kept = |names: &[String], name: &str| names.iter().any(|found| found.trim_matches('"') == name);
     // Somebody's build has broken off, and somebody has an index of their own.
     for sql in [
         format!("create index {} on rm_places (hall)", crate::table::quoted(&new.name)),
@@ -156,6 +165,7 @@ async fn indexes_are_made_beside_rows_and_what_was_left_over_is_made_anew() {
     }
     assert!(!kept(&names(&reads).await, &new.name));
     reads.ensure_table(&table).await.unwrap();
+    made(&reads, &new.name).await;
     let both = names(&reads).await;
     assert!(kept(&both, &new.name) && kept(&both, &index("price")) && kept(&both, "mine"), "{both:?}");
     reads.prune_indexes(&table).await.unwrap();
@@ -176,7 +186,7 @@ async fn a_search_needs_no_trigrams() {
     reads.database.pool.execute("create extension pg_trgm schema apart").await.unwrap();
     assert_eq!(indexes::trigrams(&reads.database.pool).await.unwrap().as_deref(), Some("apart"));
     reads.index_search(&places()).await.unwrap();
-    assert!(names(&reads).await.iter().any(|found| found.trim_matches('"') == index("_f0_label")));
+    made(&reads, &index("_f0_label")).await;
     assert_eq!(reads.select(&places(), &TenantId::default(), &one).await.unwrap().len(), 12);
     reads.close().await;
 }

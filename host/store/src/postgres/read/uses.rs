@@ -115,9 +115,9 @@ mod tests {
     use futures::future::{Either, select};
 
     use super::*;
+    use crate::ReadStore as _;
     use crate::postgres::read::Reads;
-    use crate::testing::{Postgres, told};
-    use crate::{Options, ReadStore as _};
+    use crate::testing::{Postgres, patient, told};
 
     fn used(projection: &str) -> TablesInUse {
         TablesInUse { projection: projection.into(), tables: vec!["rm_tickets".into()] }
@@ -133,7 +133,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_comes_to_use_tables_waits_until_they_are_dropped() {
         let url = Postgres::shared().database().await;
-        let reads = Reads::open(&url, &Options::default()).await.unwrap();
+        let reads = Reads::open(&url, &patient()).await.unwrap();
         let mut dropping = reads.database.begin().await.unwrap();
         alone(&mut dropping, "tickets").await.unwrap();
         // Whoever uses others is not held up.
@@ -154,7 +154,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_drops_tables_waits_for_those_who_come_to_use_them() {
         let url = Postgres::shared().database().await;
-        let reads = Reads::open(&url, &Options::default()).await.unwrap();
+        let reads = Reads::open(&url, &patient()).await.unwrap();
         let mut using = reads.database.begin().await.unwrap();
         say(&mut using, "other", &[used("tickets")], u64::MAX).await.unwrap();
         let of_tickets = used("tickets");

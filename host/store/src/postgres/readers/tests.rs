@@ -4,19 +4,21 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 
 use super::*;
-use crate::testing::{Fsync, Postgres as Cluster, execute, told};
+use crate::testing::{Fsync, Postgres as Cluster, execute, patient, told};
 
 fn readers(url: &str, connections: u32) -> Readers {
-    with(url, &Options { connections, ..Options::default() })
+    with(url, &Options { connections, ..patient() })
 }
 
 fn with(url: &str, options: &Options) -> Readers {
     Readers::for_rows(&url.parse().unwrap(), options)
 }
 
+const PROCESS: &str = "select pg_backend_pid()::bigint";
+
 /// The server's process that answers.
 async fn process(readers: &Readers) -> i64 {
-    let answer = readers.fetch(Sql::new("select pg_backend_pid()::bigint")).await.unwrap();
+    let answer = readers.fetch(Sql::new(PROCESS)).await.unwrap();
     let cell = answer.records().next().unwrap().cell(0).unwrap().1.unwrap().to_vec();
     i64::from_be_bytes(cell.try_into().unwrap())
 }
@@ -25,6 +27,13 @@ fn sleep(seconds: f64) -> Sql<Bound> {
     let mut sql = Sql::new("select pg_sleep(");
     sql.bind(Bound::Float(seconds)).push(")");
     sql
+}
+
+/// Has a statement pass for one that is answered quickly, so that it shares a connection.
+fn thought_quick(readers: &Readers, text: &str) {
+    let shape = readers.shapes.of(text);
+    (0..100).for_each(|_| shape.took(Duration::ZERO));
+    assert!(shape.is_quick());
 }
 
 /// Waits until the server is not busy with what takes long.
@@ -70,16 +79,29 @@ async fn a_statement_that_takes_long_does_not_hold_up_those_that_do_not() {
 async fn a_statement_that_was_thought_quick_holds_others_up_for_a_moment() {
     let url = Cluster::shared().database().await;
     let readers = &readers(&url, 2);
-    for _ in 0..20 {
-        readers.fetch(sleep(0.0)).await.unwrap();
-        process(readers).await;
+    // Opens the connection that is shared.
+    thought_quick(readers, PROCESS);
+    process(readers).await;
+    let (sleeping, _) = sleep(300.0).into_parts();
+    thought_quick(readers, &sleeping);
+    thought_quick(readers, PROCESS);
+    let others = async {
+        join_all((0..40).map(|_| process(readers))).await;
+        // Where the connection had been idle it was not asked at once.
+        let long = format!(
+            "select query from pg_stat_activity where state = 'active' and query like 'select pg_sleep%' \
+                and datname = current_database() and clock_timestamp() - query_start > interval '{} milliseconds'",
+            HELD_UP.as_millis()
+        );
+        while told(&url, &long).await.is_empty() {}
+    };
+    tokio::select! {
+        biased;
+        answer = readers.fetch(sleep(300.0)) => panic!("{answer:?}"),
+        () = others => {}
     }
-    let mut busy = Box::pin(readers.fetch(sleep(300.0)));
-    assert!(busy.as_mut().now_or_never().is_none());
-    join_all((0..40).map(|_| process(readers))).await;
-    drop(busy);
     // It has not been answered, and is known to be slow all the same.
-    assert!(!readers.shapes.of(&sleep(0.0).into_parts().0).is_quick());
+    assert!(!readers.shapes.of(&sleeping).is_quick());
     nobody_sleeps(&url).await;
     process(readers).await;
 }
@@ -87,16 +109,13 @@ async fn a_statement_that_was_thought_quick_holds_others_up_for_a_moment() {
 #[tokio::test]
 async fn an_answer_that_is_too_large_costs_nobody_else_an_answer() {
     let url = Cluster::shared().database().await;
-    let options = Options { connections: 4, answer_bytes: 1 << 20, ..Options::default() };
+    let options = Options { connections: 4, answer_bytes: 1 << 20, ..patient() };
     let readers = &with(&url, &options);
     process(readers).await;
     let large = || Sql::new("select repeat('x', n::int) from generate_series(1, 3000) n");
     for round in 0..10 {
         if round % 2 == 0 {
-            // As if it were known to be quick, so that it shares a connection.
-            let shape = readers.shapes.of(&large().into_parts().0);
-            (0..100).for_each(|_| shape.took(Duration::ZERO));
-            assert!(shape.is_quick());
+            thought_quick(readers, &large().into_parts().0);
         }
         let others = join_all((0..20).map(|_| process(readers)));
         let (refused, _) = futures::join!(readers.fetch(large()), others);
@@ -107,7 +126,7 @@ async fn an_answer_that_is_too_large_costs_nobody_else_an_answer() {
 #[tokio::test]
 async fn the_connection_of_an_answer_that_was_too_large_is_used_again() {
     let url = Cluster::shared().database().await;
-    let options = Options { connections: 2, answer_bytes: 1 << 20, ..Options::default() };
+    let options = Options { connections: 2, answer_bytes: 1 << 20, ..patient() };
     let readers = &with(&url, &options);
     // A statement that nobody knows is asked by itself, over the only connection that there is for such.
     let by_itself = async |number: u32| {
@@ -167,16 +186,14 @@ async fn a_question_that_breaks_its_connection_is_asked_no_more_than_twice() {
         let refused = readers.fetch(Sql::new(breaks)).await;
         assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
         assert_eq!(told(&url, "select last_value::text from asked").await, [asked]);
-        let shape = readers.shapes.of(breaks);
-        (0..100).for_each(|_| shape.took(Duration::ZERO));
-        assert!(shape.is_quick());
+        thought_quick(readers, breaks);
     }
 }
 
 #[tokio::test]
 async fn there_are_no_more_readers_at_a_time_than_connections() {
     let url = Cluster::shared().database().await;
-    let readers = &with(&url, &Options { connections: 1, acquire_timeout_ms: 1_000, ..Options::default() });
+    let readers = &with(&url, &Options { connections: 1, acquire_timeout_ms: 1_000, ..patient() });
     let mut busy = Box::pin(readers.fetch(sleep(300.0)));
     assert!(busy.as_mut().now_or_never().is_none());
     let refused = readers.fetch(Sql::new("select 1")).await;
