@@ -69,7 +69,7 @@ pub enum Refusal {
     #[error("the plugin can't cope with what has happened so far: {0}")]
     History(String),
     /// An operator has given it up, while it filled this projection.
-    #[error("an operator has given it up while projection {0} was filled")]
+    #[error("an operator has given it up while projection {0} was filled: deploy it again to have that begin anew")]
     GivenUp(Name),
     /// The host could not do its part.
     #[error("the host could not deploy it at present: {0}")]
