@@ -70,7 +70,8 @@ pub(crate) struct Config {
 pub(crate) struct Http {
     /// Connections at a time.
     pub(crate) connections: u32,
-    /// How long a connection may be idle, take to send the head of a request, or take nothing of an answer.
+    /// How long a connection may be idle, take to send the head of a request, or take nothing of an answer; that is
+    /// longer where subscribers who are too slow have longer to be told so.
     pub(crate) idle_ms: u64,
     /// How long the body of a request may take.
     pub(crate) body_ms: u64,

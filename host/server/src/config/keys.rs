@@ -172,6 +172,7 @@ table! {
         /// Connections at a time. One more waits until another is closed.
         "http-connections" "YADO_HTTP_CONNECTIONS" connections: SmallPositive => connections,
         /// How long a connection may be idle, take to send the head of a request, or take nothing of an answer, in milliseconds.
+        /// The last is twice `--graphql-slow-ms` and a second at least, so that whoever is too slow is told so.
         "http-idle-ms" "YADO_HTTP_IDLE_MS" idle_ms: Positive => idle_ms,
         /// How long the body of a request may take, in milliseconds. A route may have a shorter limit of its own.
         "http-body-ms" "YADO_HTTP_BODY_MS" body_ms: Positive => body_ms,
